@@ -1,0 +1,131 @@
+"""The inventory's records: typed documents, and the immutable snapshot that edge and front answer from.
+
+Every record has a kind (the struct's tag), an id and, in the database, a revision. Numbers are E.164
+(`+14155550101`), MAC addresses twelve lower-case hex digits, times seconds since 1970 (UTC).
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+
+class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=str.lower, omit_defaults=False):
+    """Base of all records; `id` is unique within a kind."""
+
+    id: str
+
+
+class Practice(Record, frozen=True):
+    """The customer; one record, id `practice`."""
+
+    name: str
+    main_number: str
+    time_zone: str = "America/Los_Angeles"
+    extension_length: int = 3
+    adoption: Literal["open", "closed"] = "open"
+    international_calls_per_day: int = 20
+    on_hangup: Literal["complete", "recall"] = "complete"
+
+
+class Location(Record, frozen=True):
+    """A dispatchable location. `civic` holds RFC 5139 elements by name (`country`, `A1`, `A3`, `RD`, `HNO`, `FLR`, …)."""
+
+    name: str
+    civic: dict[str, str]
+
+
+class Number(Record, frozen=True):
+    """A public number of the practice; the id is its E.164 form. Inbound calls go to an extension or a ring group."""
+
+    label: str
+    extension: str = ""
+    ring_group: str = ""
+    location: str = ""
+    address_status: Literal["registered", "unregistered"] = "unregistered"
+    caller_privacy: bool = True
+
+
+class Line(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a phone: its extension, the number that it shows outside, and the words on its key."""
+
+    extension: str
+    number: str = ""
+    name: str = ""
+
+
+class Phone(Record, frozen=True):
+    """An adopted desk phone; the id is its MAC. `location` names a Location record."""
+
+    vendor: str
+    model: str
+    lines: tuple[Line, ...] = ()
+    location: str = ""
+    front_desk: bool = False
+
+
+class RingGroup(Record, frozen=True, tag="ring_group"):
+    """Extensions that ring together (simultaneous), for `seconds` at most."""
+
+    name: str
+    members: tuple[str, ...]
+    mode: Literal["simultaneous", "sequential"] = "simultaneous"
+    seconds: int = 30
+
+
+class Trunk(Record, frozen=True):
+    """A way to a cloud core: a static, unauthenticated SIP trunk. Lower `order` is tried first.
+
+    `sources`: further addresses that calls may come from. `pidf_lo`: the core takes the location with a 911 call.
+    """
+
+    uri: str
+    order: int = 10
+    transfer: Literal["edge", "core"] = "edge"
+    pidf_lo: bool = True
+    sources: tuple[str, ...] = ()
+
+
+class LineCredential(msgspec.Struct, frozen=True, kw_only=True):
+    """What one line registers with."""
+
+    auth_user: str
+    password: str
+
+
+class Credential(Record, frozen=True):
+    """The secrets of one phone (the id is its MAC): a SIP account per line, the passwords of its own pages."""
+
+    lines: tuple[LineCredential, ...] = ()
+    admin_password: str = ""
+    user_password: str = ""
+
+
+KINDS: tuple[type[Record], ...] = (Practice, Location, Number, Phone, RingGroup, Trunk, Credential)
+SECRET_KINDS = frozenset({"credential"})  # never in the audit log, an export or the API
+
+
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+    """The whole inventory at one revision, as edge and front hold it in memory; by id."""
+
+    revision: int
+    practice: Practice
+    locations: dict[str, Location] = {}
+    numbers: dict[str, Number] = {}
+    phones: dict[str, Phone] = {}
+    ring_groups: dict[str, RingGroup] = {}
+    trunks: dict[str, Trunk] = {}
+    credentials: dict[str, Credential] = {}
+
+    def line(self, extension: str) -> tuple[Phone, int] | None:
+        """The phone and 0-based line index that hold `extension`."""
+        for phone in self.phones.values():
+            for index, line in enumerate(phone.lines):
+                if line.extension == extension:
+                    return phone, index
+        return None
+
+    def extensions(self) -> list[str]:
+        """All extensions in use, in order."""
+        return sorted(line.extension for phone in self.phones.values() for line in phone.lines)
