@@ -1,0 +1,1 @@
+"""Numbers, extensions and the meaning of dialled digits."""

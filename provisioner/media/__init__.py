@@ -1,0 +1,1 @@
+"""RTP, telephone events, prompts and the media plane."""

@@ -1,0 +1,1 @@
+"""Who is asking, which file is asked for, and what it says."""

@@ -1,0 +1,1 @@
+"""Inventory and journal: schema, migrations, typed records."""
