@@ -108,10 +108,11 @@ def _migrate(db: Database, path: Path, migrations: Migrations) -> None:
     migrations.apply(db)
 
 
-def identity(path: Path) -> tuple[int, int]:
-    """What tells a file from one put in its place. Raises OSError."""
-    found = path.stat()
-    return found.st_dev, found.st_ino
+def identity(path: Path) -> tuple[int, int, bytes]:
+    """What tells a file from one put in its place, or overwritten with garbage. Raises OSError."""
+    with path.open("rb", buffering=0) as file:
+        found = os.fstat(file.fileno())
+        return found.st_dev, found.st_ino, file.read(16)
 
 
 class Connections:
