@@ -1,1 +1,1 @@
-"""Numbers, extensions and the meaning of dialled digits."""
+"""The meaning of dialled digits, and the extensions that a practice may use. No I/O."""

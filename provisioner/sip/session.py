@@ -351,6 +351,11 @@ class Session:
             self.listener(self, Info(request.get("content-type").lower(), request.body))
 
     @property
+    def offer(self) -> bytes:
+        """The SDP in the INVITE that began this session."""
+        return body_of(self.invite)
+
+    @property
     def remote(self) -> NameAddr:
         """The party at the other end: From of an INVITE that we got, To of one that we sent."""
         return NameAddr.parse(self.invite.get("from" if self.incoming else "to"))

@@ -1,1 +1,1 @@
-"""Inventory and journal: schema, migrations, typed records."""
+"""The databases of one appliance: the inventory (the truth) and the journal (what happened)."""
