@@ -69,10 +69,13 @@ class Leg:
         self.session: Session
         self.over = False
         self._answer = b""
+        self._token = 0  # of what is being played now
         edge.media_owners[media.id] = self
 
     @classmethod
-    def incoming(cls, edge: Edge, owner: Owner, session: Session, media: MediaLeg, extension: str = "") -> Leg:
+    def incoming(
+        cls, edge: Edge, owner: Owner, session: Session, media: MediaLeg, extension: str = ""
+    ) -> Leg:
         """The leg of a call that we got."""
         leg = cls(edge, owner, media, session.flow.local[0], extension)
         leg.session = session
@@ -164,10 +167,16 @@ class Leg:
         if isinstance(source, Leg):
             document: dict[str, object] | None = {"leg": source.media.id}
         elif source:
-            document = {"play": list(source.names), "loop": source.loop, "token": self.edge.next_token()}
+            self._token = 0 if source.loop else self.edge.next_token()  # the same loop again just goes on
+            document = {"play": list(source.names), "loop": source.loop, "token": self._token}
         else:
             document = None
         self.media.put(source=document)
+
+    def on_played(self, token: int) -> None:
+        """Media played something to its end; what was replaced meanwhile does not count."""
+        if token and token == self._token:
+            self.owner.on_played(self)
 
     def take(self, keys: str) -> None:
         """Which of this party's keys are reported instead of passed on."""

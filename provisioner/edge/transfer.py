@@ -100,7 +100,13 @@ _PICTURE: dict[State, tuple[Action, ...]] = {
     "menu": (Hear("caller", MUSIC), Take("all"), Wait(PROMPT_SECONDS)),
     "collecting": (Hear("caller", MUSIC), Hear("desk", DIALTONE), Take("all"), Wait(DIGIT_SECONDS)),
     "dialling": (Hear("caller", MUSIC), Hear("desk", RINGBACK), Take("all"), Wait(NO_ANSWER_SECONDS)),
-    "consulting": (Hear("caller", MUSIC), Hear("desk", "target"), Hear("target", "desk"), Take("*"), Wait(None)),
+    "consulting": (
+        Hear("caller", MUSIC),
+        Hear("desk", "target"),
+        Hear("target", "desk"),
+        Take("*"),
+        Wait(None),
+    ),
     "completing": (Hear("caller", MUSIC), Hear("target", MUSIC), Take("all"), Wait(PROMPT_SECONDS)),
     "joined": (Hear("caller", "target"), Hear("target", "caller"), Release("desk"), Wait(None), Promote()),
     "recall": (Hear("caller", RINGBACK), Wait(RECALL_SECONDS), Recall()),
@@ -236,9 +242,7 @@ class Transfer:
     def target_ended(self) -> list[Action]:
         if self.state in ("consulting", "completing"):
             return self._menu()
-        if self.state == "kept":
-            return self._leave_farewell()
-        return []
+        return self._leave_farewell() if self.state == "kept" else []
 
     # the caller
 
