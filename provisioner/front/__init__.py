@@ -1,1 +1,1 @@
-"""What phones talk to: HTTP, HTTPS, TFTP; and the way to the staff page."""
+"""The front: what phones and browsers talk to, over HTTP, HTTPS and TFTP."""

@@ -1,1 +1,1 @@
-"""Who is asking, which file is asked for, and what it says."""
+"""Desk phones: who is asking, which file is asked for, and what it says."""
