@@ -29,9 +29,7 @@ _HEADERS = {
 _log = logging.getLogger(__name__)
 
 
-def create_app(
-    state: StateDir, now: Callable[[], float] = time.time, patience: float = PATIENCE
-) -> Flask:
+def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: float = PATIENCE) -> Flask:
     """The web application of one appliance. `patience`: seconds that a page waits for another process."""
     app = Flask("provisioner.web", static_folder="static", static_url_path="/staff/static")
     app.config.update(MAX_CONTENT_LENGTH=MAX_FORM)
@@ -70,13 +68,17 @@ def _http_error(error: HTTPException) -> ResponseReturnValue:
 def _provisioner_error(error: ProvisionerError) -> ResponseReturnValue:
     _log.warning("%s %s: %s", request.method, request.endpoint, error)
     if isinstance(error, OperatorError):
-        return say(503, "This cannot be done now", f"{error.what}. {error.remedy[:1].upper()}{error.remedy[1:]}.")
+        return say(
+            503, "This cannot be done now", f"{error.what}. {error.remedy[:1].upper()}{error.remedy[1:]}."
+        )
     return say(409, "That did not work", str(error))
 
 
 def _bug(error: Exception) -> ResponseReturnValue:
     _log.error("%s %s failed", request.method, request.endpoint, exc_info=error)
-    return say(500, "Something went wrong here", "The details are in the appliance's log. Nothing was changed.")
+    return say(
+        500, "Something went wrong here", "The details are in the appliance's log. Nothing was changed."
+    )
 
 
 def say(status: int, title: str, detail: str) -> ResponseReturnValue:

@@ -24,4 +24,8 @@ def readyz() -> tuple[str, int, dict[str, str]]:
         ready = sources().ask("edge", "ping")[0] is not None
     except ProvisionerError:
         ready = False
-    return ("ok\n", 200, {"Content-Type": "text/plain"}) if ready else ("not ready\n", 503, {"Content-Type": "text/plain"})
+    return (
+        ("ok\n", 200, {"Content-Type": "text/plain"})
+        if ready
+        else ("not ready\n", 503, {"Content-Type": "text/plain"})
+    )

@@ -24,7 +24,9 @@ CONNECTIONS = 1000  # the front keeps some open; waitress stops accepting at its
 
 def make_server(app: Flask, state: StateDir) -> BaseWSGIServer:
     """Listen on run/web.http; `run()` answers until SystemExit. Only the front gets there, so its headers are trusted."""
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # else a line per request that waits for a thread
+    logging.getLogger("waitress.queue").setLevel(
+        logging.ERROR
+    )  # else a line per request that waits for a thread
     return create_server(
         app,
         sockets=[listen_unix(state.run / "web.http")],

@@ -11,7 +11,10 @@ from flask import Flask, Response, abort, current_app, g, request
 from provisioner.web.sources import Sources
 
 SESSION_SECONDS = 12 * 3600  # one working day
-_PLAIN, _SECURE = "provisioner", "__Host-provisioner"  # the prefix binds the cookie to this host (RFC 6265bis 4.1.3)
+_PLAIN, _SECURE = (
+    "provisioner",
+    "__Host-provisioner",
+)  # the prefix binds the cookie to this host (RFC 6265bis 4.1.3)
 CSRF_HEADER = "X-CSRF-Token"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 

@@ -33,7 +33,9 @@ class World(msgspec.Struct, kw_only=True):
 class Sources:
     """The appliance as the web process sees it. Safe to use from all threads."""
 
-    def __init__(self, state: StateDir, now: Callable[[], float] = time.time, patience: float = PATIENCE) -> None:
+    def __init__(
+        self, state: StateDir, now: Callable[[], float] = time.time, patience: float = PATIENCE
+    ) -> None:
         self.state = state
         self.now = now
         self.patience = patience

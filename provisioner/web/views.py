@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from provisioner.ipc import Json
+from provisioner.phones.identity import of_agent
 from provisioner.store.records import Number, Phone, Snapshot
 from provisioner.web import words
 from provisioner.web.sources import World
@@ -88,7 +89,13 @@ class PhoneRow(msgspec.Struct, kw_only=True):
 
     @property
     def label(self) -> str:
-        return next((line.name for line in self.lines if line.name), "") or f"{self.vendor} {self.model}".strip()
+        return (
+            next((line.name for line in self.lines if line.name), "") or f"{self.maker} {self.model}".strip()
+        )
+
+    @property
+    def maker(self) -> str:
+        return self.vendor.capitalize()
 
     @property
     def needs_attention(self) -> bool:
@@ -189,6 +196,7 @@ def _adopted(world: World, phone: Phone, seen: Json, registration: Json | None, 
     row.contact, row.expires_in = str(held.get("contact", "")), held.get("expires_in")
     row.address = str(held.get("address") or row.address)
     row.agent = str(held.get("agent") or row.agent)
+    row.last_seen = world.now if registration else row.last_seen
     row.status = _status(world, row, registered=bool(registration), busy=busy)
     return row
 
@@ -204,6 +212,7 @@ def _status(world: World, row: PhoneRow, registered: bool, busy: set[str]) -> st
 
 
 def _sighted(mac: str, seen: Json) -> PhoneRow:
+    agent = str(seen.get("agent") or "")
     return PhoneRow(
         mac=mac,
         status="waiting",
@@ -211,7 +220,8 @@ def _sighted(mac: str, seen: Json) -> PhoneRow:
         vendor=str(seen.get("vendor") or ""),
         model=str(seen.get("model") or ""),
         address=str(seen.get("address") or ""),
-        agent=str(seen.get("agent") or ""),
+        agent=agent,
+        version=of_agent(agent).version,
         last_seen=seen.get("last_seen"),
     )
 
@@ -243,7 +253,9 @@ def matches_request(row: Json, query: str) -> bool:
     """Whether a row of the request log fits what someone typed."""
     wanted = query.strip().lower()
     compact = wanted.translate(str.maketrans("", "", ":-."))
-    shown = " ".join(str(row.get(name) or "") for name in ("path", "address", "status", "rule", "agent", "method"))
+    shown = " ".join(
+        str(row.get(name) or "") for name in ("path", "address", "status", "rule", "agent", "method")
+    )
     return wanted in shown.lower() or (bool(compact) and compact in str(row.get("mac") or ""))
 
 
@@ -305,9 +317,12 @@ def matches_call(row: CallRow, query: str) -> bool:
     """Whether a call fits what someone typed: a name, an extension, a number in any notation, an outcome."""
     wanted = query.strip().lower()
     digits = "".join(letter for letter in wanted if letter.isdigit())
-    texts = f"{row.caller} {row.callee} {row.direction_word} {row.outcome} {row.state_word} {row.desk}".lower()
+    texts = (
+        f"{row.caller} {row.callee} {row.direction_word} {row.outcome} {row.state_word} {row.desk}".lower()
+    )
     return wanted in texts or (
-        len(digits) >= 3 and digits in "".join(letter for letter in texts if letter.isdigit() or letter == " ")
+        len(digits) >= 3
+        and digits in "".join(letter for letter in texts if letter.isdigit() or letter == " ")
     )
 
 
@@ -315,7 +330,9 @@ def emergencies(world: World) -> list[Emergency]:
     """Emergency calls that are live or began in the last half hour, the newest first. 988 is nobody's business."""
     live = {str(call["id"]): call for call in live_calls(world)}
     recent = {
-        str(row["id"]): past_call(row) for row in world.calls if world.now - float(row["started"]) < BANNER_SECONDS
+        str(row["id"]): past_call(row)
+        for row in world.calls
+        if world.now - float(row["started"]) < BANNER_SECONDS
     }
     calls = [call for call in (recent | live).values() if call["direction"] == "emergency"]
     rows = [_emergency(world, call) for call in calls if not str(call["to"]).endswith("988")]

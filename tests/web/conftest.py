@@ -54,7 +54,11 @@ def edge(state: StateDir) -> Iterator[dict[str, Any]]:
         said["reloads"] += 1
         return {"revision": 2}
 
-    methods = {"status": lambda _: said["status"], "ping": lambda _: {"pid": 1, "uptime": 1.0}, "reload": reload}
+    methods = {
+        "status": lambda _: said["status"],
+        "ping": lambda _: {"pid": 1, "uptime": 1.0},
+        "reload": reload,
+    }
     process = practice.Process(state, "edge", methods)
     yield said
     process.close()

@@ -69,10 +69,19 @@ def status(calls: list[Json] | None = None, up: bool = True) -> Json:
 def fill_inventory(path: Path) -> None:
     """Three phones, of which the third is offline."""
     inventory = Inventory.open(path, clock=lambda: NOW)
-    civic = {"country": "US", "A1": "CA", "A3": "San Francisco", "HNO": "500", "RD": "Terry Francois", "STS": "Blvd"}
+    civic = {
+        "country": "US",
+        "A1": "CA",
+        "A3": "San Francisco",
+        "HNO": "500",
+        "RD": "Terry Francois",
+        "STS": "Blvd",
+    }
     with inventory.change(who="test") as change:
         change.put(Practice(id="practice", name="Bay Street Clinic", main_number="+14155550100"))
-        change.put(Location(id="desk", name="Front desk", civic={**civic, "PC": "94158", "FLR": "1", "ROOM": "100"}))
+        change.put(
+            Location(id="desk", name="Front desk", civic={**civic, "PC": "94158", "FLR": "1", "ROOM": "100"})
+        )
         change.put(Location(id="lab", name="Lab", civic={**civic, "FLR": "2"}))
         change.put(RingGroup(id="main", name="Main", members=("101", "102", "103")))
         change.put(Trunk(id="core", uri="sip:198.51.100.5:5060"))
@@ -84,7 +93,9 @@ def fill_inventory(path: Path) -> None:
         ):
             number = f"+14155550{extension}"
             change.put(
-                Number(id=number, label=name, extension=extension, location=location, address_status="registered")
+                Number(
+                    id=number, label=name, extension=extension, location=location, address_status="registered"
+                )
             )
             line = Line(extension=extension, number=number, name=name)
             change.put(Phone(id=mac, vendor=vendor, model=model, lines=(line,), location=location))
@@ -103,7 +114,14 @@ def fill_journal(path: Path) -> None:
         agent = f"Yealink SIP-T46S 66.86.0.15 {mac}" if vendor == "yealink" else f"{vendor} {model}"
         journal.write(
             "sightings",
-            {"mac": mac, "vendor": vendor, "model": model, "agent": agent, "address": "192.0.2.30", "last_seen": NOW - age},
+            {
+                "mac": mac,
+                "vendor": vendor,
+                "model": model,
+                "agent": agent,
+                "address": "192.0.2.30",
+                "last_seen": NOW - age,
+            },
         )
     for age, mac, path_asked, code, rule in (
         (900, POLYCOM, "/0004f2000101.cfg", 200, "its own phone, its own file"),
@@ -112,8 +130,15 @@ def fill_journal(path: Path) -> None:
         journal.write(
             "requests",
             {
-                **{"at": NOW - age, "mac": mac, "address": "192.0.2.30", "method": "GET", "path": path_asked},
-                **{"status": code, "bytes": 21814, "rule": rule, "agent": "agent"},
+                "at": NOW - age,
+                "mac": mac,
+                "address": "192.0.2.30",
+                "method": "GET",
+                "path": path_asked,
+                "status": code,
+                "bytes": 21814,
+                "rule": rule,
+                "agent": "agent",
             },
         )
     for name, age, caller, called, outcome in (
@@ -123,9 +148,19 @@ def fill_journal(path: Path) -> None:
         journal.write(
             "calls",
             {
-                **{"id": name, "started": NOW - age, "answered": NOW - age + 10, "ended": NOW - age + 130},
-                **{"direction": "inbound", "caller": caller, "called": called, "desk": "101", "outcome": outcome},
-                **{"emergency": 0, "steps": [[3, "101 rings"]]},
+                "id": name,
+                "started": NOW - age,
+                "answered": NOW - age + 10,
+                "ended": NOW - age + 130,
+                **{
+                    "direction": "inbound",
+                    "caller": caller,
+                    "called": called,
+                    "desk": "101",
+                    "outcome": outcome,
+                },
+                "emergency": 0,
+                "steps": [[3, "101 rings"]],
             },
         )
     assert journal.flush()

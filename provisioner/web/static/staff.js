@@ -6,7 +6,7 @@ const mark = document.getElementById("live-state");
 function show(live) {
   mark.hidden = false;
   mark.className = live ? "state good" : "state warn";
-  const word = live ? "Live" : "Connecting again";
+  const word = live ? "Live" : "Not live";
   if (mark.textContent !== word) mark.textContent = word;
 }
 
