@@ -19,8 +19,8 @@ from provisioner.web.sources import PATIENCE, Sources
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
 _HEADERS = {
     # Pico draws its marks with data: images, hence img-src; nothing else comes from anywhere but here.
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; "
-    "form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",

@@ -1,4 +1,4 @@
-"""What is wrong at the practice, worst first, each with what to do about it. Pure functions over one World."""
+"""What is wrong at the practice, worst first, each with what to do about it. Pure."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def _processes(world: World) -> Iterator[Finding]:
         yield Finding(
             level="bad",
             what="The process that serves the phones their files does not answer",
-            remedy="Phones that restart now cannot get their settings. If this stays, look at the appliance's log.",
+            remedy="Phones that restart now get no settings. If this stays, look at the appliance's log.",
         )
 
 

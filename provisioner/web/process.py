@@ -23,7 +23,10 @@ CONNECTIONS = 1000  # the front keeps some open; waitress stops accepting at its
 
 
 def make_server(app: Flask, state: StateDir) -> BaseWSGIServer:
-    """Listen on run/web.http; `run()` answers until SystemExit. Only the front gets there, so its headers are trusted."""
+    """Listen on run/web.http; `run()` answers until SystemExit.
+
+    Only the front gets to that socket (it is this user's alone), so its X-Forwarded headers are trusted.
+    """
     logging.getLogger("waitress.queue").setLevel(
         logging.ERROR
     )  # else a line per request that waits for a thread

@@ -19,7 +19,7 @@ RECENT_CALLS = 200
 
 
 class World(msgspec.Struct, kw_only=True):
-    """All that one page is made from. `away` maps a process that gave no answer to the sentence that says so."""
+    """All that one page is made from. `away`: what to say of each process that gave no answer."""
 
     now: float
     snapshot: Snapshot
@@ -60,6 +60,14 @@ class Sources:
                 self._journal = Journal.open(self.state.journal, clock=self.now)
             return self._journal
 
+    def close(self) -> None:
+        """Close what was opened."""
+        with self._lock:
+            for store in (self._inventory, self._journal):
+                if store:
+                    store.close()
+            self._inventory = self._journal = None
+
     def snapshot(self) -> Snapshot:
         """The inventory now; read again only when its revision moved. Raises OperatorError."""
         held = self._snapshot
@@ -75,7 +83,10 @@ class Sources:
             return None, str(error)
 
     def world(self, calls: int = RECENT_CALLS) -> World:
-        """Everything at this moment, with the last `calls` calls (the banner needs those of half an hour). Raises OperatorError when the store is unusable."""
+        """Everything at this moment, with the last `calls` calls (the banner needs those of half an hour).
+
+        Raises OperatorError when the store cannot be read.
+        """
         world = World(now=self.now(), snapshot=self.snapshot())
         world.sightings = self.journal.sightings()
         world.calls = self.journal.calls(calls)
@@ -85,6 +96,6 @@ class Sources:
         return world
 
     def reload(self) -> None:
-        """Tell those that answer from memory to read the inventory again; who is away reads it when it starts."""
+        """Tell those that answer from memory to read the inventory again; who is away will at its start."""
         for process in ("edge", "front"):
             self.ask(process, "reload")

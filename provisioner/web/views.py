@@ -60,7 +60,7 @@ class LineRow(msgspec.Struct, kw_only=True):
 
 
 class PhoneRow(msgspec.Struct, kw_only=True):
-    """One phone, adopted or waiting. `status` is a key of PHONE_STATUS; times are seconds since 1970 or null."""
+    """One phone, adopted or waiting. `status`: a key of PHONE_STATUS; `last_seen`: since 1970, or null."""
 
     mac: str
     status: str
@@ -231,7 +231,7 @@ def _waiting(seen: Json) -> PhoneRow:
 
 
 def matches(row: PhoneRow, query: str) -> bool:
-    """Whether a phone fits what someone typed: a MAC in any notation, an extension, a number, a name, an address."""
+    """Whether a phone fits what someone typed: a MAC in any notation, extension, number, name."""
     wanted = query.strip().lower()
     digits = wanted.translate(str.maketrans("", "", " :-.()+"))
     names = [row.vendor, row.model, row.address, row.location_name, row.civic, row.status_word, row.version]
@@ -327,7 +327,7 @@ def matches_call(row: CallRow, query: str) -> bool:
 
 
 def emergencies(world: World) -> list[Emergency]:
-    """Emergency calls that are live or began in the last half hour, the newest first. 988 is nobody's business."""
+    """Emergency calls that are live or began in the last half hour, the newest first; never those to 988."""
     live = {str(call["id"]): call for call in live_calls(world)}
     recent = {
         str(row["id"]): past_call(row)

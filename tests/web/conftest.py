@@ -25,9 +25,7 @@ def state(tmp_path: Path) -> StateDir:
 def app(state: StateDir) -> Iterator[Flask]:
     app = create_app(state, now=lambda: practice.NOW, patience=0.2)
     yield app
-    sources = app.extensions["provisioner"]
-    sources.journal.close()
-    sources.inventory.close()
+    app.extensions["provisioner"].close()
 
 
 @pytest.fixture

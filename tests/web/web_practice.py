@@ -16,6 +16,18 @@ NOW = 1_790_000_000.0
 POLYCOM, YEALINK, GRANDSTREAM, STRANGER = "0004f2000101", "001565000102", "000b82000103", "001565000199"
 PATIENT = "+16505550123"
 
+SIGHTINGS = {
+    POLYCOM: ("polycom", "VVX 411", "FileTransport PolycomVVX-VVX_411-UA/6.4.6.2494 Type/Application", 900),
+    YEALINK: ("yealink", "T46S", "Yealink SIP-T46S 66.86.0.15 00:15:65:00:01:02", 800),
+    GRANDSTREAM: (
+        "grandstream",
+        "GXP2170",
+        "Grandstream Model HW GXP2170 SW 1.0.11.64 DevId 000b82000103",
+        86400,
+    ),
+    STRANGER: ("yealink", "T46S", "Yealink SIP-T46S 66.86.0.15 00:15:65:00:01:99", 30),
+}
+
 REGISTRATIONS: list[Json] = [
     {
         "extension": "101",
@@ -105,64 +117,30 @@ def fill_inventory(path: Path) -> None:
 def fill_journal(path: Path) -> None:
     """Some past calls and requests; one phone waits for adoption."""
     journal = Journal.open(path, clock=lambda: NOW)
-    for mac, vendor, model, age in (
-        (POLYCOM, "polycom", "VVX 411", 900),
-        (YEALINK, "yealink", "T46S", 800),
-        (GRANDSTREAM, "grandstream", "GXP2170", 86400),
-        (STRANGER, "yealink", "T46S", 30),
-    ):
-        agent = f"Yealink SIP-T46S 66.86.0.15 {mac}" if vendor == "yealink" else f"{vendor} {model}"
-        journal.write(
-            "sightings",
-            {
-                "mac": mac,
-                "vendor": vendor,
-                "model": model,
-                "agent": agent,
-                "address": "192.0.2.30",
-                "last_seen": NOW - age,
-            },
-        )
+    for mac, (vendor, model, agent, age) in SIGHTINGS.items():
+        row = {"mac": mac, "vendor": vendor, "model": model, "agent": agent, "address": "192.0.2.30"}
+        journal.write("sightings", {**row, "last_seen": NOW - age})
     for age, mac, path_asked, code, rule in (
         (900, POLYCOM, "/0004f2000101.cfg", 200, "its own phone, its own file"),
         (30, STRANGER, "/001565000199.cfg", 404, "waits for adoption"),
     ):
-        journal.write(
-            "requests",
-            {
-                "at": NOW - age,
-                "mac": mac,
-                "address": "192.0.2.30",
-                "method": "GET",
-                "path": path_asked,
-                "status": code,
-                "bytes": 21814,
-                "rule": rule,
-                "agent": "agent",
-            },
-        )
+        row = {"mac": mac, "address": "192.0.2.30", "method": "GET", "path": path_asked, "agent": "agent"}
+        journal.write("requests", {**row, "at": NOW - age, "status": code, "bytes": 21814, "rule": rule})
     for name, age, caller, called, outcome in (
         ("p1", 4000, PATIENT, "+14155550100", "talked, the caller hung up"),
         ("p2", 3000, "101", "102", "no answer"),
     ):
-        journal.write(
-            "calls",
-            {
-                "id": name,
-                "started": NOW - age,
-                "answered": NOW - age + 10,
-                "ended": NOW - age + 130,
-                **{
-                    "direction": "inbound",
-                    "caller": caller,
-                    "called": called,
-                    "desk": "101",
-                    "outcome": outcome,
-                },
-                "emergency": 0,
-                "steps": [[3, "101 rings"]],
-            },
-        )
+        at = NOW - age
+        row = {
+            "id": name,
+            "direction": "inbound",
+            "caller": caller,
+            "called": called,
+            "desk": "101",
+            "emergency": 0,
+        }
+        times = {"started": at, "answered": at + 10, "ended": at + 130, "steps": [[3, "101 rings"]]}
+        journal.write("calls", {**row, **times, "outcome": outcome})
     assert journal.flush()
     journal.close()
 
