@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from provisioner.web import words
 from provisioner.web.sources import World
 from provisioner.web.views import Finding, PhoneRow
 
 _ORDER = {"bad": 0, "warn": 1}
+
+
+class TrunkRow(NamedTuple):
+    """One connection to a calling service; `up` is None when the edge has not said."""
+
+    id: str
+    name: str
+    up: bool | None
 
 
 def findings(world: World, rows: list[PhoneRow]) -> list[Finding]:
@@ -37,7 +46,7 @@ def _trunks(world: World) -> Iterator[Finding]:
         yield Finding(
             level="bad",
             what="No connection to a calling service is set up",
-            remedy="Only calls between extensions work, 911 does not. Add a trunk to the inventory.",
+            remedy="Only calls between extensions work; 911 does not. Add a trunk to the inventory.",
         )
     for trunk in (world.edge or {}).get("trunks", []):
         if not trunk["up"]:
@@ -47,6 +56,13 @@ def _trunks(world: World) -> Iterator[Finding]:
                 remedy="Calls outside fail until it does. Check the internet connection and the firewall, "
                 "then the provider's status.",
             )
+
+
+def trunks(world: World) -> list[TrunkRow]:
+    """The connections to calling services, in the order in which they are tried."""
+    known = {str(trunk["id"]): bool(trunk["up"]) for trunk in (world.edge or {}).get("trunks", [])}
+    ordered = sorted(world.snapshot.trunks.values(), key=lambda trunk: (trunk.order, trunk.id))
+    return [TrunkRow(trunk.id, trunk_name(world, trunk.id), known.get(trunk.id)) for trunk in ordered]
 
 
 def trunk_name(world: World, trunk: str) -> str:

@@ -95,10 +95,7 @@ def overview() -> Response:
         phones=rows,
         calls=views.calls_now(world),
         past=views.calls_past(world)[:LAST_CALLS],
-        trunks=[
-            (trunk, findings.trunk_name(world, str(trunk["id"])))
-            for trunk in (world.edge or {}).get("trunks", [])
-        ],
+        trunks=findings.trunks(world),
     )
 
 
