@@ -1,1 +1,1 @@
-"""The staff page and the API."""
+"""What IT staff see: pages, the JSON API, and health, by Flask behind the front."""
