@@ -154,7 +154,7 @@ class Edge:
         return [routes.to_trunk(self, peer, number, calling) for peer in self.trunks.by_preference()[:1]]
 
     def shown_caller(self, call: Call) -> tuple[str, str]:
-        """(display name, user) that a desk phone shows for a call; of an outside caller with privacy, the label."""
+        """(display name, user) that a desk phone shows; of an outside caller with privacy, the label."""
         if call.direction == "internal" and call.station:
             return routes.label_of(call.station), call.station.extension
         number = self.directory.number(call.called)
@@ -310,7 +310,7 @@ class Edge:
             self._from_phone(session, station, classify(dialled, "keypad", self.directory.plan(station)))
 
     def _who(self, request: Request, flow: Flow) -> Station | None:
-        """The line that an unauthenticated request comes from: by its registered address, else by what it says."""
+        """The line behind an unauthenticated request: by its registered address, else by what it says."""
         stations = self.directory.stations
         extension = self.registrar.extension_at(flow.remote)
         if extension in stations:

@@ -47,7 +47,7 @@ class Registrar:
         self._by_address: dict[tuple[str, int], str] = {}
 
     def register(self, request: Request, extension: str, flow: Flow) -> list[Binding]:
-        """Apply a REGISTER; returns the bindings that are left. Raises PeerError, and changes nothing then."""
+        """Apply a REGISTER; returns what is left. Raises PeerError, and changes nothing then."""
         held = self._bindings.get(extension, {})
         values = [value for line in request.all("contact") for value in split_list(line)]
         if values == ["*"]:
