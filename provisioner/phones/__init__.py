@@ -1,0 +1,1 @@
+"""Desk phones: who is asking, which file is asked for, and what it says."""

@@ -1,0 +1,1 @@
+"""The databases of one appliance: the inventory (the truth) and the journal (what happened)."""

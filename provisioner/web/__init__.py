@@ -1,0 +1,1 @@
+"""What IT staff see: pages, the JSON API, and health, by Flask behind the front."""

@@ -1,0 +1,103 @@
+"""Adoption: a phone that asked for its file becomes a phone of the practice, with secrets of its own."""
+
+from __future__ import annotations
+
+import secrets
+import string
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from provisioner.errors import OperatorError
+from provisioner.phones.catalogue import Catalogue, Model
+from provisioner.phones.identity import normal_mac
+from provisioner.store.records import Credential, Line, LineCredential, Number, Phone, Practice
+
+if TYPE_CHECKING:
+    from provisioner.store.inventory import Change, Inventory
+
+PASSWORD_LENGTH = 24  # 62 characters each: 142 bits
+_ALPHABET = string.ascii_letters + string.digits  # no maker's format has to escape any of these
+
+
+def new_password(choose: Callable[[str], str] = secrets.choice) -> str:
+    """A password that every maker's file can hold as it is."""
+    return "".join(choose(_ALPHABET) for _ in range(PASSWORD_LENGTH))
+
+
+def adopt(
+    inventory: Inventory,
+    mac: str,
+    vendor: str,
+    model: str,
+    who: str,
+    extension: str = "",
+    catalogue: Catalogue | None = None,
+    choose: Callable[[str], str] = secrets.choice,
+) -> Phone:
+    """Adopt the phone `mac`, in one transaction named after `who`, and return its record.
+
+    It gets `extension`, or the next free one that needs no pause after dialling, the extension's number or else a
+    free one, and new secrets. Raises OperatorError when the phone cannot be adopted so.
+    """
+    known = (catalogue or Catalogue()).model(vendor, model)
+    name = normal_mac(mac)
+    if name is None:
+        raise OperatorError(f"{mac!r} is not a MAC address", "give twelve hex digits, as on the phone's label")
+    if known is None:
+        raise OperatorError(
+            f"there is no template for {vendor} {model}", "choose one of the models in phone_templates"
+        )
+    with inventory.change(who=who) as change:
+        return _adopt(change, name, vendor, known, extension, choose)
+
+
+def _adopt(
+    change: Change, mac: str, vendor: str, model: Model, extension: str, choose: Callable[[str], str]
+) -> Phone:
+    practice = change.get(Practice, "practice")
+    if practice is None:
+        raise OperatorError("there is no practice yet", "set up the practice first")
+    if practice[0].adoption == "closed":
+        raise OperatorError("adoption is closed", "open it in the practice's settings, then adopt the phone")
+    if change.get(Phone, mac):
+        raise OperatorError(f"the phone {mac} is adopted already", "change it on its page, or remove it first")
+    length = practice[0].extension_length
+    taken = [line.extension for phone in change.all(Phone) for line in phone.lines]
+    extension = _extension(extension, length, taken)
+    number = _number(change.all(Number), extension)
+    line = Line(extension=extension, number=number.id if number else "", name=number.label if number else "")
+    phone = Phone(
+        id=mac, vendor=vendor, model=model.name, lines=(line,), location=number.location if number else ""
+    )
+    if number and number.extension != extension:
+        change.put(msgspec.structs.replace(number, extension=extension))
+    change.put(phone)
+    change.put(_credential(mac, choose))
+    return phone
+
+
+def _extension(wanted: str, length: int, taken: list[str]) -> str:
+    from provisioner.dialing.extensions import check_extension, next_extension
+
+    if not wanted:
+        return next_extension(taken, length)
+    check_extension(wanted, length, taken)
+    return wanted
+
+
+def _number(numbers: list[Number], extension: str) -> Number | None:
+    """The number that leads to the extension already, else the first that leads nowhere yet."""
+    own = [number for number in numbers if number.extension == extension]
+    free = [number for number in numbers if not number.extension and not number.ring_group]
+    return next(iter(own + free), None)
+
+
+def _credential(mac: str, choose: Callable[[str], str]) -> Credential:
+    return Credential(
+        id=mac,
+        lines=(LineCredential(auth_user=mac, password=new_password(choose)),),
+        admin_password=new_password(choose),
+        user_password=new_password(choose),
+    )

@@ -1,0 +1,102 @@
+"""Which file a phone asks for: the last segment of the path against a table of name patterns."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+POLYCOM, YEALINK, GRANDSTREAM = "polycom", "yealink", "grandstream"
+VENDORS = (POLYCOM, YEALINK, GRANDSTREAM)
+
+MAX_PATH = 512  # the longest real name, in three folders, is under 120
+
+
+class Asked(NamedTuple):
+    """A file that a phone asks for: its kind (a row of the table), the MAC in its name or "", the name in lower case."""
+
+    kind: str
+    mac: str
+    name: str
+
+
+class Kind(NamedTuple):
+    """One row: what the kind is called, whose phones ask for it, and how its name looks."""
+
+    kind: str
+    vendors: tuple[str, ...]
+    pattern: re.Pattern[str]
+
+
+_MAC = r"(?P<mac>[0-9a-f]{12})"
+
+
+def _row(kind: str, vendors: str | tuple[str, ...], pattern: str) -> Kind:
+    return Kind(kind, (vendors,) if isinstance(vendors, str) else vendors, re.compile(pattern))
+
+
+# The first match wins. Names and their order of asking: docs/phones.md.
+KINDS = (
+    _row("fallback", POLYCOM, r"000000000000\.cfg"),
+    _row("optional", POLYCOM, r"000000000000-(license\.cfg|directory\.xml)"),
+    _row("phone", (POLYCOM, YEALINK), _MAC + r"\.cfg"),
+    _row("line", POLYCOM, _MAC + r"-line\.cfg"),
+    _row("site", POLYCOM, r"site\.cfg"),
+    _row("waiting", POLYCOM, r"waiting\.cfg"),
+    _row("override", POLYCOM, _MAC + r"-(phone|web)\.cfg"),
+    _row("upload", POLYCOM, _MAC + r"-(app|boot)\.log"),
+    _row("optional", POLYCOM, _MAC + r"-(license\.cfg|directory\.xml|calls\.xml)"),
+    # The phone puts its own part number before APP_FILE_PATH's name, even when that holds it already.
+    _row("firmware", POLYCOM, r"(\d{4}-\d{5}-\d{3}\.){0,2}(sip|bootrom)\.ld"),
+    _row("optional", POLYCOM, r"(sip|bootrom)\.ver"),
+    _row("common", YEALINK, r"y\d{12}\.cfg"),
+    _row("optional", YEALINK, r"y\d{12}\.boot"),
+    _row("optional", YEALINK, _MAC + r"(\.boot|-local\.cfg|-contact\.xml)"),
+    _row("firmware", YEALINK, r"[\w.()-]+\.rom"),
+    _row("config", GRANDSTREAM, "cfg" + _MAC + r"\.xml"),
+    _row("optional", GRANDSTREAM, "cfg" + _MAC + r"(\.bin)?"),
+    _row("optional", GRANDSTREAM, "dev" + _MAC + r"\.cfg"),
+    _row("optional", GRANDSTREAM, r"cfg[a-z0-9_]*\.xml"),
+    _row("optional", GRANDSTREAM, r"(gs_)?phonebook\.xml"),
+    _row("firmware", GRANDSTREAM, r"[a-z0-9]+(fw|e)\.bin"),
+)
+
+
+def last_segment(path: str) -> str | None:
+    """The name at the end of a request path, decoded, in lower case; None when the path is not to be trusted.
+
+    The query is dropped. Folders are ignored, however many slashes lie between them; `..`, backslashes, control
+    characters and bytes outside ASCII are refused, once decoded.
+    """
+    if len(path) > MAX_PATH:
+        return None
+    try:
+        decoded = unquote_to_bytes(path.partition("?")[0]).decode("ascii")
+    except UnicodeError:
+        return None
+    if not decoded.isprintable() or "\\" in decoded or "%" in decoded:
+        return None
+    segments = decoded.split("/")
+    return None if ".." in segments else segments[-1].lower()
+
+
+def _match(path: str) -> tuple[Kind, Asked] | None:
+    name = last_segment(path)
+    if not name:
+        return None
+    for row in KINDS:
+        if found := row.pattern.fullmatch(name):
+            return row, Asked(row.kind, found.groupdict().get("mac") or "", name)
+    return None
+
+
+def file_asked(path: str) -> Asked | None:
+    """What the last segment of `path` asks for; None when it is not a phone's file."""
+    found = _match(path)
+    return found[1] if found else None
+
+
+def vendors_of(path: str) -> tuple[str, ...]:
+    """The makers whose phones ask for such a name; none when it is not a phone's file."""
+    found = _match(path)
+    return found[0].vendors if found else ()

@@ -1,0 +1,120 @@
+"""The makers and models that ship as data in `phone_templates/<vendor>/`, and the site's own that win over them."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import jinja2
+import msgspec
+
+from provisioner.errors import OperatorError
+from provisioner.paths import shipped
+from provisioner.phones.formats import FORMATS, Hole
+
+
+class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One model: its name as in docs, how many accounts it holds, and what its file names need."""
+
+    name: str
+    accounts: int
+    part: str = ""  # Polycom's part number, as in the names of its firmware
+    common: str = ""  # the two or three digits of Yealink's y0000000000NN.cfg
+
+
+class Vendor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One maker: how its files are written, which template each kind of file has, its models and time zones.
+
+    `waiting`: the templates for phones that are not adopted. `shortest_poll_seconds`: the most often that such a
+    phone can be made to ask again. `time_zones`: the maker's own words by IANA name.
+    """
+
+    format: str  # a name of provisioner.phones.formats.FORMATS
+    content_type: str
+    digit_map: str  # a name of provisioner.phones.digit_map.DIALECTS
+    shortest_poll_seconds: int
+    files: dict[str, str]
+    waiting: dict[str, str]
+    models: tuple[Model, ...]
+    time_zones: dict[str, dict[str, str]] = {}
+
+
+def _key(name: str) -> str:
+    return re.sub(r"[^a-z0-9]", "", name.lower())
+
+
+class Catalogue:
+    """All makers by name; `folders` are read in order, a later one's files win."""
+
+    def __init__(self, folders: Iterable[Path] = ()) -> None:
+        self.folders = [shipped("phone_templates"), *folders]
+        names = sorted({file.parent.name for folder in self.folders for file in folder.glob("*/models.toml")})
+        self.vendors = {name: self._load(name) for name in names}
+        self._environments = {name: self._environment(name) for name in names}
+
+    def _load(self, vendor: str) -> Vendor:
+        tables = {}
+        for table in ("models", "time_zones"):
+            path = self.find(vendor, f"{table}.toml")
+            try:
+                tables[table] = tomllib.loads(path.read_text("utf-8"))
+            except (OSError, ValueError) as error:
+                raise OperatorError(f"{path} cannot be read ({error})", "mend it, or remove it") from None
+        try:
+            return msgspec.convert({**tables["models"], "time_zones": tables["time_zones"]}, Vendor)
+        except msgspec.ValidationError as error:
+            raise OperatorError(f"{vendor}/models.toml: {error}", "mend it, or remove it") from None
+
+    def _environment(self, vendor: str) -> jinja2.Environment:
+        escape = FORMATS[self.vendors[vendor].format]
+        return jinja2.Environment(  # noqa: S701 - finalize escapes every value for the maker's format
+            loader=jinja2.FileSystemLoader([folder / vendor for folder in reversed(self.folders)]),
+            undefined=jinja2.StrictUndefined,
+            finalize=lambda value: value if isinstance(value, Hole) else escape(value),
+            trim_blocks=True,
+            lstrip_blocks=True,
+            keep_trailing_newline=True,
+        )
+
+    def template(self, vendor: str, name: str) -> jinja2.Template:
+        """A maker's template, compiled once."""
+        return self._environments[vendor].get_template(name)
+
+    def find(self, vendor: str, name: str) -> Path:
+        """The file `name` of a maker, the last folder's that has it."""
+        return next(
+            (path for folder in reversed(self.folders) if (path := folder / vendor / name).is_file()),
+            self.folders[0] / vendor / name,
+        )
+
+    def model(self, vendor: str, name: str) -> Model | None:
+        """The model however it is spelled (`VVX 411`, `vvx_411`), None when it is not known."""
+        known = self.vendors.get(vendor)
+        wanted = _key(name)
+        return next((each for each in known.models if _key(each.name) == wanted), None) if known else None
+
+    def model_of_common_file(self, vendor: str, digits: str) -> Model | None:
+        """The first model whose common file has this number, for a phone that sends no agent."""
+        known = self.vendors.get(vendor)
+        return next((each for each in known.models if each.common and int(each.common) == int(digits)), None) if known else None
+
+    def time_zone(self, vendor: str, name: str) -> dict[str, str] | None:
+        """The maker's words for an IANA time zone, or for another one with the same clock all year; else None."""
+        zones = self.vendors[vendor].time_zones
+        if name in zones:
+            return zones[name]
+        offsets = _offsets(name)
+        return next((words for zone, words in zones.items() if offsets and _offsets(zone) == offsets), None)
+
+
+def _offsets(zone: str) -> tuple[object, ...]:
+    """What the zone's clock shows against UTC in every month of a fixed year; () when there is no such zone."""
+    try:
+        clock = ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return ()
+    return tuple(datetime(2026, month, 15, 12, tzinfo=UTC).astimezone(clock).utcoffset() for month in range(1, 13))

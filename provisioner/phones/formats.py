@@ -1,0 +1,32 @@
+"""How a value is written into each format of phone files, and the marks that stand for a phone's own values."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+HOLE = re.compile("\ue000(\\d+)\ue001")
+# What XML 1.0 cannot hold at all, and the two characters that mark our holes.
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ue000\ue001\ud800-\udfff\ufffe\uffff]")
+_XML = str.maketrans(
+    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
+)
+
+
+def escape_xml(value: object) -> str:
+    """A value for an XML attribute or text; what XML cannot hold is dropped."""
+    return _UNPRINTABLE.sub("", str(value)).translate(_XML)
+
+
+def escape_line(value: object) -> str:
+    """A value for the rest of a `key = value` line: every kind of line end and control character becomes a space."""
+    return " ".join(_UNPRINTABLE.sub(" ", " ".join(str(value).splitlines())).split())
+
+
+FORMATS: dict[str, Callable[[object], str]] = {"xml": escape_xml, "lines": escape_line}
+
+
+class Hole(str):
+    """A mark in the place of a phone's own value; no escaping touches it."""
+
+    __slots__ = ()

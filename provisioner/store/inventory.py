@@ -1,0 +1,326 @@
+"""The inventory: the records of the practice, who changed them, and the appliance's own secrets and tokens.
+
+Safe to use from any thread. Every error of the file is an OperatorError: one line that says what to do.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import sqlite3
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Literal, TypeVar
+
+import msgspec
+from sqlite_utils import Database, Migrations
+
+from provisioner.errors import OperatorError, ProvisionerError
+from provisioner.store import database
+from provisioner.store.records import KINDS, SECRET_KINDS, Practice, Record, Snapshot
+
+TokenKind = Literal["sign-in", "api", "session"]
+R = TypeVar("R", bound=Record)
+
+_CHANGED = '"changed"'  # stands for a secret in the audit log
+_UNSET = Practice(id="practice", name="New practice", main_number="")
+
+migrations = Migrations("inventory")
+
+
+@migrations(name="1")
+def _first(db: Database) -> None:
+    db.table("records").create(
+        {"kind": str, "id": str, "revision": int, "body": str},
+        pk=("kind", "id"),
+        not_null={"kind", "id", "revision", "body"},
+    )
+    db.table("audit").create(
+        {
+            "seq": int,
+            "at": float,
+            "who": str,
+            "kind": str,
+            "id": str,
+            "revision": int,
+            "before": str,
+            "after": str,
+        },
+        pk="seq",
+    )
+    db.table("meta").create({"key": str, "value": str}, pk="key")
+    db.table("meta").insert({"key": "revision", "value": "0"})
+    tokens = db.table("tokens").create(
+        {
+            "id": int,
+            "kind": str,
+            "hash": str,
+            "role": str,
+            "created": float,
+            "expires": float,
+            "used": float,
+        },
+        pk="id",
+    )
+    tokens.create_index(["hash"], unique=True)
+
+
+class Conflict(ProvisionerError):
+    """The record is not the one that the caller read: somebody changed it meanwhile."""
+
+
+def kind_of(record_type: type[Record]) -> str:
+    """The name of a record type in the database, `phone` for Phone."""
+    return str(record_type.__struct_config__.tag)
+
+
+_DECODERS = {kind_of(kind): msgspec.json.Decoder(kind) for kind in KINDS}
+_encode = msgspec.json.Encoder().encode
+
+
+def _decode(kind: str, name: str, body: str) -> Record:
+    try:
+        return _DECODERS[kind].decode(body)
+    except (msgspec.MsgspecError, KeyError):
+        raise OperatorError(
+            f"the inventory's {kind} {name} cannot be read", "put a backup of inventory.db back"
+        ) from None
+
+
+class Audit(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of one record; `before` and `after` are JSON, null where there was or is none."""
+
+    seq: int
+    at: float
+    who: str
+    kind: str
+    id: str
+    revision: int
+    before: str | None
+    after: str | None
+
+
+class Change:
+    """One transaction of changes, made by `who`; all its records get the inventory's new revision."""
+
+    def __init__(self, connection: sqlite3.Connection, who: str, at: float) -> None:
+        self._connection = connection
+        self._who = who
+        self._at = at
+        self.revision = _revision(connection) + 1
+        self.made = 0
+
+    def put(self, record: Record, revision: int | None = None) -> int:
+        """Write `record` and return its revision; nothing is written when it is stored just so.
+
+        `revision`: the stored record must have this one (0: there must be none), else Conflict.
+        """
+        kind, body = kind_of(type(record)), _encode(record).decode()
+        stored = self._stored(kind, record.id, revision)
+        if stored and stored["body"] == body:
+            return int(stored["revision"])
+        self._connection.execute(
+            "INSERT INTO records (kind, id, revision, body) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (kind, id) DO UPDATE SET revision = excluded.revision, body = excluded.body",
+            (kind, record.id, self.revision, body),
+        )
+        self._note(kind, record.id, stored["body"] if stored else None, body)
+        return self.revision
+
+    def delete(self, record_type: type[Record], name: str, revision: int | None = None) -> bool:
+        """Delete the record with id `name`; False when there is none. `revision` as for `put`."""
+        kind = kind_of(record_type)
+        stored = self._stored(kind, name, revision)
+        if stored is None:
+            return False
+        self._connection.execute("DELETE FROM records WHERE kind = ? AND id = ?", (kind, name))
+        self._note(kind, name, stored["body"], None)
+        return True
+
+    def get(self, record_type: type[R], name: str) -> tuple[R, int] | None:
+        """The record as this transaction sees it, with its revision."""
+        return _get(self._connection, record_type, name)
+
+    def all(self, record_type: type[R]) -> list[R]:
+        """All records of one type as this transaction sees them, by id."""
+        return _all(self._connection, record_type)
+
+    def _stored(self, kind: str, name: str, revision: int | None) -> sqlite3.Row | None:
+        row: sqlite3.Row | None = self._connection.execute(
+            "SELECT revision, body FROM records WHERE kind = ? AND id = ?", (kind, name)
+        ).fetchone()
+        if revision is not None and revision != (row["revision"] if row else 0):
+            raise Conflict(f"{kind} {name} was changed by someone else meanwhile: read it again, then repeat")
+        return row
+
+    def _note(self, kind: str, name: str, before: str | None, after: str | None) -> None:
+        if kind in SECRET_KINDS:
+            before, after = before and _CHANGED, after and _CHANGED
+        self._connection.execute(
+            "INSERT INTO audit (at, who, kind, id, revision, before, after) VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (self._at, self._who, kind, name, self.revision, before, after),
+        )
+        self.made += 1
+
+
+class Inventory:
+    """`inventory.db`. `clock` gives seconds since 1970, `random` that many random bytes."""
+
+    def __init__(
+        self, path: Path, clock: Callable[[], float], random: Callable[[int], bytes], busy_seconds: float
+    ) -> None:
+        self._path = path
+        self._clock = clock
+        self._random = random
+        self._connections = database.Connections(path, busy_seconds)
+
+    @classmethod
+    def open(
+        cls,
+        path: Path,
+        clock: Callable[[], float] = time.time,
+        random: Callable[[int], bytes] = secrets.token_bytes,
+        busy_seconds: float = database.BUSY_SECONDS,
+    ) -> Inventory:
+        """Make the file if it is missing and bring it up to date. Raises OperatorError when it cannot."""
+        with database.explained(path):
+            database.prepare(path, migrations, busy_seconds)
+        return cls(path, clock, random, busy_seconds)
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connections.close()
+
+    @contextmanager
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        with database.explained(self._path):
+            yield self._connections.get()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as connection:
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def get(self, record_type: type[R], name: str) -> tuple[R, int] | None:
+        """The record with id `name` and its revision, None when there is none."""
+        with self._reading() as connection:
+            return _get(connection, record_type, name)
+
+    def all(self, record_type: type[R]) -> list[R]:
+        """All records of one type, by id."""
+        with self._reading() as connection:
+            return _all(connection, record_type)
+
+    @contextmanager
+    def change(self, who: str) -> Iterator[Change]:
+        """One transaction, all or nothing; an exception inside undoes it. `who` is named in the audit log."""
+        with self._writing() as connection:
+            change = Change(connection, who, self._clock())
+            yield change
+            if change.made:
+                connection.execute("UPDATE meta SET value = ? WHERE key = 'revision'", (change.revision,))
+
+    def snapshot_revision(self) -> int:
+        """The inventory's revision, without reading the rest; it grows with every change."""
+        with self._reading() as connection:
+            return _revision(connection)
+
+    def snapshot(self) -> Snapshot:
+        """Everything, as it is at one moment; before there is a practice, one with an empty main number."""
+        with self._reading() as connection:
+            connection.execute("BEGIN")
+            try:
+                revision = _revision(connection)
+                rows = connection.execute("SELECT kind, id, body FROM records ORDER BY kind, id").fetchall()
+            finally:
+                connection.execute("ROLLBACK")
+        by_kind: dict[str, dict[str, Record]] = {kind: {} for kind in _DECODERS}
+        for kind, name, body in rows:
+            by_kind.setdefault(kind, {})[name] = _decode(kind, name, body)
+        practice = by_kind.pop("practice").get("practice", _UNSET)
+        fields = {f"{kind}s": records for kind, records in by_kind.items()}
+        return Snapshot(revision=revision, practice=practice, **fields)  # type: ignore[arg-type]
+
+    def audit(self, limit: int = 100) -> list[Audit]:
+        """The last changes, newest first."""
+        with self._reading() as connection:
+            rows = connection.execute("SELECT * FROM audit ORDER BY seq DESC LIMIT ?", (limit,)).fetchall()
+        return [Audit(**dict(row)) for row in rows]
+
+    def secret(self, name: str) -> bytes:
+        """The appliance's own secret of that name: 32 random bytes, made once."""
+        key = f"secret:{name}"
+        with self._reading() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            with self._writing() as connection:
+                connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (key, self._random(32).hex()))
+                row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return bytes.fromhex(row["value"])
+
+    def new_token(self, kind: TokenKind, seconds: float, role: str) -> str:
+        """A new token, good for `seconds`; only its SHA-256 is stored. Outlived ones are deleted."""
+        token, now = self._random(32).hex(), self._clock()
+        with self._writing() as connection:
+            connection.execute("DELETE FROM tokens WHERE expires <= ?", (now,))
+            connection.execute(
+                "INSERT INTO tokens (kind, hash, role, created, expires) VALUES (?, ?, ?, ?, ?)",
+                (kind, _hash(token), role, now, now + seconds),
+            )
+        return token
+
+    def check_token(self, kind: TokenKind, token: str) -> str | None:
+        """The role that `token` gives, None when it is not good. A sign-in token is good once."""
+        now = self._clock()
+        with self._reading() as connection:
+            row = connection.execute(
+                "SELECT role FROM tokens WHERE hash = ? AND kind = ? AND used IS NULL AND expires > ?",
+                (_hash(token), kind, now),
+            ).fetchone()
+        if row is None:
+            return None
+        return str(row["role"]) if kind != "sign-in" or self._use(token, now) else None
+
+    def revoke_token(self, kind: TokenKind, token: str) -> None:
+        """Make `token` worthless at once (sign-out)."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM tokens WHERE hash = ? AND kind = ?", (_hash(token), kind))
+
+    def _use(self, token: str, now: float) -> bool:
+        """Mark as used; False when somebody else was faster."""
+        with self._writing() as connection:
+            cursor = connection.execute(
+                "UPDATE tokens SET used = ? WHERE hash = ? AND used IS NULL", (now, _hash(token))
+            )
+        return cursor.rowcount == 1
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _revision(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT value FROM meta WHERE key = 'revision'").fetchone()["value"])
+
+
+def _get(connection: sqlite3.Connection, record_type: type[R], name: str) -> tuple[R, int] | None:
+    kind = kind_of(record_type)
+    row = connection.execute(
+        "SELECT revision, body FROM records WHERE kind = ? AND id = ?", (kind, name)
+    ).fetchone()
+    return (_decode(kind, name, row["body"]), row["revision"]) if row else None  # type: ignore[return-value]
+
+
+def _all(connection: sqlite3.Connection, record_type: type[R]) -> list[R]:
+    kind = kind_of(record_type)
+    rows = connection.execute("SELECT id, body FROM records WHERE kind = ? ORDER BY id", (kind,)).fetchall()
+    return [_decode(kind, row["id"], row["body"]) for row in rows]  # type: ignore[misc]

@@ -1,0 +1,325 @@
+"""The journal: calls, requests, sightings and registrations, written behind the caller's back.
+
+Nothing that a call causes waits for the disk: `write` only queues. What cannot be written is dropped, oldest
+first, and counted in `dropped`. Lists and dicts in a row are stored as JSON and come back as they were.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from sqlite_utils import Database, Migrations
+
+from provisioner.errors import OperatorError
+from provisioner.store import database
+
+MAX_QUEUED = 10_000  # about a minute of the busiest site
+KEPT_REQUESTS = 10_000
+KEPT_SIGHTINGS = 5_000  # a liar with a million MAC addresses must not fill the disk
+RETRY_SECONDS = 1.0
+OPENING_SECONDS = 1.0  # a locked file must not hold up a start
+
+Row = dict[str, Any]
+_log = logging.getLogger(__name__)
+
+migrations = Migrations("journal")
+
+
+@migrations(name="1")
+def _first(db: Database) -> None:
+    calls = db.table("calls").create(
+        {
+            "id": str,
+            "started": float,
+            "answered": float,
+            "ended": float,
+            "direction": str,
+            "caller": str,
+            "called": str,
+            "desk": str,
+            "target": str,
+            "outcome": str,
+            "emergency": int,
+            "steps": str,
+        },
+        pk="id",
+    )
+    calls.create_index(["started"])
+    db.table("requests").create(
+        {
+            "id": int,
+            "at": float,
+            "mac": str,
+            "address": str,
+            "method": str,
+            "path": str,
+            "status": int,
+            "bytes": int,
+            "rule": str,
+            "agent": str,
+        },
+        pk="id",
+    )
+    sightings = db.table("sightings").create(
+        {
+            "mac": str,
+            "vendor": str,
+            "model": str,
+            "agent": str,
+            "address": str,
+            "first_seen": float,
+            "last_seen": float,
+            "rule": str,
+        },
+        pk="mac",
+    )
+    sightings.create_index(["last_seen"])
+    db.table("registrations").create(
+        {"extension": str, "contact": str, "body": str, "expires": float}, pk=("extension", "contact")
+    )
+
+
+COLUMNS = {
+    "calls": [
+        *("id", "started", "answered", "ended", "direction", "caller", "called"),
+        *("desk", "target", "outcome", "emergency", "steps"),
+    ],
+    "requests": ["at", "mac", "address", "method", "path", "status", "bytes", "rule", "agent"],
+    "sightings": ["mac", "vendor", "model", "agent", "address", "first_seen", "last_seen", "rule"],
+    "registrations": ["extension", "contact", "body", "expires"],
+}
+
+# A phone that is seen again keeps when it was first seen, and what an earlier request told of it.
+_SIGHTING = """
+INSERT INTO sightings (mac, vendor, model, agent, address, first_seen, last_seen, rule)
+VALUES (:mac, :vendor, :model, :agent, :address, coalesce(:first_seen, :last_seen), :last_seen, :rule)
+ON CONFLICT (mac) DO UPDATE SET
+  vendor = coalesce(nullif(excluded.vendor, ''), vendor), model = coalesce(nullif(excluded.model, ''), model),
+  agent = coalesce(nullif(excluded.agent, ''), agent), address = coalesce(excluded.address, address),
+  last_seen = max(excluded.last_seen, last_seen), rule = coalesce(excluded.rule, rule)
+"""
+
+
+def _insert(table: str) -> str:
+    columns = COLUMNS[table]
+    values = ", ".join(f":{column}" for column in columns)
+    return f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES ({values})"  # noqa: S608 - our own names
+
+
+_STATEMENTS = {table: _insert(table) for table in COLUMNS} | {"sightings": _SIGHTING}
+_TRIM = (
+    ("DELETE FROM requests WHERE id <= (SELECT max(id) FROM requests) - ?", KEPT_REQUESTS),
+    (
+        "DELETE FROM sightings WHERE last_seen <"
+        " (SELECT last_seen FROM sightings ORDER BY last_seen DESC LIMIT 1 OFFSET ?)",
+        KEPT_SIGHTINGS - 1,
+    ),
+)
+
+
+def _values(table: str, row: Row) -> Row:
+    """`row` as SQLite takes it. Raises KeyError for an unknown column, TypeError for what is not JSON."""
+    unknown = row.keys() - set(COLUMNS[table])
+    if unknown:
+        raise KeyError(", ".join(sorted(unknown)))
+    values: Row = dict.fromkeys(COLUMNS[table])
+    for column, value in row.items():
+        nested = isinstance(value, list | tuple | dict)
+        values[column] = msgspec.json.encode(value).decode() if nested else value
+    return values
+
+
+class Journal:
+    """`journal.db`. `clock` gives seconds since 1970; one thread of its own writes."""
+
+    def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._clock = clock
+        self._queue: deque[tuple[str, Row]] = deque()
+        self._changed = threading.Condition()
+        self._busy = True
+        self._closing = False
+        self._told = ""
+        self._writer = _Writer(path, clock)
+        self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
+        self.dropped = 0
+
+    @classmethod
+    def open(cls, path: Path, clock: Callable[[], float] = time.time) -> Journal:
+        """Open the file, or put it aside when it is no database. Never raises: faults are in the log."""
+        journal = cls(path, clock)
+        journal._thread.start()
+        journal.flush(OPENING_SECONDS)
+        return journal
+
+    def write(self, table: str, row: Row) -> None:
+        """Queue a row of `calls`, `requests`, `sightings` or `registrations`; never waits and never raises.
+
+        A row with the key of an earlier one replaces it; a sighting keeps `first_seen`. A registration whose
+        `expires` has passed is deleted.
+        """
+        with self._changed:
+            self._put([(table, dict(row))])
+            self._changed.notify_all()
+
+    def flush(self, seconds: float = 5.0) -> bool:
+        """Wait until all is written, `seconds` at most; False when it is not."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._queue and not self._busy, seconds)
+
+    def close(self) -> None:
+        """Write what is queued, as far as that can be done, and stop."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join(2 * RETRY_SECONDS)
+
+    def calls(self, limit: int = 100) -> list[Row]:
+        """The last calls, newest first."""
+        return self._read("SELECT * FROM calls ORDER BY started DESC LIMIT ?", limit)
+
+    def requests(self, limit: int = 100) -> list[Row]:
+        """The last requests of phones, newest first."""
+        return self._read("SELECT * FROM requests ORDER BY id DESC LIMIT ?", limit)
+
+    def sightings(self, limit: int = 1000) -> list[Row]:
+        """The phones that asked for files, the last seen first."""
+        return self._read("SELECT * FROM sightings ORDER BY last_seen DESC, mac LIMIT ?", limit)
+
+    def registrations(self) -> list[Row]:
+        """The registrations that have not expired; `expires` in seconds since 1970."""
+        return self._read(
+            "SELECT * FROM registrations WHERE expires > ? ORDER BY extension, contact", self._clock()
+        )
+
+    def _read(self, sql: str, value: float) -> list[Row]:
+        """Rows of one query on a connection of its own. Raises OperatorError."""
+        with database.explained(self._path), closing(database.connect(self._path)) as connection:
+            rows = [dict(row) for row in connection.execute(sql, (value,))]
+        for row in rows:
+            for column in row.keys() & {"steps", "body"}:
+                row[column] = msgspec.json.decode(row[column]) if row[column] else None
+            if "emergency" in row:
+                row["emergency"] = bool(row["emergency"])
+        return rows
+
+    def _put(self, rows: list[tuple[str, Row]]) -> None:
+        self._queue.extend(rows)
+        while len(self._queue) > MAX_QUEUED:
+            self._queue.popleft()
+            self.dropped += 1
+
+    def _run(self) -> None:
+        batch: list[tuple[str, Row]] = []
+        while True:
+            written = self._try(batch)
+            with self._changed:
+                self._busy = False
+                if not written:
+                    newer, self._queue = self._queue, deque()
+                    self._put([*batch, *newer])
+                self._changed.notify_all()
+                if self._closing and (not written or not self._queue):
+                    break
+                if not written:
+                    self._changed.wait_for(lambda: self._closing, RETRY_SECONDS)
+                self._changed.wait_for(lambda: self._queue or self._closing)
+                batch, self._queue = list(self._queue), deque()
+                self._busy = True
+        self._writer.close()
+
+    def _try(self, batch: list[tuple[str, Row]]) -> bool:
+        """One transaction; False when the rows must wait. What is wrong is logged once, not every second."""
+        try:
+            self.dropped += self._writer.write(batch)
+        except (sqlite3.Error, OperatorError, OSError) as error:
+            told = str(database.explain(error, self._path) if isinstance(error, sqlite3.Error) else error)
+            if told != self._told:
+                _log.error("%s (what is queued is kept for now)", told)
+            self._told = told
+            return False
+        self._told = ""
+        return True
+
+
+class _Writer:
+    """The one connection that writes; makes the file, and puts a garbage one aside."""
+
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        self._path = path
+        self._clock = clock
+        self._connection: sqlite3.Connection | None = None
+        self._identity = (0, 0, b"")
+
+    def write(self, batch: list[tuple[str, Row]]) -> int:
+        """Write all rows, or raise sqlite3.Error, OperatorError or OSError; the number that were no good."""
+        try:
+            return self._transaction(self._open(), batch)
+        except sqlite3.Error as error:
+            self.close()
+            if database.primary_code(error) not in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+                raise
+        self._put_aside()
+        return self._transaction(self._open(), batch)
+
+    def close(self) -> None:
+        """Close the file; the next write opens it again."""
+        if self._connection:
+            self._connection.close()
+        self._connection = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection and self._path.exists() and database.identity(self._path) == self._identity:
+            return self._connection
+        self.close()
+        database.prepare(self._path, migrations)
+        self._connection = database.connect(self._path)
+        self._identity = database.identity(self._path)
+        return self._connection
+
+    def _transaction(self, connection: sqlite3.Connection, batch: list[tuple[str, Row]]) -> int:
+        bad = 0
+        connection.execute("BEGIN IMMEDIATE")
+        for table, row in batch:
+            try:
+                connection.execute(_STATEMENTS[table], _values(table, row))
+            except (
+                sqlite3.IntegrityError,
+                sqlite3.ProgrammingError,
+                OverflowError,
+                KeyError,
+                TypeError,
+            ) as error:
+                bad += 1
+                _log.error("a row for %s is no good (%s) and was dropped", table, type(error).__name__)
+        for statement, kept in _TRIM:
+            connection.execute(statement, (kept,))
+        connection.execute("DELETE FROM registrations WHERE expires <= ?", (self._clock(),))
+        connection.execute("COMMIT")
+        return bad
+
+    def _put_aside(self) -> None:
+        """Rename the file that is no database, unless another process did so already."""
+        with database.alone(self._path):
+            try:
+                with closing(database.connect(self._path)) as connection:
+                    if connection.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok":
+                        return
+            except sqlite3.DatabaseError:
+                pass
+            aside = self._path.with_name(f"{self._path.name}.damaged-{self._clock():.0f}")
+            self._path.rename(aside)
+            for suffix in ("-wal", "-shm"):
+                with suppress(FileNotFoundError):
+                    Path(f"{self._path}{suffix}").rename(f"{aside}{suffix}")
+        _log.error("%s is damaged; it is now %s, and a new one was begun", self._path, aside.name)

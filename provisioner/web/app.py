@@ -1,0 +1,91 @@
+"""The Flask application: blueprints, headers of every answer, and errors as pages or problem documents."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from http import HTTPStatus
+
+from flask import Flask, Response, render_template, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from provisioner.errors import OperatorError, ProvisionerError
+from provisioner.paths import StateDir
+from provisioner.web import api, health, session, staff, words
+from provisioner.web.sources import PATIENCE, Sources
+
+MAX_FORM = 64 << 10  # bytes; the largest form is one short field
+_HEADERS = {
+    # Pico draws its marks with data: images, hence img-src; nothing else comes from anywhere but here.
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+_log = logging.getLogger(__name__)
+
+
+def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: float = PATIENCE) -> Flask:
+    """The web application of one appliance. `patience`: seconds that a page waits for another process."""
+    app = Flask("provisioner.web", static_folder="static", static_url_path="/staff/static")
+    app.config.update(MAX_CONTENT_LENGTH=MAX_FORM)
+    app.extensions["provisioner"] = Sources(state, now, patience)
+    app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
+    app.jinja_env.filters.update(
+        number=words.number, mac=words.mac, ago=words.ago, clock=words.clock, stamp=words.stamp,
+        duration=words.duration,
+    )  # fmt: skip
+    app.jinja_env.globals.update(plural=words.plural)
+    session.install(app)
+    for blueprint in (staff.blueprint, api.blueprint, health.blueprint):
+        app.register_blueprint(blueprint)
+    app.after_request(_finish)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(ProvisionerError, _provisioner_error)
+    app.register_error_handler(Exception, _bug)
+    return app
+
+
+def _finish(response: Response) -> Response:
+    response.headers.update(_HEADERS)
+    if request.endpoint == "static":
+        response.headers["Cache-Control"] = "no-cache"  # kept, but asked again: the ETag answers
+    else:
+        response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _http_error(error: HTTPException) -> ResponseReturnValue:
+    if error.code is None or error.code < 400:
+        return error.get_response()  # redirects that routing raises
+    return say(error.code, HTTPStatus(error.code).phrase, str(error.description or ""))
+
+
+def _provisioner_error(error: ProvisionerError) -> ResponseReturnValue:
+    _log.warning("%s %s: %s", request.method, request.endpoint, error)
+    if isinstance(error, OperatorError):
+        return say(
+            503, "This cannot be done now", f"{error.what}. {error.remedy[:1].upper()}{error.remedy[1:]}."
+        )
+    return say(409, "That did not work", str(error))
+
+
+def _bug(error: Exception) -> ResponseReturnValue:
+    _log.error("%s %s failed", request.method, request.endpoint, exc_info=error)
+    return say(
+        500, "Something went wrong here", "The details are in the appliance's log. Nothing was changed."
+    )
+
+
+def say(status: int, title: str, detail: str) -> ResponseReturnValue:
+    """An answer that is only a message: a page for people, a problem document (RFC 9457) under /api/."""
+    if not request.path.startswith("/api/"):
+        return render_template("message.html", title=title, detail=detail), status
+    response = api.problem(status, title, detail)
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="provisioner"'
+    return response

@@ -1,0 +1,123 @@
+"""What is wrong at the practice, worst first, each with what to do about it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from provisioner.web import words
+from provisioner.web.sources import World
+from provisioner.web.views import Finding, PhoneRow
+
+_ORDER = {"bad": 0, "warn": 1}
+
+
+class TrunkRow(NamedTuple):
+    """One connection to a calling service; `up` is None when the edge has not said."""
+
+    id: str
+    name: str
+    up: bool | None
+
+
+def findings(world: World, rows: list[PhoneRow]) -> list[Finding]:
+    """All that needs a person, the bad before the merely unfinished."""
+    found = [*_processes(world), *_trunks(world), *_phones(rows), *_numbers(world, rows)]
+    return sorted(found, key=lambda finding: _ORDER[finding.level])
+
+
+def _processes(world: World) -> Iterator[Finding]:
+    if "edge" in world.away:
+        yield Finding(
+            level="bad",
+            what="The call process does not answer; which phones are ready and which calls run is not known",
+            remedy="It is started again by itself. If this stays for a minute, look at the appliance's log.",
+        )
+    if "front" in world.away:
+        yield Finding(
+            level="bad",
+            what="The process that serves the phones their files does not answer",
+            remedy="Phones that restart now get no settings. If this stays, look at the appliance's log.",
+        )
+
+
+def _trunks(world: World) -> Iterator[Finding]:
+    if not world.snapshot.trunks:
+        yield Finding(
+            level="bad",
+            what="No connection to a calling service is set up",
+            remedy="Only calls between extensions work; 911 does not. Add a trunk to the inventory.",
+        )
+    for trunk in (world.edge or {}).get("trunks", []):
+        if not trunk["up"]:
+            yield Finding(
+                level="bad",
+                what=f"The calling service at {trunk_name(world, str(trunk['id']))} does not answer",
+                remedy="Calls outside fail until it does. Check the internet connection and the firewall, "
+                "then the provider's status.",
+            )
+
+
+def trunks(world: World) -> list[TrunkRow]:
+    """The connections to calling services, in the order in which they are tried."""
+    known = {str(trunk["id"]): bool(trunk["up"]) for trunk in (world.edge or {}).get("trunks", [])}
+    ordered = sorted(world.snapshot.trunks.values(), key=lambda trunk: (trunk.order, trunk.id))
+    return [TrunkRow(trunk.id, trunk_name(world, trunk.id), known.get(trunk.id)) for trunk in ordered]
+
+
+def trunk_name(world: World, trunk: str) -> str:
+    """A trunk as staff know it: its address, else its id."""
+    held = world.snapshot.trunks.get(trunk)
+    return held.uri.removeprefix("sips:").removeprefix("sip:") if held else trunk
+
+
+def _phones(rows: list[PhoneRow]) -> Iterator[Finding]:
+    offline = [row for row in rows if row.status == "offline"]
+    if offline:
+        yield Finding(
+            level="bad",
+            what=f"{words.plural(len(offline), 'phone')} offline: {_names(offline)}",
+            remedy="Check power and network cable of each, then restart it.",
+            link="/staff/phones?status=offline",
+        )
+    placeless = [row for row in rows if row.adopted and not row.location]
+    if placeless:
+        yield Finding(
+            level="bad",
+            what=f"{words.plural(len(placeless), 'phone')} without a location: {_names(placeless)}",
+            remedy="After a 911 call from there, nobody can be sent to the right room. Give each a location.",
+            link="/staff/phones?status=attention",
+        )
+    waiting = [row for row in rows if not row.adopted]
+    if waiting:
+        yield Finding(
+            level="warn",
+            what=f"{words.plural(len(waiting), 'phone')} waiting for adoption",
+            remedy="Adopt those that are yours; the others get nothing from this appliance.",
+            link="/staff/phones?status=waiting",
+        )
+
+
+def _numbers(world: World, rows: list[PhoneRow]) -> Iterator[Finding]:
+    shown = sorted({line.number for row in rows for line in row.lines if line.number})
+    for number in shown:
+        held = world.snapshot.numbers.get(number)
+        if held is None or held.address_status != "registered":
+            yield Finding(
+                level="bad",
+                what=f"{words.number(number)} has no registered emergency address",
+                remedy="911 still goes out, but an operator will have to ask where the caller is, "
+                "and a fee is likely. Register the address with the provider.",
+            )
+    for held in world.snapshot.numbers.values():
+        if not held.extension and not held.ring_group:
+            yield Finding(
+                level="warn",
+                what=f"Nobody answers {words.number(held.id)}",
+                remedy="Callers reach voicemail at once. Give the number an extension or a ring group.",
+            )
+
+
+def _names(rows: list[PhoneRow]) -> str:
+    names = [(row.lines[0].extension + " " if row.lines else "") + row.label for row in rows[:4]]
+    return ", ".join(names) + (f" and {len(rows) - 4} more" if len(rows) > 4 else "")

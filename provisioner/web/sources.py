@@ -1,0 +1,101 @@
+"""Where the pages get their facts: the store, and what the other processes answer at this moment."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from provisioner.ipc import Gone, Json, Refused, ask
+from provisioner.paths import StateDir
+from provisioner.store.inventory import Inventory
+from provisioner.store.journal import Journal
+from provisioner.store.records import Snapshot
+
+PATIENCE = 1.0  # seconds that a page waits for another process; longer feels broken, and a thread is held
+RECENT_CALLS = 200
+
+
+class World(msgspec.Struct, kw_only=True):
+    """All that one page is made from. `away`: what to say of each process that gave no answer."""
+
+    now: float
+    snapshot: Snapshot
+    edge: Json | None = None
+    front: Json | None = None
+    away: dict[str, str] = {}
+    sightings: list[Json] = []
+    calls: list[Json] = []
+
+
+class Sources:
+    """The appliance as the web process sees it. Safe to use from all threads."""
+
+    def __init__(
+        self, state: StateDir, now: Callable[[], float] = time.time, patience: float = PATIENCE
+    ) -> None:
+        self.state = state
+        self.now = now
+        self.patience = patience
+        self._lock = threading.Lock()
+        self._inventory: Inventory | None = None
+        self._journal: Journal | None = None
+        self._snapshot: Snapshot | None = None
+
+    @property
+    def inventory(self) -> Inventory:
+        """The inventory, opened when first needed. Raises OperatorError."""
+        with self._lock:
+            if self._inventory is None:
+                self._inventory = Inventory.open(self.state.inventory, clock=self.now)
+            return self._inventory
+
+    @property
+    def journal(self) -> Journal:
+        """The journal, opened when first needed. Raises OperatorError."""
+        with self._lock:
+            if self._journal is None:
+                self._journal = Journal.open(self.state.journal, clock=self.now)
+            return self._journal
+
+    def close(self) -> None:
+        """Close what was opened."""
+        with self._lock:
+            for store in (self._inventory, self._journal):
+                if store:
+                    store.close()
+            self._inventory = self._journal = None
+
+    def snapshot(self) -> Snapshot:
+        """The inventory now; read again only when its revision moved. Raises OperatorError."""
+        held = self._snapshot
+        if held is None or held.revision != self.inventory.snapshot_revision():
+            held = self._snapshot = self.inventory.snapshot()
+        return held
+
+    def ask(self, process: str, call: str) -> tuple[Json | None, str]:
+        """What `process` answers to `call`, or None and a sentence for people."""
+        try:
+            return ask(self.state.socket(process), call, timeout=self.patience), ""
+        except (Gone, Refused) as error:
+            return None, str(error)
+
+    def world(self, calls: int = RECENT_CALLS) -> World:
+        """Everything at this moment, with the last `calls` calls (the banner needs those of half an hour).
+
+        Raises OperatorError when the store cannot be read.
+        """
+        world = World(now=self.now(), snapshot=self.snapshot())
+        world.sightings = self.journal.sightings()
+        world.calls = self.journal.calls(calls)
+        world.edge, edge_away = self.ask("edge", "status")
+        world.front, front_away = self.ask("front", "status")
+        world.away = {name: why for name, why in (("edge", edge_away), ("front", front_away)) if why}
+        return world
+
+    def reload(self) -> None:
+        """Tell those that answer from memory to read the inventory again; who is away will at its start."""
+        for process in ("edge", "front"):
+            self.ask(process, "reload")

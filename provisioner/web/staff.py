@@ -1,0 +1,166 @@
+"""The staff pages. Every page works without script; with it, parts are fetched again when events come."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, abort, g, make_response, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from provisioner.errors import ProvisionerError
+from provisioner.web import adoption, findings, session, views, words
+from provisioner.web.session import sources
+from provisioner.web.sources import World
+
+LAST_CALLS = 8  # on the overview
+CALLS = 500
+REQUESTS = 500
+PHONE_REQUESTS = 20
+
+blueprint = Blueprint("staff", __name__, url_prefix="/staff")
+_OPEN = frozenset({"staff.sign_in", "staff.signed_out", "staff.session_state"})
+
+
+@blueprint.before_request
+def _guard() -> ResponseReturnValue | None:
+    if request.endpoint in _OPEN:
+        return None
+    if session.current() is None:
+        response = make_response(render_template("sign_in.html", reason="none"), 401)
+        response.headers["HX-Refresh"] = "true"  # a page left open past its session must not look alive
+        return response
+    session.check_csrf()
+    return None
+
+
+@blueprint.get("/session")
+def session_state() -> tuple[str, int]:
+    """204 for a good session, else 401; the front asks before it opens an event stream."""
+    return "", 204 if session.current() else 401
+
+
+@blueprint.get("/sign-in/<token>")
+def sign_in(token: str) -> ResponseReturnValue:
+    """Use up a one-time link and begin a session."""
+    if request.method == "HEAD":
+        return ""  # link previews must not use the link up
+    role = sources().inventory.check_token("sign-in", token)
+    if role is None:
+        if session.current():
+            return redirect(url_for("staff.overview"), 303)  # the link was opened twice in one browser
+        return render_template("sign_in.html", reason="used"), 410
+    if request.headers.get("Sec-Fetch-Site") == "cross-site":
+        # From a link on another site a redirect would go out without the new SameSite=Strict cookie.
+        response = make_response(render_template("sign_in.html", reason="done"))
+    else:
+        response = make_response(redirect(url_for("staff.overview"), 303))
+    session.begin(response, role)
+    return response
+
+
+@blueprint.post("/sign-out")
+def sign_out() -> ResponseReturnValue:
+    """End the session."""
+    response = make_response(redirect(url_for("staff.signed_out"), 303))
+    session.end(response)
+    return response
+
+
+@blueprint.get("/signed-out")
+def signed_out() -> str:
+    """Where signing out leads."""
+    return render_template("sign_in.html", reason="out")
+
+
+def _page(template: str, world: World, status: int = 200, **values: object) -> Response:
+    g.world = world
+    page = render_template(
+        template,
+        world=world,
+        now=world.now,
+        tz=words.zone(world.snapshot.practice.time_zone),
+        emergencies=views.emergencies(world),
+        **values,
+    )
+    return make_response(page, status)
+
+
+@blueprint.get("/")
+def overview() -> Response:
+    """What is wrong, the counts, the phones and the calls at this moment."""
+    world = sources().world()
+    rows = views.phones(world)
+    return _page(
+        "overview.html",
+        world,
+        findings=findings.findings(world, rows),
+        phones=rows,
+        calls=views.calls_now(world),
+        past=views.calls_past(world)[:LAST_CALLS],
+        trunks=findings.trunks(world),
+    )
+
+
+@blueprint.get("/phones")
+def phones() -> Response:
+    """All phones: those that wait for adoption, then those that are ours."""
+    return _phones(sources().world())
+
+
+def _phones(world: World, status: int = 200, error: str = "", mac: str = "") -> Response:
+    query, wanted = request.args.get("q", ""), request.args.get("status", "")
+    rows = [row for row in views.phones(world) if views.matches(row, query) and views.has_status(row, wanted)]
+    return _page(
+        "phones.html",
+        world,
+        status,
+        waiting=[row for row in rows if not row.adopted],
+        adopted=[row for row in rows if row.adopted],
+        query=query,
+        wanted=wanted,
+        statuses=views.PHONE_FILTERS,
+        error=error,
+        error_mac=mac,
+    )
+
+
+@blueprint.get("/phones/<mac>")
+def phone(mac: str) -> Response:
+    """One phone."""
+    world = sources().world()
+    row = next((row for row in views.phones(world) if row.mac == mac), None)
+    if row is None:
+        abort(404, "No phone with this address has asked for anything, and none is in the inventory.")
+    asked = [row for row in sources().journal.requests(REQUESTS) if row["mac"] == mac][:PHONE_REQUESTS]
+    return _page("phone.html", world, phone=row, requests=asked, adopted_now="adopted" in request.args)
+
+
+@blueprint.post("/phones/<mac>/adopt")
+def adopt(mac: str) -> Response:
+    """Adopt a waiting phone, with the extension that was typed or the next free one."""
+    try:
+        adoption.adopt(sources(), mac, "staff page", request.form.get("extension", ""))
+    except ProvisionerError as error:
+        return _phones(sources().world(), 409, str(error), mac)
+    return make_response(redirect(url_for("staff.phone", mac=mac, adopted=1), 303))
+
+
+@blueprint.get("/calls")
+def calls() -> Response:
+    """Live and past calls with their transfer steps."""
+    world = sources().world(CALLS)
+    query = request.args.get("q", "")
+    return _page(
+        "calls.html",
+        world,
+        calls=[row for row in views.calls_now(world) if views.matches_call(row, query)],
+        past=[row for row in views.calls_past(world) if views.matches_call(row, query)],
+        query=query,
+        limit=CALLS,
+    )
+
+
+@blueprint.get("/requests")
+def requests() -> Response:
+    """What phones asked for, what they were told, and by which rule."""
+    query = request.args.get("q", "").strip()
+    rows = [row for row in sources().journal.requests(REQUESTS) if views.matches_request(row, query)]
+    return _page("requests.html", sources().world(), requests=rows, query=query, limit=REQUESTS)

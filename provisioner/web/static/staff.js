@@ -1,0 +1,56 @@
+// What htmx leaves open: the live mark, running clocks, and not to disturb someone who types.
+"use strict";
+
+const mark = document.getElementById("live-state");
+
+function show(live) {
+  mark.hidden = false;
+  mark.className = live ? "state good" : "state warn";
+  const word = live ? "Live" : "Not live";
+  if (mark.textContent !== word) mark.textContent = word;
+}
+
+document.body.addEventListener("htmx:sseOpen", () => show(true));
+document.body.addEventListener("htmx:sseError", () => show(false));
+
+// After a pause of the event stream things may have changed unseen.
+document.body.addEventListener("htmx:sseOpen", () => {
+  if (mark.dataset.opened) htmx.trigger("#live", "sse:call");
+  mark.dataset.opened = "yes";
+});
+
+function busy() {
+  const field = document.activeElement;
+  return field && field.matches("#live input, #live select, #live textarea") && field.value !== "";
+}
+
+document.body.addEventListener("htmx:beforeRequest", (event) => {
+  if (busy()) event.preventDefault();
+});
+
+// What is open stays open; an unchanged alarm is not announced again.
+let open = [];
+document.body.addEventListener("htmx:beforeSwap", () => {
+  open = [...document.querySelectorAll("#live details[open]")].map((details) => details.id);
+});
+document.body.addEventListener("htmx:afterSwap", () => {
+  for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+});
+document.body.addEventListener("htmx:oobBeforeSwap", (event) => {
+  const incoming = event.detail.fragment.firstElementChild;
+  if (incoming && incoming.innerHTML === event.detail.target.innerHTML) event.detail.shouldSwap = false;
+});
+
+function clocks() {
+  const here = performance.now();
+  for (const clock of document.querySelectorAll("time[data-since]")) {
+    clock.dataset.shown ??= here;
+    const passed = clock.dataset.now - clock.dataset.since + (here - clock.dataset.shown) / 1000;
+    const seconds = Math.max(0, Math.floor(passed));
+    const pad = (value) => String(value).padStart(2, "0");
+    const hours = Math.floor(seconds / 3600);
+    const minutes = Math.floor(seconds / 60) % 60;
+    clock.textContent = (hours ? hours + ":" + pad(minutes) : minutes) + ":" + pad(seconds % 60);
+  }
+}
+setInterval(clocks, 1000);

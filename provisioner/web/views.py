@@ -1,0 +1,352 @@
+"""Rows for pages and API, made from one World: phones, calls, what is wrong. Pure functions."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from provisioner.ipc import Json
+from provisioner.phones.identity import of_agent
+from provisioner.store.records import Number, Phone, Snapshot
+from provisioner.web import words
+from provisioner.web.sources import World
+
+STARTING_SECONDS = 120  # from the first file asked for to a registration; the slowest maker needs about 90 s
+BANNER_SECONDS = 1800  # an emergency stays on the page as long as its call-back is let through
+
+Level = Literal["good", "busy", "warn", "bad", "none"]
+
+PHONE_STATUS: dict[str, tuple[str, Level]] = {
+    "in-call": ("In a call", "busy"),
+    "ready": ("Ready", "good"),
+    "starting": ("Starting", "warn"),
+    "offline": ("Offline", "bad"),
+    "unknown": ("Not known", "none"),
+    "waiting": ("Waiting", "warn"),
+}
+
+PHONE_FILTERS = {
+    "": "All",
+    "ready": "Ready",
+    "attention": "Needs attention",
+    "offline": "Offline",
+    "waiting": "Waiting for adoption",
+}
+
+CALL_STATE: dict[str, tuple[str, Level]] = {
+    "ringing": ("Ringing", "warn"),
+    "talking": ("Talking", "busy"),
+    "menu": ("Transfer: in the menu", "busy"),
+    "collecting": ("Transfer: keying the target", "busy"),
+    "resolve": ("Transfer: looking up {target}", "busy"),
+    "dialling": ("Transfer: calling {target}", "busy"),
+    "consulting": ("Transfer: talking to {target}, caller hears music", "busy"),
+    "completing": ("Transfer: about to hand over to {target}", "busy"),
+    "joined": ("Transferred to {target}", "good"),
+    "ended": ("Ended", "none"),
+}
+
+DIRECTION = {"internal": "Internal", "inbound": "Inbound", "outbound": "Outbound", "emergency": "Emergency"}
+
+
+class LineRow(msgspec.Struct, kw_only=True):
+    """One line of a phone, with the state of the emergency address behind its number."""
+
+    extension: str
+    number: str
+    name: str
+    address_status: str
+
+
+class PhoneRow(msgspec.Struct, kw_only=True):
+    """One phone, adopted or waiting. `status`: a key of PHONE_STATUS; `last_seen`: since 1970, or null."""
+
+    mac: str
+    status: str
+    adopted: bool
+    vendor: str = ""
+    model: str = ""
+    lines: list[LineRow] = []
+    location: str = ""
+    location_name: str = ""
+    civic: str = ""
+    front_desk: bool = False
+    address: str = ""
+    agent: str = ""
+    version: str = ""
+    contact: str = ""
+    expires_in: int | None = None
+    last_seen: float | None = None
+
+    @property
+    def status_word(self) -> str:
+        return PHONE_STATUS[self.status][0]
+
+    @property
+    def level(self) -> Level:
+        return PHONE_STATUS[self.status][1]
+
+    @property
+    def label(self) -> str:
+        return (
+            next((line.name for line in self.lines if line.name), "") or f"{self.maker} {self.model}".strip()
+        )
+
+    @property
+    def maker(self) -> str:
+        return self.vendor.capitalize()
+
+    @property
+    def needs_attention(self) -> bool:
+        unregistered = any(line.number and line.address_status != "registered" for line in self.lines)
+        return self.adopted and (self.status == "offline" or not self.location or unregistered)
+
+
+class Party(msgspec.Struct):
+    """One side of a call: what to call it, and its number or extension where that says more."""
+
+    name: str
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.detail})" if self.detail else self.name
+
+
+class CallRow(msgspec.Struct, kw_only=True):
+    """One call, live or past."""
+
+    id: str
+    direction: str
+    state: str
+    state_word: str
+    level: Level
+    caller: Party
+    callee: Party
+    desk: str
+    started: float
+    answered: float | None
+    ended: float | None
+    outcome: str
+    steps: list[tuple[float, str]]
+
+    @property
+    def talked(self) -> float | None:
+        return self.ended - self.answered if self.ended and self.answered else None
+
+    @property
+    def direction_word(self) -> str:
+        return DIRECTION.get(self.direction, self.direction)
+
+    @property
+    def live(self) -> bool:
+        return self.state != "ended"
+
+
+class Finding(msgspec.Struct, kw_only=True):
+    """One thing that is wrong: what, what to do, and the page that shows it."""
+
+    level: Level
+    what: str
+    remedy: str
+    link: str = ""
+
+
+class Emergency(msgspec.Struct, kw_only=True):
+    """An emergency call for the red banner."""
+
+    call: CallRow
+    phone: Party
+    callback: str
+    location: str
+    test: bool
+
+
+def phones(world: World) -> list[PhoneRow]:
+    """All phones: those waiting for adoption first, then by extension."""
+    seen = {str(row["mac"]): row for row in world.sightings}
+    registered = {str(row["mac"]): row for row in (world.edge or {}).get("registrations", [])}
+    busy = {str(call.get("desk")) for call in live_calls(world)}
+    rows = [
+        _adopted(world, phone, seen.get(mac, {}), registered.get(mac), busy)
+        for mac, phone in world.snapshot.phones.items()
+    ]
+    rows += [_waiting(row) for mac, row in seen.items() if mac not in world.snapshot.phones]
+    return sorted(rows, key=lambda row: (row.adopted, row.lines[0].extension if row.lines else "", row.mac))
+
+
+def _adopted(world: World, phone: Phone, seen: Json, registration: Json | None, busy: set[str]) -> PhoneRow:
+    numbers = world.snapshot.numbers
+    lines = [
+        LineRow(
+            extension=line.extension,
+            number=line.number,
+            name=line.name,
+            address_status=numbers[line.number].address_status if line.number in numbers else "unregistered",
+        )
+        for line in phone.lines
+    ]
+    location = world.snapshot.locations.get(phone.location)
+    held = registration or {}
+    row = _sighted(phone.id, seen)
+    row.adopted, row.lines, row.front_desk = True, lines, phone.front_desk
+    row.vendor, row.model = phone.vendor, phone.model
+    if location:
+        row.location, row.location_name, row.civic = location.id, location.name, words.civic(location.civic)
+    row.contact, row.expires_in = str(held.get("contact", "")), held.get("expires_in")
+    row.address = str(held.get("address") or row.address)
+    row.agent = str(held.get("agent") or row.agent)
+    row.last_seen = world.now if registration else row.last_seen
+    row.status = _status(world, row, registered=bool(registration), busy=busy)
+    return row
+
+
+def _status(world: World, row: PhoneRow, registered: bool, busy: set[str]) -> str:
+    if world.edge is None:
+        return "unknown"
+    if any(line.extension in busy for line in row.lines):
+        return "in-call"
+    if registered:
+        return "ready"
+    return "starting" if row.last_seen and world.now - row.last_seen < STARTING_SECONDS else "offline"
+
+
+def _sighted(mac: str, seen: Json) -> PhoneRow:
+    agent = str(seen.get("agent") or "")
+    return PhoneRow(
+        mac=mac,
+        status="waiting",
+        adopted=False,
+        vendor=str(seen.get("vendor") or ""),
+        model=str(seen.get("model") or ""),
+        address=str(seen.get("address") or ""),
+        agent=agent,
+        version=of_agent(agent).version,
+        last_seen=seen.get("last_seen"),
+    )
+
+
+def _waiting(seen: Json) -> PhoneRow:
+    return _sighted(str(seen["mac"]), seen)
+
+
+def matches(row: PhoneRow, query: str) -> bool:
+    """Whether a phone fits what someone typed: a MAC in any notation, extension, number, name."""
+    wanted = query.strip().lower()
+    digits = wanted.translate(str.maketrans("", "", " :-.()+"))
+    names = [row.vendor, row.model, row.address, row.location_name, row.civic, row.status_word, row.version]
+    names += [text for line in row.lines for text in (line.extension, line.name)]
+    numbers = [row.mac, *(line.number.lstrip("+") for line in row.lines)]
+    return any(wanted in text.lower() for text in names) or (
+        bool(digits) and any(digits in text for text in numbers)
+    )
+
+
+def has_status(row: PhoneRow, wanted: str) -> bool:
+    """Whether a phone belongs to the filter `wanted`: a status, `attention`, or empty for all."""
+    if wanted == "attention":
+        return row.needs_attention
+    return not wanted or row.status == wanted or (wanted == "ready" and row.status == "in-call")
+
+
+def matches_request(row: Json, query: str) -> bool:
+    """Whether a row of the request log fits what someone typed."""
+    wanted = query.strip().lower()
+    compact = wanted.translate(str.maketrans("", "", ":-."))
+    shown = " ".join(
+        str(row.get(name) or "") for name in ("path", "address", "status", "rule", "agent", "method")
+    )
+    return wanted in shown.lower() or (bool(compact) and compact in str(row.get("mac") or ""))
+
+
+def live_calls(world: World) -> list[Json]:
+    """The calls that the edge holds now."""
+    return [call for call in (world.edge or {}).get("calls", []) if call.get("state") != "ended"]
+
+
+def calls_now(world: World) -> list[CallRow]:
+    """Live calls, the newest first."""
+    return sorted((_call(world.snapshot, call) for call in live_calls(world)), key=lambda row: -row.started)
+
+
+def calls_past(world: World) -> list[CallRow]:
+    """Calls of the journal that are not live, the newest first."""
+    live = {str(call["id"]) for call in live_calls(world)}
+    rows = [_call(world.snapshot, past_call(call)) for call in world.calls if str(call["id"]) not in live]
+    return sorted(rows, key=lambda row: -row.started)
+
+
+def past_call(row: Json) -> Json:
+    """A row of the journal as the edge would show it."""
+    return {**row, "from": row["caller"], "to": row["called"], "state": "ended"}
+
+
+def _call(snapshot: Snapshot, call: Json) -> CallRow:
+    state = str(call["state"])
+    word, level = CALL_STATE.get(state, (state, "none"))
+    target = party(snapshot, str(call.get("target") or ""))
+    return CallRow(
+        id=str(call["id"]),
+        direction=str(call["direction"]),
+        state=state,
+        state_word=word.format(target=target),
+        level=level,
+        caller=party(snapshot, str(call.get("from") or "")),
+        callee=party(snapshot, str(call.get("to") or "")),
+        desk=str(call.get("desk") or ""),
+        started=float(call["started"]),
+        answered=call.get("answered"),
+        ended=call.get("ended"),
+        outcome=str(call.get("outcome") or ""),
+        steps=[(float(at), str(what)) for at, what in call.get("steps") or []],
+    )
+
+
+def party(snapshot: Snapshot, value: str) -> Party:
+    """Who an extension or number is: a line's or number's own name where the inventory has one."""
+    held = snapshot.line(value)
+    if held:
+        return Party(held[0].lines[held[1]].name or "Extension", value)
+    known: Number | None = snapshot.numbers.get(value)
+    if known:
+        return Party(known.label or words.number(value), words.number(value) if known.label else "")
+    return Party(words.number(value) or "Not known")
+
+
+def matches_call(row: CallRow, query: str) -> bool:
+    """Whether a call fits what someone typed: a name, an extension, a number in any notation, an outcome."""
+    wanted = query.strip().lower()
+    digits = "".join(letter for letter in wanted if letter.isdigit())
+    texts = (
+        f"{row.caller} {row.callee} {row.direction_word} {row.outcome} {row.state_word} {row.desk}".lower()
+    )
+    return wanted in texts or (
+        len(digits) >= 3
+        and digits in "".join(letter for letter in texts if letter.isdigit() or letter == " ")
+    )
+
+
+def emergencies(world: World) -> list[Emergency]:
+    """Emergency calls that are live or began in the last half hour, the newest first; never those to 988."""
+    live = {str(call["id"]): call for call in live_calls(world)}
+    recent = {
+        str(row["id"]): past_call(row)
+        for row in world.calls
+        if world.now - float(row["started"]) < BANNER_SECONDS
+    }
+    calls = [call for call in (recent | live).values() if call["direction"] == "emergency"]
+    rows = [_emergency(world, call) for call in calls if not str(call["to"]).endswith("988")]
+    return sorted(rows, key=lambda row: -row.call.started)
+
+
+def _emergency(world: World, call: Json) -> Emergency:
+    held = world.snapshot.line(str(call.get("desk") or call.get("from") or ""))
+    location = world.snapshot.locations.get(held[0].location) if held else None
+    callback = held[0].lines[held[1]].number if held else ""
+    return Emergency(
+        call=_call(world.snapshot, call),
+        phone=party(world.snapshot, str(call.get("desk") or call.get("from") or "")),
+        callback=words.number(callback),
+        location=f"{location.name}, {words.civic(location.civic)}" if location else "",
+        test=str(call["to"]).endswith("933"),
+    )

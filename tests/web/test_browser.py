@@ -1,0 +1,146 @@
+"""The pages in a real browser: live without reloading, whole without script, nothing that the policy blocks."""
+
+from __future__ import annotations
+
+import queue
+import re
+import shutil
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import web_practice as practice
+from flask import Flask
+from werkzeug.serving import make_server
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+]
+TELL_REQUESTS = """
+document.body.addEventListener("htmx:beforeRequest", (event) => console.log("stopped", event.defaultPrevented))
+"""
+LIVE = re.compile(r"^Live$")
+pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")]
+
+
+class Front:
+    """Stands in for the front: hands requests on, and serves the event stream itself."""
+
+    def __init__(self, app: Flask) -> None:
+        self._streams: list[queue.Queue[bytes | None]] = []
+        self._app = app
+        self._server = make_server("127.0.0.1", 0, self, threaded=True)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever)
+        self._thread.start()
+
+    def __call__(self, environ: dict[str, Any], start: Any) -> Any:
+        if environ["PATH_INFO"] != "/staff/events":
+            return self._app(environ, start)
+        start("200 OK", [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")])
+        stream: queue.Queue[bytes | None] = queue.Queue()
+        stream.put(b": open\n\n")
+        self._streams.append(stream)
+        return iter(stream.get, None)
+
+    def _put(self, data: bytes | None) -> None:
+        for stream in list(self._streams):
+            stream.put(data)
+
+    def event(self, name: str) -> None:
+        """Push one event to every page."""
+        self._put(f"event: {name}\ndata: {{}}\n\n".encode())
+
+    def close(self) -> None:
+        self._put(None)
+        self._server.shutdown()
+        self._thread.join(5)
+        self._server.server_close()
+
+
+@pytest.fixture
+def live(app: Flask) -> Iterator[Front]:
+    front = Front(app)
+    yield front
+    front.close()
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield opened
+        opened.close()
+
+
+def signed_in(browser: Any, live: Front, app: Flask, **options: Any) -> Any:
+    """A page of a signed-in browser; what its console says is in `page.said`."""
+    context = browser.new_context(**options)
+    page = context.new_page()
+    page.said = []
+    page.on("console", lambda message: page.said.append(message.text))
+    page.on("pageerror", lambda error: page.said.append(str(error)))
+    token = app.extensions["provisioner"].inventory.new_token("sign-in", 60, "staff")
+    page.goto(f"{live.url}/staff/sign-in/{token}")
+    return page
+
+
+def test_a_call_appears_and_moves_without_reloading(browser, live, app, edge, front):
+    edge["status"] = practice.status(calls=[])
+    page = signed_in(browser, live, app)
+    page.get_by_text("No calls at the moment").wait_for()
+    page.locator("#live-state", has_text=LIVE).wait_for()
+    page.evaluate("window.same = true")
+    edge["status"] = practice.status(calls=[practice.call(state="ringing", steps=[])])
+    live.event("call")
+    page.get_by_text("Ringing").wait_for()
+    edge["status"] = practice.status(calls=[practice.call(state="dialling")])
+    live.event("call")
+    page.get_by_text("Transfer: calling Dr. Adams (102)").wait_for()
+    edge["status"] = practice.status(calls=[practice.call(direction="emergency", to="911", desk="102")])
+    live.event("emergency")
+    page.get_by_role("alert").get_by_text("Emergency call from Dr. Adams").wait_for()
+    assert page.evaluate("window.same")
+    assert page.said == []
+    page.context.close()
+
+
+def test_what_someone_types_is_left_alone(browser, live, app, edge, front):
+    page = signed_in(browser, live, app)
+    page.goto(f"{live.url}/staff/phones")
+    page.locator("#live-state", has_text=LIVE).wait_for()
+    field = page.get_by_label("Extension for 00:15:65:00:01:99")
+    field.fill("104")
+    with page.expect_event("console") as told:
+        page.evaluate(TELL_REQUESTS)
+        live.event("call")
+    assert told.value.text == "stopped true"
+    assert field.input_value() == "104"
+    page.get_by_role("button", name="Adopt 00:15:65:00:01:99").click()
+    page.get_by_text("Adopted as extension 104").wait_for()
+    page.context.close()
+
+
+@pytest.mark.parametrize("path", ["", "phones", f"phones/{practice.POLYCOM}", "calls", "requests"])
+def test_no_page_is_wider_than_a_phone(browser, live, app, edge, front, path):
+    page = signed_in(browser, live, app, viewport={"width": 360, "height": 740}, java_script_enabled=False)
+    page.goto(f"{live.url}/staff/{path}")
+    assert page.locator("html").bounding_box()["width"] == 360
+    assert page.locator("main").bounding_box()["width"] <= 360
+    assert page.said == []
+    page.context.close()
+
+
+def test_adopting_and_signing_out_need_no_script(browser, live, app, edge, front):
+    page = signed_in(browser, live, app, java_script_enabled=False)
+    page.goto(f"{live.url}/staff/phones?status=waiting")
+    page.get_by_role("button", name="Adopt 00:15:65:00:01:99").click()
+    page.get_by_text("Adopted as extension 100").wait_for()
+    page.get_by_role("button", name="Sign out").click()
+    page.get_by_text("You are signed out").wait_for()
+    page.context.close()
