@@ -153,14 +153,18 @@ class Process:
         read_media, read_control = pair.media.recvfrom, pair.control.recvfrom
 
         def media(_mask: int) -> None:
-            with suppress(BlockingIOError, ConnectionError):  # ICMP errors come up here
+            try:
                 data, source = read_media(MAX_PACKET)
-                receive(leg, data, source, clock())
+            except OSError:  # ICMP errors come up here
+                return
+            receive(leg, data, source, clock())
 
         def control(_mask: int) -> None:
-            with suppress(BlockingIOError, ConnectionError):
+            try:
                 data, source = read_control(MAX_PACKET)
-                receive_control(leg, data, source)
+            except OSError:
+                return
+            receive_control(leg, data, source)
 
         self.watch(pair.media, media)
         self.watch(pair.control, control)
@@ -189,6 +193,8 @@ class Process:
             self._hang_up(link)
             return
         for message in messages:
+            if link.sock.fileno() not in self._links:
+                return  # hung up while it was answered; what it still wanted would belong to nobody
             self._answer(link, message)
         if not data:
             self._hang_up(link)
@@ -218,8 +224,6 @@ class Process:
                 self._write(link, line)
 
     def _write(self, link: Link, line: bytes) -> None:
-        if link.sock.fileno() not in self._links:
-            return  # hung up while its requests were being answered
         waiting = bool(link.unsent)
         link.unsent += line
         if not waiting:

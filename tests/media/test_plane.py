@@ -3,6 +3,8 @@
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from provisioner.errors import ProvisionerError
 from provisioner.media import prompts
@@ -133,6 +135,18 @@ def test_G04_what_is_not_negotiated_is_dropped_and_latches_nothing(data):
     bench = Bench("a", "b")
     bench.hear("a", data, ("203.0.113.9", 9))
     assert bench.got("b") == []
+    assert bench.plane.legs["a"].latch.target == ADDRESS["a"]
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.binary(max_size=40) | st.binary(max_size=30).map(lambda tail: b"\x80\x65" + tail)))
+def test_any_bytes_are_survived(datagrams):
+    bench = Bench("a", "b")
+    bench.put("b", codec="PCMA")
+    bench.put("a", take="*")
+    for data in datagrams:
+        bench.hear("a", data)
+        bench.plane.receive_control(bench.plane.legs["a"], data, ADDRESS["a"])
     assert bench.plane.legs["a"].latch.target == ADDRESS["a"]
 
 
@@ -366,11 +380,11 @@ def test_G03_back_from_music_never_jumps_back():
     assert (after.timestamp - before.timestamp) & 0xFFFFFFFF == 496 * 160
 
 
-def test_nothing_drifts_over_an_hour_of_late_wakeups():
+def test_nothing_drifts_over_ten_minutes_of_late_wakeups():
     bench = Bench("a")
     bench.put("a", source={"play": ["silence"], "loop": True})
     start, rng, count = bench.now, Random(3), 0
-    while bench.now < start + 3600:
+    while bench.now < start + 600:
         bench.now = max(bench.now, bench.plane.deadline()) + rng.uniform(0, 0.004)
         bench.plane.advance(bench.now)
         count += len(bench.got("a"))

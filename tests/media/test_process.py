@@ -71,12 +71,12 @@ class Party:
         self.sock.close()
 
 
-@pytest.fixture
-def state(tmp_path):
-    return StateDir.create(tmp_path)
+@pytest.fixture(scope="module")
+def state(tmp_path_factory):
+    return StateDir.create(tmp_path_factory.mktemp("state"))
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def media(state):
     process = subprocess.Popen([sys.executable, "-c", SERVE, str(state.root)])
     while True:
@@ -95,6 +95,8 @@ def control(media, state):
     client = Control(state.socket("media"))
     client.ok("subscribe")
     yield client
+    for leg in "ab":
+        client.call("drop", leg=leg)
     client.close()
 
 
@@ -262,7 +264,8 @@ def test_many_events_to_one_who_does_not_read(control, state):
     slow.close()
 
 
-def test_a_control_socket_that_cannot_be_made(state):
+def test_a_control_socket_that_cannot_be_made(tmp_path):
+    state = StateDir.create(tmp_path)
     state.socket("media").mkdir()
     with pytest.raises(OperatorError, match=r"cannot listen at .*media\.sock"):
         main(state)
