@@ -1,1 +1,1 @@
-"""RTP, telephone events, prompts and the media plane."""
+"""Audio of calls: RTP, telephone events, prompts, and the process that relays and plays."""
