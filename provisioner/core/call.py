@@ -1,4 +1,4 @@
-"""One call of the stand-in core, in either direction: its SIP session, its voice, and its row in the record."""
+"""One call of the stand-in core, in either direction: its SIP session, its voice, its row in the record."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ Json = dict[str, Any]
 class Call:
     """A call between the practice and someone outside.
 
-    `state`: `ringing`, `talking`, `ended`, or `voicemail`: the practice did not answer, so the network took a message.
-    `extra`: what more the record says of it (docs/internals.md). `changed` is called after each change.
+    `state`: `ringing`, `talking`, `ended`, or `voicemail`: nobody answered, so the network took a message.
+    `extra`: what more the record says (docs/internals.md). `changed` is called after each change.
     """
 
     def __init__(
@@ -60,11 +60,15 @@ class Call:
         row = {"call": self.id, "from": self.from_, "to": self.to, "kind": self.kind, "state": self.state}
         return {**row, "heard": self.heard, "outcome": self.outcome, **self.extra}
 
-    async def open(self) -> None:
-        """Take an RTP port."""
+    async def open(self) -> bool:
+        """Take an RTP port; False when the call ended meanwhile."""
         port = await self.endpoint.open()
+        if self.over.is_set():
+            self.endpoint.close()
+            return False
         self.endpoint.on_digit = self._on_digit
         self._media = MediaSession(self._host, port, self._rng.getrandbits(31))
+        return True
 
     def offer(self) -> bytes:
         """SDP for an INVITE of ours."""
@@ -117,7 +121,7 @@ class Call:
 
     def _connect(self) -> None:
         found = self._media.negotiated
-        if found:
+        if found and found.send:
             self.endpoint.connect(found.remote, found.codec, found.event_in, found.event_out)
 
     def _take(self, answer: bytes) -> None:

@@ -1,4 +1,4 @@
-"""The stand-in cloud core: a SIP user agent that plays the public network, its emergency centre and the provider API."""
+"""The stand-in cloud core: the public network, its emergency centre and the provider API."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def calling_number(invite: Request) -> str:
 
 
 class Core:
-    """The core. `edge`: the SIP address of the trunk's other end. `on_call` gets a row of `calls` at each change.
+    """The core. `edge`: the SIP address of the trunk's other end. `on_call` gets each row that changed.
 
     `pace` multiplies how long people take: they ring, talk and read at 1.
     """
@@ -85,12 +85,18 @@ class Core:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        waiting = self._agent.transactions.clients
-        loop = asyncio.get_running_loop()
-        limit = loop.time() + seconds
-        while loop.time() < limit and any(one.state in ("trying", "proceeding") for one in waiting.values()):
-            await asyncio.sleep(0.02)
+        try:
+            async with asyncio.timeout(seconds):
+                await self._quiet()
+        except TimeoutError:
+            pass
         self._transport.close()
+
+    async def _quiet(self) -> None:
+        """Wait until all requests of ours have their answer."""
+        waiting = self._agent.transactions.clients
+        while any(one.state in ("trying", "proceeding") for one in waiting.values()):  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
     def _begin(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -160,7 +166,8 @@ class Core:
         """The called side, from ringing to the end."""
         session = call.session
         assert session
-        await call.open()
+        if not await call.open():
+            return
         try:
             sdp = call.agree()
         except PeerError as error:
@@ -206,7 +213,7 @@ class Core:
     # calls to the practice
 
     async def call(self, from_: str, to: str, seconds: float) -> Call:
-        """A patient calls `to`, hangs up `seconds` after the answer. Raises ProvisionerError without an edge."""
+        """A patient calls `to` and hangs up `seconds` after the answer. Raises ProvisionerError: no edge."""
         if self.edge is None:
             raise ProvisionerError(
                 "the core has no edge to call; give it one with --edge-sip or the call `edge`"

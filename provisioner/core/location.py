@@ -1,4 +1,4 @@
-"""Where a 911 caller is: the PIDF-LO of an INVITE (RFC 4119, 5139, 6442), and how the address is read aloud."""
+"""Where a 911 caller is: the PIDF-LO of an INVITE (RFC 4119, 5139, 6442), and the address read aloud."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ CIVIC = "{urn:ietf:params:xml:ns:pidf:geopriv10:civicAddr}"
 PIDF = "application/pidf+xml"
 MAX_PIDF = 16384  # bytes; a civic address with all elements is under 2 KiB
 
-# How an address is spoken: elements of RFC 5139 in reading order, with the word before each where one is needed.
+# How an address is spoken: elements of RFC 5139 in reading order, with the word before each that needs one.
 READING = (
-    ("HNO", ""), ("HNS", ""), ("PRD", ""), ("RD", ""), ("STS", ""), ("POD", ""), ("BLD", "building"), ("FLR", "floor"),
-    ("UNIT", "suite"), ("ROOM", "room"), ("LOC", ""), ("A3", ""), ("A1", ""), ("PC", ""),
+    ("HNO", ""), ("HNS", ""), ("PRD", ""), ("RD", ""), ("STS", ""), ("POD", ""), ("BLD", "building"),
+    ("FLR", "floor"), ("UNIT", "suite"), ("ROOM", "room"), ("LOC", ""), ("A3", ""), ("A1", ""), ("PC", ""),
 )  # fmt: skip
 
 
 def civic_of(pidf: bytes) -> dict[str, str]:
-    """The civic address of a PIDF-LO by RFC 5139 element names. Raises PeerError (424) when it cannot be had."""
+    """The civic address of a PIDF-LO by RFC 5139 element names. Raises PeerError (424) without one."""
     if len(pidf) > MAX_PIDF:
         raise PeerError("PIDF-LO too large", 424)
     parser = etree.XMLParser(
@@ -34,7 +34,7 @@ def civic_of(pidf: bytes) -> dict[str, str]:
         root = etree.fromstring(pidf, parser)
     except etree.XMLSyntaxError:
         raise PeerError("PIDF-LO is not XML", 424) from None
-    if root.getroottree().docinfo.doctype:
+    if root.getroottree().docinfo.internalDTD is not None:
         raise PeerError("PIDF-LO with a DOCTYPE", 424)
     address = next(root.iter(CIVIC + "civicAddress"), None)
     if address is None:
@@ -53,7 +53,7 @@ def location_of(invite: Request) -> dict[str, str] | None:
 
 
 def pidf_of(invite: Request) -> bytes | None:
-    """The PIDF-LO body part: the one that Geolocation names by Content-ID, else the first; None without one."""
+    """The PIDF-LO body part: the one that Geolocation names by Content-ID, else the first, else None."""
     kind = invite.get("content-type")
     if kind.partition(";")[0].strip().lower() == PIDF:
         return invite.body
@@ -77,7 +77,6 @@ def spoken(civic: dict[str, str]) -> str:
 
 
 def read_back(prompt: str, civic: dict[str, str] | None, callback: str) -> list[str]:
-    """Audio names: `prompt`, the address and the callback number; the address is missed aloud when it is None."""
+    """Audio names: `prompt`, the address (or that there is none) and the callback number."""
     address = [prompt, *prompts.spell(spoken(civic))] if civic else ["no-address"]
-    national = callback.removeprefix("+1") if callback.startswith("+1") else callback
-    return [*address, "callback-number", *prompts.spell(national)]
+    return [*address, "callback-number", *prompts.spell(callback.removeprefix("+1"))]

@@ -12,7 +12,7 @@ What a number does is told by its last four digits, so that everything can be tr
 | 0603 | rings once and declines: 603 |
 | any other | a patient: rings two seconds, answers, talks, hangs up after half a minute |
 
-911, 112 and `urn:service:sos` reach the emergency centre, 933 and `urn:service:test.sos` its address test, 988 the
+911, 112 and `urn:service:sos` reach the emergency centre, 933 and `urn:service:test.sos` its test, 988 the
 crisis line; other N11 codes an announcement.
 """
 
@@ -25,7 +25,7 @@ Kind = Literal["patient", "emergency", "emergency-test", "crisis", "service", "i
 
 
 class Behaviour(NamedTuple):
-    """What a called number does. Times in seconds. `refuse`: a SIP status instead of an answer, after ringing.
+    """What a called number does. Times in seconds. `refuse`: a SIP status instead of an answer, after `ring`.
 
     `talk`: the least and the longest time until it hangs up; None: never by itself.
     """

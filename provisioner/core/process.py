@@ -129,6 +129,6 @@ def main(
     life: bool = True,
     rng: Random | None = None,
 ) -> int:
-    """Serve until SIGTERM or SIGINT; 0. `edge_sip`: `HOST:PORT` of the edge's trunk, may come later by `edge`."""
+    """Serve until SIGTERM or SIGINT; 0. `edge_sip`: `HOST:PORT` of the edge; may come later by `edge`."""
     asyncio.run(_until_signal(state, bind, sip_port, edge_sip, life, rng or SystemRandom()))
     return 0

@@ -1,4 +1,4 @@
-"""One call of a simulated phone: its SIP session, its voice, and what the person at the phone can do and hear."""
+"""One call of a simulated phone: its SIP session, its voice, what the person there can do and hear."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class PhoneMedia(MediaSession):
 class Call:
     """A call that a phone placed (`incoming` false) or was offered.
 
-    `number`: who was called, or who calls as the phone shows it. `history`: all states so far. `outcome`: how it
-    ended. `digits`: keys that the other side pressed (RFC 4733).
+    `number`: who was called, or who calls as the phone shows it. `history`: all states so far. `outcome`: how
+    it ended. `digits`: keys that the other side pressed (RFC 4733).
     """
 
     def __init__(self, phone: Phone, number: str, session: Session | None = None) -> None:
@@ -57,12 +57,16 @@ class Call:
         self._media: PhoneMedia
         self._changed = asyncio.Event()
 
-    async def open(self) -> None:
-        """Take an RTP port."""
+    async def open(self) -> bool:
+        """Take an RTP port; False when the call ended meanwhile."""
         port = await self.endpoint.open()
+        if self.state == "ended":
+            self.endpoint.close()
+            return False
         payload = self.phone.account.event_payload
         self._media = PhoneMedia(self.phone.host, port, self.phone.rng.getrandbits(31), payload)
         self.endpoint.on_digit = self._on_digit
+        return True
 
     def offer(self) -> bytes:
         """SDP of our INVITE."""
@@ -76,10 +80,8 @@ class Call:
 
     async def answer(self) -> None:
         """Pick up; nothing happens when the caller is gone meanwhile."""
-        await self.open()
         session = self._session
-        if self.state != "ringing" or session is None:
-            self.endpoint.close()
+        if session is None or self.state != "ringing" or not await self.open():
             return
         offer = body_of(session.invite)
         try:
@@ -103,9 +105,12 @@ class Call:
             self._session.hangup()
             self._end("hung up")
 
-    def press(self, keys: str) -> None:
-        """Press keys during the call; they go out one after the other as telephone-events."""
-        self.endpoint.press(keys)
+    def press(self, keys: str) -> asyncio.Future[None]:
+        """Press keys one after the other (RFC 4733); done when all are sent. Raises PeerError."""
+        try:
+            return self.endpoint.press(keys)
+        except ValueError as error:
+            raise PeerError(str(error)) from None
 
     async def hold(self) -> None:
         """Put the other side on hold. Raises PeerError when it does not agree."""
@@ -127,7 +132,7 @@ class Call:
             raise PeerError(f"the call ended: {self.outcome}")
 
     async def wait_for(self, condition: Callable[[], bool], seconds: float = 10.0) -> None:
-        """Wait until `condition` holds, looking at every change of state and every digit. Raises TimeoutError."""
+        """Wait until `condition` holds, looking at each change and each digit. Raises TimeoutError."""
         async with asyncio.timeout(seconds):
             while not condition():
                 await self._changed.wait()
@@ -156,7 +161,7 @@ class Call:
 
     def _connect(self) -> None:
         found = self._media.negotiated
-        if found:
+        if found and found.send:
             self.endpoint.connect(found.remote, found.codec, found.event_in, found.event_out)
 
     def _end(self, outcome: str) -> None:

@@ -27,8 +27,8 @@ ESCAPES = str.maketrans({"#": "%23", "%": "%25"})
 class Phone:
     """One phone. `on_ring` gets each call that comes in; `on_news(line)` what happens, in words.
 
-    `speech`: the audio names that the person says. `poll_cap`: the longest time in seconds that a phone without an
-    account waits until it asks again, whatever its file says.
+    `speech`: the audio names that the person says. `poll_cap`: the longest time in seconds that a phone
+    without an account waits until it asks again, whatever its file says.
     """
 
     def __init__(
@@ -114,7 +114,7 @@ class Phone:
         return self.configuration
 
     async def run(self) -> None:
-        """Boot, register when there is an account, and boot again when the poll interval or a NOTIFY says so."""
+        """Boot, register when there is an account, boot again when the poll interval or a NOTIFY says so."""
         before: Account | None = None
         while True:
             poll: float | None = self.poll_cap
@@ -143,7 +143,7 @@ class Phone:
     # registration
 
     async def register(self) -> int:
-        """Register now, and again before it ends; the seconds granted. Raises PeerError with the answer's status."""
+        """Register now, and again before it ends; the seconds granted. Raises PeerError with the status."""
         wanted = self.account.expires
         response = await self._register(wanted)
         if response and response.status == 423:
@@ -207,7 +207,7 @@ class Phone:
         return call
 
     async def dial(self, keys: str) -> Call:
-        """Press `keys` on the idle phone and call what its digit map makes of them. Raises PeerError: refused."""
+        """Press `keys` on the idle phone and call what its digit map makes of them. Raises PeerError."""
         dialled = self.configuration.dial_plan.dial(keys)
         if not dialled.number:
             raise PeerError(f"the phone's digit map refuses {len(keys)} keys")
