@@ -1,4 +1,4 @@
-"""The pages in a real browser: live without reloading, whole without script, nothing that the policy blocks."""
+"""The pages in a real browser: live without reloading, whole without script, nothing blocked."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FLAGS = [
     *("--disable-background-networking", "--disable-component-update"),
 ]
 TELL_REQUESTS = """
-document.body.addEventListener("htmx:beforeRequest", (event) => console.log("stopped", event.defaultPrevented))
+document.body.addEventListener("htmx:beforeRequest", (e) => console.log("stopped", e.defaultPrevented))
 """
 LIVE = re.compile(r"^Live$")
 pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")]
