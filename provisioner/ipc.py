@@ -97,15 +97,21 @@ def connect_unix(path: Path, timeout: float | None = 5.0) -> socketlib.socket:
             os.close(directory)
     except OSError:
         sock.close()
-        raise Gone(f"the {path.stem} process does not answer; it may be starting, try again in a second") from None
+        raise Gone(
+            f"the {path.stem} process does not answer; it may be starting, try again in a second"
+        ) from None
     return sock
+
+
+def _subscribed(_args: Json) -> Json:
+    return {}
 
 
 class Server:
     """Answers requests from a table of methods and pushes events to those who called `subscribe`."""
 
     def __init__(self, methods: dict[str, Method]) -> None:
-        self._methods = {**methods, "subscribe": lambda _args: {}}
+        self._methods = {**methods, "subscribe": _subscribed}
         self._subscribers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.AbstractServer | None = None
         self._tasks: set[asyncio.Task[None]] = set()

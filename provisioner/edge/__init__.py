@@ -1,0 +1,1 @@
+"""The SIP edge: registrar, trunk, calls, transfer, emergency routing."""

@@ -1,0 +1,1 @@
+"""Locations and how they travel with an emergency call."""

@@ -1,0 +1,1 @@
+"""Audio of calls: RTP, telephone events, prompts, and the process that relays and plays."""

@@ -20,6 +20,15 @@ RULES = {
     "not-this-makers-file": (403, "phones of this maker ask for no such file"),
     "not-a-phone": (403, "the user agent is not a desk phone's"),
     "other-maker": (403, "the adopted phone with this MAC is of another maker"),
+    "upload": (201, "a log of an adopted phone"),
+    "not-adopted": (403, "only adopted phones may upload"),
+    "override-refused": (403, "changes made on the phone are not kept: change them in the inventory"),
+    "upload-refused": (403, "this file may not be uploaded"),
+    "no-such-method": (405, "phones' files can be fetched, and logs be put"),
+    "too-large": (413, "an upload is too large"),
+    "no-space": (507, "an upload could not be stored"),
+    "bad-request": (400, "the request could not be understood, or took too long"),
+    "not-ready": (503, "the inventory has not been read yet"),
 }
 
 
@@ -35,6 +44,20 @@ class Verdict(NamedTuple):
     @property
     def status(self) -> int:
         return RULES[self.rule][0]
+
+    @property
+    def words(self) -> bytes:
+        """The rule in words, as the body of an answer that has no file."""
+        return f"{RULES[self.rule][1]}\n".encode()
+
+    def because(self, rule: str) -> Verdict:
+        """The same asker, answered by another rule."""
+        return self._replace(rule=rule, body=None)
+
+    @classmethod
+    def unready(cls) -> Verdict:
+        """Before an inventory has been read."""
+        return cls("not-ready", Identity())
 
 
 def judge(renderer: Renderer, path: str, user_agent: str) -> Verdict:
@@ -55,6 +78,31 @@ def judge(renderer: Renderer, path: str, user_agent: str) -> Verdict:
     vendor = renderer.catalogue.vendors[phone.vendor if phone else who.vendor]
     rule = "adopted" if phone else "waiting" if asked.mac else "shared"
     return Verdict(rule, who, asked, body, vendor.content_type)
+
+
+_UPLOADS = {"override": "override-refused", "upload": "upload"}
+
+
+def judge_upload(renderer: Renderer, method: str, path: str, user_agent: str) -> Verdict:
+    """Whether a body sent to `path` may be kept: only the logs of adopted phones, by PUT."""
+    who = identify(path, user_agent)
+    asked = boot.file_asked(path)
+    if isinstance(who, Contradiction):
+        return Verdict(who.rule, who.identity, asked)
+    if asked is None:
+        return Verdict("no-such-file", who)
+    if method != "PUT":
+        return Verdict("no-such-method", who, asked)
+    rule = _UPLOADS.get(asked.kind, "upload-refused")
+    if rule == "upload":
+        phone = renderer.snapshot.phones.get(asked.mac)
+        if who.agent == "other":
+            rule = "not-a-phone"
+        elif phone is None:
+            rule = "not-adopted"
+        elif who.vendor != phone.vendor:
+            rule = "other-maker"
+    return Verdict(rule, who, asked)
 
 
 def _refusal(renderer: Renderer, asked: boot.Asked, who: Identity) -> str:

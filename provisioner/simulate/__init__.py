@@ -1,0 +1,1 @@
+"""Phones that boot, register, call and press keys like the real ones."""

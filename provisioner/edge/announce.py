@@ -1,0 +1,80 @@
+"""A refused call: the caller hears why as early media, then gets the refusal; never a silent failure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from provisioner.edge.leg import Kind, Leg
+from provisioner.edge.transfer import PROMPT_SECONDS, Play
+from provisioner.sip.timers import Timer
+
+if TYPE_CHECKING:
+    from provisioner.edge.directory import Station
+    from provisioner.edge.edge import Edge
+
+
+class Announcement:
+    """Plays one prompt to a desk phone and refuses its call with `status`."""
+
+    def __init__(self, edge: Edge, leg: Leg, prompt: str, status: int, station: Station, reason: str) -> None:
+        self.edge = edge
+        self.id = edge.new_id()
+        self.over = False
+        self.started = edge.wall_clock()
+        self.answered: float | None = None
+        self._leg = leg
+        self._prompt = prompt or "invalid"
+        self._status = status
+        self._station = station
+        self._reason = reason
+        self._timer: Timer | None = None
+
+    def begin(self) -> None:
+        """Open early media and play; a phone that offers nothing we can play in is refused at once."""
+        self.edge.calls[self.id] = self
+        if self._leg.session.offer and self._leg.early():
+            self._leg.hear(Play((self._prompt,)))
+            self._timer = self.edge.timers.after(PROMPT_SECONDS, self._finish)
+        else:
+            self._finish()
+
+    def on_leg(self, leg: Leg, kind: Kind, detail: int | str) -> None:
+        """The caller hung up while it heard."""
+        if kind in ("ended", "failed"):
+            self._finish()
+
+    def on_digit(self, leg: Leg, digit: str) -> None:
+        """No key means anything here."""
+
+    def on_played(self, leg: Leg) -> None:
+        """All was said."""
+        self._finish()
+
+    def hangup(self, outcome: str) -> None:
+        """The appliance stops."""
+        self._finish()
+
+    def _finish(self) -> None:
+        if self.over:
+            return
+        self.over = True
+        if self._timer:
+            self._timer.cancel()
+        self._leg.hangup(self._status)
+        self.edge.call_over(self, f"refused: {self._reason}")
+
+    def view(self) -> dict[str, Any]:
+        """CallView of docs/internals.md; what was dialled is not repeated."""
+        return {
+            "id": self.id,
+            "direction": "outbound",
+            "state": "refused",
+            "from": self._station.extension,
+            "to": "",
+            "desk": self._station.extension,
+            "target": "",
+            "started": self.started,
+            "answered": None,
+            "outcome": "",
+            "steps": [],
+        }

@@ -1,0 +1,153 @@
+"""What the edge knows: the inventory as one immutable snapshot with its look-ups, swapped whole when it changes."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import msgspec
+
+from provisioner.dialing.classify import Plan
+from provisioner.errors import OperatorError, ProvisionerError
+from provisioner.paths import StateDir, write_atomically
+from provisioner.store.inventory import Inventory
+from provisioner.store.records import (
+    Line,
+    LineCredential,
+    Location,
+    Number,
+    Phone,
+    RingGroup,
+    Snapshot,
+    Trunk,
+)
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Station:
+    """One line of a desk phone, with all that a call needs of it."""
+
+    phone: Phone
+    line: Line
+    credential: LineCredential | None
+    location: Location | None
+
+    @property
+    def extension(self) -> str:
+        return self.line.extension
+
+
+class Directory:
+    """Look-ups over one snapshot; never changed, only replaced."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.snapshot = snapshot
+        self.stations: dict[str, Station] = {}
+        self._accounts: dict[str, Station] = {}
+        for phone in snapshot.phones.values():
+            secrets = snapshot.credentials.get(phone.id)
+            for index, line in enumerate(phone.lines):
+                credential = secrets.lines[index] if secrets and index < len(secrets.lines) else None
+                location = snapshot.locations.get(phone.location)
+                station = Station(phone, line, credential, location)
+                self.stations[line.extension] = station
+                if credential:
+                    self._accounts[credential.auth_user] = station
+        self._extensions = frozenset(self.stations)
+
+    def account(self, auth_user: str) -> Station | None:
+        """The line that registers as `auth_user`."""
+        return self._accounts.get(auth_user)
+
+    def password(self, auth_user: str) -> str | None:
+        """Password of `auth_user`, for the digest check."""
+        station = self._accounts.get(auth_user)
+        return station.credential.password if station and station.credential else None
+
+    def plan(self, station: Station | None) -> Plan:
+        """What a line may dial; None: a leg without extensions of its own."""
+        length = self.snapshot.practice.extension_length
+        if station is None:
+            return Plan(length=length)
+        return Plan(self._extensions, station.extension, length)
+
+    def number(self, number: str) -> Number | None:
+        return self.snapshot.numbers.get(number)
+
+    def group(self, name: str) -> RingGroup | None:
+        return self.snapshot.ring_groups.get(name)
+
+    @property
+    def trunks(self) -> list[Trunk]:
+        return sorted(self.snapshot.trunks.values(), key=lambda trunk: (trunk.order, trunk.id))
+
+    def outside_number(self, station: Station) -> str:
+        """The number that a line shows outside: its own, else the practice's main number."""
+        return station.line.number or self.snapshot.practice.main_number
+
+    def emergency_number(self, station: Station | None) -> str:
+        """The calling number of an emergency call (docs/calls.md).
+
+        One whose address is registered for the location of this phone: the line's own, else another of the same
+        location. Without any, the line's own: an operator will then have to ask where it is.
+        """
+        if station is None:
+            return self.snapshot.practice.main_number
+        own = self.number(station.line.number)
+        candidates = [own] if own else []
+        candidates += sorted(self.snapshot.numbers.values(), key=lambda number: number.id)
+        for number in candidates:
+            if number.address_status == "registered" and number.location == station.phone.location:
+                return number.id
+        return self.outside_number(station)
+
+
+class Source:
+    """Reads the inventory; keeps the last good snapshot in a file, for a start with a broken database."""
+
+    def __init__(self, state: StateDir) -> None:
+        self._state = state
+        self._inventory: Inventory | None = None
+        self._inode = 0
+
+    def load(self) -> Directory:
+        """The inventory now, else the last good snapshot. Blocks on the disk. Raises OperatorError."""
+        try:
+            snapshot = self._open().snapshot()
+            if snapshot.revision == 0:  # a new, empty file where a practice was: not what anybody wants
+                raise OperatorError("the inventory is empty", "restore it, or set the practice up")
+        except ProvisionerError as error:
+            self._inventory = None
+            _log.error("%s (calls go on with the last good inventory)", error)
+            return Directory(self._saved(error))
+        try:
+            write_atomically(self._state.snapshot, msgspec.json.encode(snapshot))
+        except OSError as problem:
+            _log.error("the snapshot for emergencies cannot be written: %s", problem.strerror)
+        return Directory(snapshot)
+
+    def revision(self) -> int | None:
+        """Revision of the inventory on disk; None when that cannot be told or nothing was ever written."""
+        try:
+            return self._open().snapshot_revision() or None
+        except ProvisionerError:
+            self._inventory = None
+            return None
+
+    def _open(self) -> Inventory:
+        try:
+            inode = self._state.inventory.stat().st_ino
+        except OSError:
+            raise OperatorError("the inventory is gone", "restore it from a backup") from None
+        if self._inventory is None or inode != self._inode:
+            self._inventory = Inventory.open(self._state.inventory)
+            self._inode = inode
+        return self._inventory
+
+    def _saved(self, error: ProvisionerError) -> Snapshot:
+        try:
+            return msgspec.json.decode(self._state.snapshot.read_bytes(), type=Snapshot)
+        except (OSError, msgspec.MsgspecError):
+            raise OperatorError("there is no inventory to answer calls from", str(error)) from None

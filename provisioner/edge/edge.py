@@ -1,0 +1,422 @@
+"""The edge: what becomes of each request of a phone or the core. Answers from memory; nothing here waits."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from provisioner.dialing.classify import Destination, classify
+from provisioner.edge import routes
+from provisioner.edge.announce import Announcement
+from provisioner.edge.call import Call, Direction
+from provisioner.edge.directory import Directory, Station
+from provisioner.edge.emergency import EmergencyCall
+from provisioner.edge.leg import Attempt, Leg, Owner
+from provisioner.edge.registrar import Binding, IntervalTooBrief, Registrar
+from provisioner.edge.trunk import Peer, Trunks
+from provisioner.emergency import pidf
+from provisioner.errors import PeerError
+from provisioner.sip.agent import ALLOW, Agent, Random
+from provisioner.sip.digest import Authenticator
+from provisioner.sip.headers import NameAddr, Uri
+from provisioner.sip.message import Header, Request
+from provisioner.sip.session import Session
+from provisioner.sip.timers import Timers
+from provisioner.sip.transaction import Flow, ServerTransaction
+
+if TYPE_CHECKING:
+    from provisioner.media.client import MediaLeg
+
+REALM = "provisioner"
+EXTENSION_SECONDS = 30.0
+OUTBOUND_SECONDS = 180.0  # Timer C's lower bound (RFC 3261 16.6)
+EMERGENCY_RESERVE = 4  # media ports that only emergency calls may take
+_log = logging.getLogger(__name__)
+
+
+class Media(Protocol):
+    """Where media legs come from: `MediaClient`."""
+
+    def take(self) -> MediaLeg | None: ...
+
+
+class ActiveCall(Protocol):
+    """What `calls` holds."""
+
+    id: str
+    over: bool
+    started: float
+    answered: float | None
+
+    def view(self) -> dict[str, Any]: ...
+
+    def hangup(self, outcome: str) -> None: ...
+
+
+class Edge:
+    """The application on the SIP agent. `publish` pushes events, `record` queues rows for the journal."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        timers: Timers,
+        rng: Random,
+        media: Media,
+        wall_clock: Callable[[], float],
+        publish: Callable[[str, dict[str, Any]], None],
+        record: Callable[[str, dict[str, Any]], None],
+        nonce_key: bytes,
+    ) -> None:
+        self.directory = directory
+        self.timers = timers
+        self.rng = rng
+        self.media = media
+        self.wall_clock = wall_clock
+        self.publish = publish
+        self.record = record
+        self.agent: Agent
+        self.port = 5060
+        self.registrar = Registrar(timers.clock, self._registration)
+        self.trunks = Trunks(self, lambda peer: self.publish("trunk", {"id": peer.trunk.id, "up": peer.up}))
+        self.auth = Authenticator(REALM, nonce_key, timers.clock)
+        self.calls: dict[str, ActiveCall] = {}
+        self.media_owners: dict[str, Leg] = {}
+        self.counters: Counter[str] = Counter()
+        self.closing = False
+        self._reserve: list[MediaLeg] = []
+        self._token = 0
+
+    # small things that calls need
+
+    def count(self, name: str) -> None:
+        """One more of `name`."""
+        self.counters[name] += 1
+
+    def new_id(self) -> str:
+        return f"{self.rng.getrandbits(64):016x}"
+
+    def next_token(self) -> int:
+        self._token += 1
+        return self._token
+
+    def take_media(self, reserve: bool = False) -> MediaLeg | None:
+        """A media leg, without waiting; a few are kept back for emergency calls (`reserve`)."""
+        while len(self._reserve) < EMERGENCY_RESERVE and (leg := self.media.take()):
+            self._reserve.append(leg)
+        leg = self.media.take()
+        if leg is None and reserve and self._reserve:
+            leg = self._reserve.pop()
+        if leg is None:
+            self.count("no-media-port")
+        return leg
+
+    def with_location(self, sdp: bytes, location: bytes) -> tuple[str, bytes, list[Header]]:
+        """Content-Type, body and headers of an INVITE that carries a PIDF-LO (RFC 6442)."""
+        content_id = f"{self.new_id()}@provisioner.invalid"
+        kind, body = pidf.multipart(sdp, location, self.new_id(), content_id)
+        return kind, body, [("geolocation", f"<cid:{content_id}>"), ("geolocation-routing", "yes")]
+
+    def location_of(self, station: Station | None) -> bytes:
+        """PIDF-LO of a phone, b"" when it has no location. Never fails: the call goes out without it then."""
+        if station is None or station.location is None:
+            return b""
+        entity = f"sip:{self.directory.emergency_number(station)}@provisioner.invalid"
+        try:
+            return pidf.build(station.location.civic, entity, station.phone.id, self.wall_clock())
+        except Exception as error:
+            _log.error("the location of extension %s is no good: %s", station.extension, error)
+            return b""
+
+    def phones_at(self, host: str) -> bool:
+        """Whether a phone is registered from this address."""
+        return any(binding.flow.remote[0] == host for binding in self.registrar.all())
+
+    def phone_attempts(self, extension: str, user: str, name: str) -> list[Attempt]:
+        """One attempt for each contact of an extension."""
+        return [routes.to_phone(self, binding, user, name) for binding in self.registrar.contacts(extension)]
+
+    def target_attempts(self, destination: Destination, desk: str) -> list[Attempt]:
+        """How to reach the target of a transfer, called in the name of the desk phone."""
+        station = self.directory.stations.get(desk)
+        if destination.kind == "extension":
+            name = routes.label_of(self, station) if station else desk
+            return self.phone_attempts(destination.number, desk, name)
+        return self.outside_attempts(destination.number, station)
+
+    def outside_attempts(self, number: str, station: Station | None) -> list[Attempt]:
+        """An attempt over the best trunk, with the line's own number."""
+        practice = self.directory.snapshot.practice
+        calling = self.directory.outside_number(station) if station else practice.main_number
+        return [routes.to_trunk(self, peer, number, calling) for peer in self.trunks.by_preference()[:1]]
+
+    def shown_caller(self, call: Call) -> tuple[str, str]:
+        """(display name, user) that a desk phone shows for a call; of an outside caller with privacy, the label."""
+        if call.direction == "internal" and call.station:
+            return routes.label_of(self, call.station), call.station.extension
+        number = self.directory.number(call.called)
+        if number is None or number.caller_privacy:
+            return (number.label if number else "Outside call"), call.called
+        return "", call.caller_number
+
+    def contact_failed(self, leg: Leg, status: int) -> None:
+        """A contact that never answered an INVITE is dead (408 from our own timer)."""
+        if status == 408 and leg.extension:
+            for binding in self.registrar.contacts(leg.extension):
+                if binding.flow == leg.session.flow:
+                    self.registrar.drop(binding)
+
+    # events
+
+    def publish_call(self, call: ActiveCall) -> None:
+        self.publish("call", call.view())
+
+    def call_over(self, call: ActiveCall, outcome: str) -> None:
+        """The call is over: tell, and write its row."""
+        if self.calls.pop(call.id, None) is None:
+            return
+        view = {**call.view(), "state": "ended", "outcome": outcome}
+        self.publish("call", view)
+        self.count("calls")
+        row = {
+            key: view[key] for key in ("id", "started", "answered", "direction", "desk", "target", "steps")
+        }
+        row |= {"caller": view["from"], "called": view["to"], "ended": self.wall_clock(), "outcome": outcome}
+        self.record("calls", {**row, "emergency": int(view["direction"] == "emergency")})
+
+    def publish_emergency(self, call: EmergencyCall, outcome: str) -> None:
+        station = call.station
+        location = station.location.name if station and station.location else "unknown"
+        self.publish(
+            "emergency",
+            {
+                "extension": station.extension if station else "",
+                "mac": station.phone.id if station else "",
+                "number": call.number,
+                "location": location,
+                "at": call.started,
+                "outcome": outcome,
+            },
+        )
+
+    def registration_row(self, binding: Binding, registered: bool = True) -> dict[str, Any]:
+        """A row of `registrations` (docs/internals.md)."""
+        station = self.directory.stations.get(binding.extension)
+        return {
+            "extension": binding.extension,
+            "mac": station.phone.id if station else "",
+            "contact": binding.contact,
+            "address": f"{binding.flow.remote[0]}:{binding.flow.remote[1]}",
+            "agent": binding.agent,
+            "expires_in": self.registrar.remaining(binding) if registered else 0,
+        }
+
+    def _registration(self, binding: Binding, registered: bool) -> None:
+        row = self.registration_row(binding, registered)
+        self.publish("registration", row)
+        body = {
+            "key": binding.key,
+            "contact": binding.contact,
+            "local": list(binding.flow.local),
+            "remote": list(binding.flow.remote),
+            "agent": binding.agent,
+            "call_id": binding.call_id,
+            "cseq": binding.cseq,
+        }
+        expires = self.wall_clock() + row["expires_in"]
+        self.record(
+            "registrations",
+            {"extension": binding.extension, "contact": binding.key, "body": body, "expires": expires},
+        )
+
+    # requests outside calls
+
+    def on_request(self, transaction: ServerTransaction) -> None:
+        """REGISTER, OPTIONS and the rest."""
+        method = transaction.request.method
+        if method == "REGISTER":
+            self._on_register(transaction)
+        elif method in ("OPTIONS", "NOTIFY"):  # NOTIFY: keep-alives of phones
+            transaction.reply(200, "", [("allow", ALLOW), ("accept", "application/sdp")])
+        elif method in ALLOW:
+            transaction.reply(481)
+        else:
+            transaction.reply(
+                405 if method in ("SUBSCRIBE", "MESSAGE", "PUBLISH", "REFER") else 501, "", [("allow", ALLOW)]
+            )
+
+    def _authenticated(self, request: Request, flow: Flow, header: str) -> tuple[Station | None, list[str]]:
+        """The line whose credentials a request carries, or the challenges to answer with."""
+        values = request.all(header)
+        source = flow.remote[0]
+        stale = False
+        for value in values:
+            verdict = self.auth.check(value, request.method, source, self.directory.password)
+            if verdict.outcome == "ok":
+                return self.directory.account(verdict.user), []
+            stale = stale or verdict.outcome == "stale"
+            if verdict.outcome == "wrong":
+                self.count("wrong-credentials")
+        return None, self.auth.challenges(source, stale)
+
+    def _on_register(self, transaction: ServerTransaction) -> None:
+        request, flow = transaction.request, transaction.flow
+        station, challenges = self._authenticated(request, flow, "authorization")
+        if station is None:
+            transaction.reply(401, "", [("www-authenticate", value) for value in challenges])
+            return
+        if NameAddr.parse(request.get("to")).uri.dialled not in _identities(station):
+            transaction.reply(403)
+            return
+        try:
+            bindings = self.registrar.register(request, station.extension, flow)
+        except IntervalTooBrief:
+            transaction.reply(423, "", [("min-expires", "60")])
+            return
+        except PeerError as error:
+            transaction.reply(error.status, error.reason)
+            return
+        contacts = [
+            f"<{binding.contact}>;expires={self.registrar.remaining(binding)}" for binding in bindings
+        ]
+        transaction.reply(200, "", [("contact", contact) for contact in contacts])
+
+    # calls
+
+    def on_invite(self, session: Session) -> None:
+        """A call begins: from the core, an emergency, or from a phone that proves who it is."""
+        request, flow = session.invite, session.flow
+        peer = self.trunks.source(request, flow)
+        try:
+            dialled = Uri.parse(request.uri).dialled
+        except PeerError as error:
+            session.reject(error.status)
+            return
+        if peer:
+            self._from_core(session, peer, routes.called_number(dialled))
+            return
+        destination = classify(dialled, "keypad", self.directory.plan(None))
+        if destination.kind in ("emergency", "emergency-test", "crisis"):
+            self._emergency(session, destination)
+            return
+        station, challenges = self._authenticated(request, flow, "proxy-authorization")
+        if station is None:
+            session.reject(407, "", [("proxy-authenticate", value) for value in challenges])
+        elif self.closing:
+            session.reject(503, "", [("retry-after", "5")])
+        else:
+            self._from_phone(session, station, classify(dialled, "keypad", self.directory.plan(station)))
+
+    def _who(self, request: Request, flow: Flow) -> Station | None:
+        """The line that an unauthenticated request comes from: by its registered address, else by what it says."""
+        stations = self.directory.stations
+        extension = self.registrar.extension_at(flow.remote)
+        if extension in stations:
+            return stations[extension]
+        user = NameAddr.parse(request.get("from")).uri.dialled
+        return stations.get(user) or self.directory.account(user)
+
+    def _emergency(self, session: Session, destination: Destination) -> None:
+        media = self.take_media(reserve=True)
+        if media is None:
+            session.reject(503)
+            return
+        station = self._who(session.invite, session.flow)
+        leg = Leg.incoming(self, _NOBODY, session, media, station.extension if station else "")
+        call = EmergencyCall(self, leg, destination.number, destination.kind, station)
+        leg.owner = call
+        call.begin()
+
+    def _leg(self, session: Session, extension: str) -> Leg | None:
+        media = self.take_media()
+        if media is None:
+            session.reject(503, "", [("retry-after", "5")])
+            return None
+        return Leg.incoming(self, _NOBODY, session, media, extension)
+
+    def _from_phone(self, session: Session, station: Station, destination: Destination) -> None:
+        leg = self._leg(session, station.extension)
+        if leg is None:
+            return
+        if destination.kind == "refused":
+            _log.info("extension %s dialled what is refused: %s", station.extension, destination.reason)
+            leg.owner = Announcement(
+                self, leg, destination.prompt, destination.status, station, destination.reason
+            )
+            leg.owner.begin()
+            return
+        direction: Direction = "internal" if destination.kind == "extension" else "outbound"
+        call = Call(self, direction, station.extension, destination.number)
+        call.station = station
+        leg.owner = call
+        if direction == "internal":
+            attempts = self.phone_attempts(
+                destination.number, station.extension, routes.label_of(self, station)
+            )
+            call.begin(leg, attempts, EXTENSION_SECONDS)
+        else:
+            call.begin(leg, self.outside_attempts(destination.number, station), OUTBOUND_SECONDS)
+
+    def _from_core(self, session: Session, peer: Peer, called: str) -> None:
+        number = self.directory.number(called)
+        group = self.directory.group(number.ring_group) if number and number.ring_group else None
+        if group:
+            members, seconds = group.members, float(group.seconds)
+        elif number and number.extension:
+            members, seconds = (number.extension,), EXTENSION_SECONDS
+        elif called in self.directory.stations:
+            members, seconds = (called,), EXTENSION_SECONDS
+        else:
+            session.reject(404)
+            return
+        if self.closing:
+            session.reject(503, "", [("retry-after", "5")])
+            return
+        leg = self._leg(session, "")
+        if leg is None:
+            return
+        caller, _display = routes.caller_of(session.invite)
+        call = Call(self, "inbound", caller, called)
+        call.group = members if group else ()
+        call.may_transfer = peer.trunk.transfer == "edge"
+        leg.owner = call
+        name, user = self.shown_caller(call)
+        attempts = [a for member in members for a in self.phone_attempts(member, user, name)]
+        call.begin(leg, attempts, seconds)
+
+    # media events
+
+    def on_media(self, name: str, data: dict[str, Any]) -> None:
+        """An event of the media process."""
+        leg = self.media_owners.get(str(data.get("leg")))
+        if leg is None:
+            return
+        if name == "digit":
+            leg.owner.on_digit(leg, str(data["digit"]))
+        elif name == "played":
+            leg.on_played(int(data.get("token") or 0))
+
+    def close(self) -> None:
+        """Take no new calls, and end those that are up."""
+        self.closing = True
+        for call in list(self.calls.values()):
+            call.hangup("the appliance stopped")
+
+
+def _identities(station: Station) -> set[str]:
+    """What a line may call itself in To and From."""
+    return {station.extension, *([station.credential.auth_user] if station.credential else [])}
+
+
+class _Nobody:
+    """Owner of a leg for the moment before its call takes it."""
+
+    def on_leg(self, leg: Leg, kind: str, detail: int | str) -> None: ...
+
+    def on_digit(self, leg: Leg, digit: str) -> None: ...
+
+    def on_played(self, leg: Leg) -> None: ...
+
+
+_NOBODY: Owner = _Nobody()

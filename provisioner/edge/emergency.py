@@ -1,0 +1,184 @@
+"""Emergency and crisis calls: out by the first route that takes them, and nothing else (docs/calls.md, Emergency).
+
+No digest, no limit, no transfer, no menu. A route that says nothing for 4 s, or refuses, is followed by the next; a
+route that refuses the request with a location in it (424, 415, …) is asked again at once without it.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+from provisioner.edge.leg import Attempt, Kind, Leg
+from provisioner.edge.routes import to_emergency
+from provisioner.sip.timers import Timer
+
+if TYPE_CHECKING:
+    from provisioner.edge.directory import Station
+    from provisioner.edge.edge import Edge
+
+ROUTE_SECONDS = 4.0
+ROUNDS = 2  # all routes are tried again once before the caller hears a refusal
+NO_LOCATION = frozenset(
+    {*range(400, 500), 513}
+)  # a core that cannot take the location may answer any of these
+_log = logging.getLogger(__name__)
+
+
+class EmergencyCall:
+    """One call to 911, 933 or 988 from a desk phone."""
+
+    may_transfer = False
+
+    def __init__(self, edge: Edge, leg: Leg, code: str, kind: str, station: Station | None) -> None:
+        self.edge = edge
+        self.id = edge.new_id()
+        self.code = code
+        self.kind = kind
+        self.station = station
+        self.number = edge.directory.emergency_number(station)
+        self.location = edge.location_of(station) if kind != "crisis" else b""
+        self.started = edge.wall_clock()
+        self.answered: float | None = None
+        self.steps: list[tuple[float, str]] = []
+        self.state = "ringing"
+        self.over = False
+        self._caller = leg
+        self._out: Leg | None = None
+        self._attempt: Attempt | None = None
+        self._timer: Timer | None = None
+        self._routes = [peer for _ in range(ROUNDS) for peer in edge.trunks.by_preference()]
+
+    def begin(self) -> None:
+        """Place the call, then tell the others about it."""
+        self.edge.calls[self.id] = self
+        self._next()
+        self.edge.publish_call(self)
+        self._note("placed")
+
+    def _next(self) -> None:
+        """Try the next route."""
+        if not self._routes:
+            self._finish("no route took the call", 503)
+            return
+        peer = self._routes.pop(0)
+        self._dial(to_emergency(self.edge, peer, self.code, self.number, self.location))
+
+    def _dial(self, attempt: Attempt) -> None:
+        media = self.edge.take_media(reserve=True)
+        if media is None:
+            self._finish("no media port", 503)
+            return
+        self._attempt = attempt
+        self._out = Leg.dial(self.edge, self, attempt, media)
+        self._timer = self.edge.timers.after(ROUTE_SECONDS, self._silent)
+
+    def _silent(self) -> None:
+        """This route does not answer: leave it, and let a late answer end by itself."""
+        self._step("route silent")
+        self._leave()
+        self._next()
+
+    def _leave(self) -> None:
+        if self._timer:
+            self._timer.cancel()
+        if self._out:
+            self._out.hangup()
+            self._out = None
+
+    def on_leg(self, leg: Leg, kind: Kind, detail: int | str) -> None:
+        """News of one of the two legs."""
+        if self.over or leg not in (self._caller, self._out):
+            return
+        if leg is self._caller:
+            if kind in ("ended", "failed"):
+                self._finish("caller hung up" if self.answered else "caller gave up")
+            return
+        if kind in ("ringing", "early", "answered") and self._timer:
+            self._timer.cancel()
+        if kind == "ringing":
+            self._caller.progress(180)
+        elif kind == "early":
+            if self._caller.early(leg.codec):
+                self._connect(leg)
+        elif kind == "answered":
+            self._talk(leg)
+        elif kind == "failed":
+            self._refused(detail)
+        elif kind == "ended":
+            self._finish("ended")
+
+    def _connect(self, leg: Leg) -> None:
+        self._caller.hear(leg)
+        leg.hear(self._caller)
+
+    def _talk(self, leg: Leg) -> None:
+        if not self._caller.accept(leg.codec):
+            self._finish("no codec in common", 488)
+            return
+        self._connect(leg)
+        self.answered = self.edge.wall_clock()
+        self._step("talking")
+        self._note("answered")
+
+    def _refused(self, status: int | str) -> None:
+        """A failure of the route; not of the call while there are others."""
+        self._leave()
+        attempt = self._attempt
+        if attempt and attempt.location and status in NO_LOCATION:
+            self._step("again without location")
+            plain = Attempt(
+                attempt.uri, attempt.flow, attempt.from_, attempt.to, attempt.headers, attempt.pinned
+            )
+            self._dial(plain)
+            return
+        self._step(f"route refused ({status})")
+        self._next()
+
+    def on_digit(self, leg: Leg, digit: str) -> None:
+        """Keys are just tones here; media passes them on."""
+
+    def on_played(self, leg: Leg) -> None:
+        """Nothing is played here."""
+
+    def hangup(self, outcome: str) -> None:
+        """End the call from our side (only when the appliance stops)."""
+        self._finish(outcome, 503)
+
+    def _step(self, words: str) -> None:
+        self.steps.append((round(self.edge.wall_clock() - self.started, 1), words))
+        if words == "talking":
+            self.state = words
+        self.edge.publish_call(self)
+
+    def _note(self, outcome: str) -> None:
+        if self.kind == "emergency":
+            self.edge.publish_emergency(self, outcome)
+
+    def _finish(self, outcome: str, status: int = 480) -> None:
+        if self.over:
+            return
+        self.over = True
+        self._leave()
+        self._caller.hangup(status)
+        self.state = "ended"
+        if not self.answered:
+            self._note(outcome)
+        self.edge.call_over(self, outcome)
+
+    def view(self) -> dict[str, Any]:
+        """CallView of docs/internals.md."""
+        extension = self.station.extension if self.station else ""
+        return {
+            "id": self.id,
+            "direction": "emergency",
+            "state": self.state,
+            "from": extension or "unknown phone",
+            "to": self.code,
+            "desk": extension,
+            "target": "",
+            "started": self.started,
+            "answered": self.answered,
+            "outcome": "",
+            "steps": self.steps,
+        }

@@ -1,0 +1,267 @@
+"""One leg of a call: a SIP session, the media leg behind it, and the offers and answers between."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal, Protocol
+
+from provisioner.edge.transfer import Play
+from provisioner.errors import PeerError
+from provisioner.sip.agent import Credentials
+from provisioner.sip.headers import NameAddr
+from provisioner.sip.message import Header
+from provisioner.sip.sdp import MediaSession, Negotiated
+from provisioner.sip.session import (
+    SDP,
+    Answered,
+    Confirmed,
+    Ended,
+    Event,
+    Failed,
+    Info,
+    Offered,
+    Progress,
+    Session,
+)
+from provisioner.sip.transaction import Flow, ServerTransaction
+
+if TYPE_CHECKING:
+    from provisioner.edge.edge import Edge
+    from provisioner.media.client import MediaLeg
+
+Kind = Literal["ringing", "early", "answered", "failed", "ended", "held"]
+
+
+class Owner(Protocol):
+    """The call that a leg belongs to. `detail`: SIP status of "failed", how it "ended"."""
+
+    def on_leg(self, leg: Leg, kind: Kind, detail: int | str) -> None: ...
+
+    def on_digit(self, leg: Leg, digit: str) -> None: ...
+
+    def on_played(self, leg: Leg) -> None: ...
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """How to reach a party: what goes into the INVITE, and over which flow."""
+
+    uri: str
+    flow: Flow
+    from_: NameAddr
+    to: NameAddr
+    headers: tuple[Header, ...] = ()
+    pinned: bool = True
+    extension: str = ""  # of a desk phone; empty for the trunk
+    credentials: Credentials | None = None
+    location: bytes = field(default=b"", repr=False)  # PIDF-LO that travels with an emergency call
+
+
+class Leg:
+    """See module. `dial` and `incoming` make one; `hangup` ends it in any state, and it is silent from then on."""
+
+    def __init__(self, edge: Edge, owner: Owner, media: MediaLeg, host: str, extension: str = "") -> None:
+        self.edge = edge
+        self.owner = owner
+        self.media = media
+        self.extension = extension
+        self.sdp = MediaSession(host, media.port, edge.rng.getrandbits(31))
+        self.session: Session
+        self.over = False
+        self._answer = b""
+        self._token = 0  # of what is being played now
+        edge.media_owners[media.id] = self
+
+    @classmethod
+    def incoming(
+        cls, edge: Edge, owner: Owner, session: Session, media: MediaLeg, extension: str = ""
+    ) -> Leg:
+        """The leg of a call that we got."""
+        leg = cls(edge, owner, media, session.flow.local[0], extension)
+        leg.session = session
+        session.listener = leg.listen
+        return leg
+
+    @classmethod
+    def dial(cls, edge: Edge, owner: Owner, attempt: Attempt, media: MediaLeg) -> Leg:
+        """The leg of a call that we place."""
+        leg = cls(edge, owner, media, attempt.flow.local[0], attempt.extension)
+        body, kind = leg.sdp.offer(), SDP
+        headers = list(attempt.headers)
+        if attempt.location:
+            kind, body, more = edge.with_location(body, attempt.location)
+            headers += more
+        leg.session = edge.agent.invite(
+            attempt.uri,
+            attempt.flow,
+            attempt.from_,
+            attempt.to,
+            body,
+            leg.listen,
+            headers,
+            kind,
+            attempt.pinned,
+            attempt.credentials,
+        )
+        return leg
+
+    # our side of an incoming leg
+
+    def _answer_once(self, prefer: str) -> bytes:
+        """The same answer in 183 and 200; b"" when there was no offer and we are to make it."""
+        if not self._answer:
+            offer = self.session.offer
+            self._answer = self.sdp.answer(offer, prefer) if offer else self.sdp.offer()
+            if offer:
+                self._agreed()
+        return self._answer
+
+    def progress(self, status: int = 180) -> None:
+        """Let the caller know that somebody is being rung."""
+        self.session.progress(status)
+
+    def early(self, prefer: str = "") -> bool:
+        """Open early media towards the caller; False when its offer has nothing for us (the leg is over then)."""
+        if not self.session.offer:
+            self.progress(180)
+            return True
+        return self._try_answer(prefer, lambda sdp: self.session.progress(183, sdp))
+
+    def accept(self, prefer: str = "") -> bool:
+        """Answer the caller; False as above."""
+        return self._try_answer(prefer, self.session.accept)
+
+    def _try_answer(self, prefer: str, send: object) -> bool:
+        try:
+            send(self._answer_once(prefer))  # type: ignore[operator]
+        except PeerError as error:
+            self.hangup(error.status)
+            return False
+        return True
+
+    # media
+
+    def _agreed(self) -> None:
+        """Tell media what offer and answer agreed on."""
+        agreed = self.sdp.negotiated
+        assert agreed
+        self.media.put(
+            remote=agreed.remote,
+            codec=agreed.codec,
+            event_in=agreed.event_in,
+            event_out=agreed.event_out,
+            send=agreed.send,
+        )
+
+    @property
+    def codec(self) -> str:
+        return self.sdp.negotiated.codec if self.sdp.negotiated else ""
+
+    @property
+    def held(self) -> bool:
+        """The peer has put us on hold: nothing is to be heard from it."""
+        return self.sdp.negotiated is not None and not self.sdp.negotiated.receive
+
+    def hear(self, source: Leg | Play | None) -> None:
+        """What this party hears from now on."""
+        if isinstance(source, Leg):
+            document: dict[str, object] | None = {"leg": source.media.id}
+        elif source:
+            self._token = 0 if source.loop else self.edge.next_token()  # the same loop again just goes on
+            document = {"play": list(source.names), "loop": source.loop, "token": self._token}
+        else:
+            document = None
+        self.media.put(source=document)
+
+    def on_played(self, token: int) -> None:
+        """Media played something to its end; what was replaced meanwhile does not count."""
+        if token and token == self._token:
+            self.owner.on_played(self)
+
+    def take(self, keys: str) -> None:
+        """Which of this party's keys are reported instead of passed on."""
+        self.media.put(take=keys)
+
+    # news of the session
+
+    def listen(self, session: Session, event: Event) -> None:
+        """The session's listener."""
+        if self.over:
+            return
+        if isinstance(event, Progress):
+            self._progress(event)
+        elif isinstance(event, Answered):
+            self._answered(event)
+        elif isinstance(event, Failed):
+            self._end("failed", event.status)
+        elif isinstance(event, Ended):
+            self._end("ended", event.how)
+        elif isinstance(event, Offered):
+            self._offered(event.sdp, event.transaction)
+        elif isinstance(event, Confirmed) and event.sdp:
+            self._take_answer(event.sdp)
+        elif isinstance(event, Info):
+            self.edge.count("info")
+
+    def _progress(self, event: Progress) -> None:
+        if event.sdp and self._take_answer(event.sdp):
+            self.owner.on_leg(self, "early", event.status)
+        elif event.status in (180, 183):
+            self.owner.on_leg(self, "ringing", event.status)
+
+    def _answered(self, event: Answered) -> None:
+        if (event.sdp and self._take_answer(event.sdp)) or self.sdp.negotiated:
+            self.owner.on_leg(self, "answered", 200)
+        else:
+            self.hangup()
+            self.owner.on_leg(self, "failed", 488)
+
+    def _take_answer(self, sdp: bytes) -> bool:
+        try:
+            self.sdp.accept(sdp)
+        except PeerError:
+            return False
+        self._agreed()
+        return True
+
+    def _offered(self, sdp: bytes, transaction: ServerTransaction) -> None:
+        """A re-INVITE or UPDATE: hold, resume, a moved port. The other leg need not know."""
+        before = self.held
+        try:
+            answer = self.sdp.answer(sdp, self.codec) if sdp else self.sdp.offer()
+        except PeerError as error:
+            transaction.reply(error.status)
+            return
+        self.session.answer(transaction, answer)
+        if sdp:
+            self._agreed()
+        if self.held != before:
+            self.owner.on_leg(self, "held", int(self.held))
+
+    def _end(self, kind: Kind, detail: int | str) -> None:
+        self._drop()
+        self.owner.on_leg(self, kind, detail)
+
+    def _drop(self) -> None:
+        if not self.over:
+            self.over = True
+            self.edge.media_owners.pop(self.media.id, None)
+            self.media.drop()
+
+    def hangup(self, status: int = 480, reason: str = "", headers: list[Header] | None = None) -> None:
+        """End this leg: BYE, CANCEL, or refuse with `status` and `headers`."""
+        if self.over:
+            return
+        self._drop()
+        if headers and self.session.state == "incoming":
+            self.session.reject(status, "", headers)
+        else:
+            self.session.hangup(status, reason)
+
+    @property
+    def up(self) -> bool:
+        return not self.over and self.session.state == "up"
+
+    @property
+    def agreed(self) -> Negotiated | None:
+        return self.sdp.negotiated

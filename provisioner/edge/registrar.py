@@ -1,0 +1,147 @@
+"""The registrar: who is reachable where (RFC 3261 section 10, RFC 5626 section 6). Time is monotonic seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+
+from provisioner.errors import PeerError
+from provisioner.sip.headers import NameAddr, split_list
+from provisioner.sip.message import Request
+from provisioner.sip.transaction import Flow
+
+MIN_EXPIRES = 60
+MAX_EXPIRES = 3600
+DEFAULT_EXPIRES = 3600
+MAX_CONTACTS = 10
+
+
+@dataclass(frozen=True)
+class Binding:
+    """One contact of an extension, and the flow that it registered over."""
+
+    extension: str
+    key: str
+    contact: str
+    flow: Flow
+    expires: float  # by the registrar's clock
+    agent: str
+    call_id: str
+    cseq: int
+
+
+class IntervalTooBrief(PeerError):
+    """Expires is below what we keep (RFC 3261 10.3 step 7)."""
+
+    def __init__(self) -> None:
+        super().__init__("Interval Too Brief", 423)
+
+
+class Registrar:
+    """All bindings. `on_change(binding, registered)` hears of each one that comes, is refreshed or goes."""
+
+    def __init__(self, clock: Callable[[], float], on_change: Callable[[Binding, bool], None]) -> None:
+        self._clock = clock
+        self._on_change = on_change
+        self._bindings: dict[str, dict[str, Binding]] = {}
+        self._by_address: dict[tuple[str, int], str] = {}
+
+    def register(self, request: Request, extension: str, flow: Flow) -> list[Binding]:
+        """Apply a REGISTER; returns the bindings that are left. Raises PeerError, and changes nothing then."""
+        held = self._bindings.get(extension, {})
+        values = [value for line in request.all("contact") for value in split_list(line)]
+        if values == ["*"]:
+            if request.get("expires") != "0":
+                raise PeerError("Contact * needs Expires 0")
+            changes = [self._expired(binding) for binding in held.values()]
+        else:
+            changes = [self._binding(NameAddr.parse(value), request, extension, flow) for value in values]
+        for change in changes:
+            old = held.get(change.key)
+            if old and old.call_id == request.call_id and request.cseq[0] <= old.cseq and old.flow == flow:
+                raise PeerError("CSeq out of order", 500)
+        if len({*held, *(change.key for change in changes)}) > MAX_CONTACTS:
+            raise PeerError("Too many contacts", 403)
+        for change in changes:
+            self._apply(change)
+        return self.contacts(extension)
+
+    def _binding(self, contact: NameAddr, request: Request, extension: str, flow: Flow) -> Binding:
+        text = contact.params.get("expires") or request.get("expires")
+        seconds = int(text) if text.isdecimal() and len(text) < 11 else DEFAULT_EXPIRES
+        if 0 < seconds < MIN_EXPIRES:
+            raise IntervalTooBrief
+        instance = contact.params.get("+sip.instance")
+        key = f"{instance};{contact.params.get('reg-id') or ''}" if instance else str(contact.uri)
+        expires = self._clock() + min(seconds, MAX_EXPIRES)
+        agent = request.get("user-agent")[:120]
+        return Binding(
+            extension, key, str(contact.uri), flow, expires, agent, request.call_id, request.cseq[0]
+        )
+
+    def _expired(self, binding: Binding) -> Binding:
+        return Binding(**{**binding.__dict__, "expires": self._clock()})
+
+    def _apply(self, binding: Binding) -> None:
+        if binding.expires <= self._clock():
+            self._remove(binding.extension, binding.key)
+            return
+        held = self._bindings.setdefault(binding.extension, {})
+        old = held.get(binding.key)
+        if old:
+            self._by_address.pop(old.flow.remote, None)
+        held[binding.key] = binding
+        self._by_address[binding.flow.remote] = binding.extension
+        self._on_change(binding, True)
+
+    def _remove(self, extension: str, key: str) -> None:
+        binding = self._bindings.get(extension, {}).pop(key, None)
+        if binding is None:
+            return
+        if not any(other.flow.remote == binding.flow.remote for other in self.contacts(extension)):
+            self._by_address.pop(binding.flow.remote, None)
+        self._on_change(binding, False)
+
+    def restore(self, binding: Binding) -> None:
+        """Take back a binding from before a restart."""
+        if binding.expires > self._clock() and not binding.flow.reliable:
+            self._apply(binding)
+
+    def contacts(self, extension: str) -> list[Binding]:
+        """Live bindings of an extension, the latest registered last."""
+        now = self._clock()
+        return [binding for binding in self._bindings.get(extension, {}).values() if binding.expires > now]
+
+    def extension_at(self, remote: tuple[str, int]) -> str:
+        """The extension that registered from this address and port, "" without one."""
+        return self._by_address.get(remote, "")
+
+    def all(self) -> Iterator[Binding]:
+        """All live bindings."""
+        for extension in list(self._bindings):
+            yield from self.contacts(extension)
+
+    def expire(self) -> None:
+        """Drop what has run out; call it every now and then."""
+        now = self._clock()
+        for extension, held in self._bindings.items():
+            for key in [key for key, binding in held.items() if binding.expires <= now]:
+                self._remove(extension, key)
+
+    def keep(self, extensions: Collection[str]) -> None:
+        """Drop the bindings of lines that are no more."""
+        for binding in [binding for binding in self.all() if binding.extension not in extensions]:
+            self.drop(binding)
+
+    def drop(self, binding: Binding) -> None:
+        """This contact is dead: nothing answers there."""
+        self._remove(binding.extension, binding.key)
+
+    def flow_lost(self, flow: Flow) -> None:
+        """A connection went away, and with it what was reachable only over it."""
+        for binding in [binding for binding in self.all() if binding.flow == flow]:
+            self.drop(binding)
+
+    def remaining(self, binding: Binding) -> int:
+        """Seconds that a binding still has."""
+        return max(0, round(binding.expires - self._clock()))

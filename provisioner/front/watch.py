@@ -1,0 +1,83 @@
+"""Keeps the newest inventory in memory: read in a thread, swapped whole; a broken database changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from provisioner.errors import OperatorError
+from provisioner.paths import StateDir
+from provisioner.phones.catalogue import Catalogue
+from provisioner.phones.render import Renderer
+from provisioner.phones.settings import Addresses
+from provisioner.store.records import Snapshot
+
+if TYPE_CHECKING:
+    from provisioner.store.inventory import Inventory
+
+POLL_SECONDS = 1.0
+_log = logging.getLogger(__name__)
+
+
+class Watch:
+    """Calls `swap` with a renderer of each new snapshot, on the event loop."""
+
+    def __init__(self, state: StateDir, addresses: Addresses, swap: Callable[[Renderer], None]) -> None:
+        self._state = state
+        self._addresses = addresses
+        self._swap = swap
+        self._inventory: Inventory | None = None
+        self._catalogue: Catalogue | None = None
+        self._lock = asyncio.Lock()
+        self._broken = ""
+        self.revision = -1
+
+    async def reload(self) -> int:
+        """Read the inventory if it has changed; the revision that is now in use (-1: none was ever read)."""
+        async with self._lock:
+            try:
+                renderer = await asyncio.to_thread(self._read)
+                self._broken = ""
+            except OperatorError as error:
+                if str(error) != self._broken:
+                    _log.error("%s; phones get what was last read", error)
+                self._broken = str(error)
+                renderer = None if self.revision >= 0 else await asyncio.to_thread(self._read_copy)
+            if renderer:
+                self.revision = renderer.snapshot.revision
+                self._swap(renderer)
+        return self.revision
+
+    async def run(self) -> None:
+        """Poll for ever."""
+        while True:
+            await asyncio.sleep(POLL_SECONDS)
+            await self.reload()
+
+    def _read(self) -> Renderer | None:
+        from provisioner.store.inventory import Inventory
+
+        if self._inventory is None:
+            self._inventory = Inventory.open(self._state.inventory)
+        if self._inventory.snapshot_revision() == self.revision:
+            return None
+        return self._renderer(self._inventory.snapshot())
+
+    def _read_copy(self) -> Renderer | None:
+        """From the copy that is kept for a start with a broken database."""
+        try:
+            snapshot = msgspec.json.decode(self._state.snapshot.read_bytes(), type=Snapshot)
+        except (OSError, msgspec.MsgspecError):
+            return None
+        return self._renderer(snapshot)
+
+    def _renderer(self, snapshot: Snapshot) -> Renderer:
+        if self._catalogue is None:
+            self._catalogue = Catalogue([self._state.root / "phone_templates"])
+        renderer = Renderer(snapshot, self._addresses, self._catalogue)
+        renderer.warm()
+        return renderer

@@ -1,0 +1,208 @@
+"""Values of SIP headers: URIs, name-addr, Via, parameters and lists (RFC 3261 sections 19.1, 20 and 25)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field, replace
+from urllib.parse import unquote
+
+from provisioner.errors import PeerError
+
+Params = dict[str, str | None]
+
+_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+\Z")
+_DISPLAY = re.compile(r"[A-Za-z0-9\-.!%*_+`'~ ]*\Z")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?::(\d{1,5}))?\Z")
+
+
+def split_list(value: str, separator: str = ",") -> list[str]:
+    """Split at `separator` outside quotes and angle brackets; empty items are dropped."""
+    if '"' not in value and "<" not in value:
+        return [item.strip() for item in value.split(separator) if item.strip()]
+    items, current, quoted, angled, escaped = [], "", False, False, False
+    for char in value:
+        if escaped:
+            escaped = False
+        elif quoted:
+            escaped = char == "\\"
+            quoted = char != '"'
+        elif char == '"':
+            quoted = True
+        elif char in "<>":
+            angled = char == "<"
+        elif char == separator and not angled:
+            items.append(current.strip())
+            current = ""
+            continue
+        current += char
+    items.append(current.strip())
+    return [item for item in items if item]
+
+
+def parse_params(text: str) -> Params:
+    """`;a=b;lr` as {"a": "b", "lr": None}; names in lower case, quoted values unquoted."""
+    params: Params = {}
+    for item in split_list(text, ";"):
+        name, equals, value = item.partition("=")
+        value = value.strip()
+        if value[:1] == '"' and value[-1:] == '"' and len(value) > 1:
+            value = re.sub(r"\\(.)", r"\1", value[1:-1])
+        params[name.strip().lower()] = value if equals else None
+    return params
+
+
+def format_params(params: Params) -> str:
+    """The inverse of parse_params."""
+    text = ""
+    for name, value in params.items():
+        if value is None:
+            text += f";{name}"
+        elif _TOKEN.match(value) or value.startswith("["):
+            text += f";{name}={value}"
+        else:
+            text += f';{name}="' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    return text
+
+
+def split_host(text: str, default_port: int | None = None) -> tuple[str, int | None]:
+    """`host:port` apart; an IPv6 literal loses its brackets. Raises PeerError."""
+    found = _HOST.match(text.strip())
+    if not found:
+        raise PeerError("bad host")
+    port = int(found.group(2)) if found.group(2) else default_port
+    if port is not None and port > 65535:
+        raise PeerError("bad port")
+    return found.group(1).strip("[]"), port
+
+
+def join_host(host: str, port: int | None = None) -> str:
+    """`host:port`, an IPv6 literal in brackets."""
+    text = f"[{host}]" if ":" in host else host
+    return text if port is None else f"{text}:{port}"
+
+
+@dataclass(frozen=True)
+class Uri:
+    """A SIP, SIPS, TEL or URN URI. `user` is kept as received (escaped); `opaque` holds what is not sip(s)."""
+
+    scheme: str
+    host: str = ""
+    port: int | None = None
+    user: str = ""
+    params: Params = field(default_factory=dict)
+    headers: str = ""
+    opaque: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Uri:
+        """Parse `text`. Raises PeerError: 400 when malformed, 416 when the scheme is not known."""
+        scheme, colon, rest = text.strip().partition(":")
+        scheme = scheme.lower()
+        if not colon or not rest:
+            raise PeerError("bad URI")
+        if scheme in ("tel", "urn"):
+            return cls(scheme, opaque=rest)
+        if scheme not in ("sip", "sips"):
+            raise PeerError("unknown URI scheme", 416)
+        rest, _, headers = rest.partition("?")
+        user, at, hostpart = rest.rpartition("@")
+        hostpart, semicolon, tail = hostpart.partition(";")
+        if at and ";" in hostpart:
+            raise PeerError("bad URI")
+        host, port = split_host(hostpart)
+        return cls(scheme, host, port, user.partition(":")[0], parse_params(semicolon + tail), headers)
+
+    @property
+    def dialled(self) -> str:
+        """What a caller dialled: the user part unescaped, a tel number, or the whole URN."""
+        if self.scheme == "urn":
+            return f"urn:{self.opaque}".lower()
+        return unquote(self.user if self.host else self.opaque).partition(";")[0]
+
+    def __str__(self) -> str:
+        if not self.host:
+            return f"{self.scheme}:{self.opaque}"
+        user = f"{self.user}@" if self.user else ""
+        query = f"?{self.headers}" if self.headers else ""
+        return f"{self.scheme}:{user}{join_host(self.host, self.port)}{format_params(self.params)}{query}"
+
+
+@dataclass(frozen=True)
+class NameAddr:
+    """A From, To, Contact, Route or P-Asserted-Identity value (RFC 3261 20.10)."""
+
+    uri: Uri
+    display: str = ""
+    params: Params = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str) -> NameAddr:
+        """Parse one value. Without brackets the parameters belong to the header. Raises PeerError."""
+        text = text.strip()
+        if "<" not in text:
+            uri, semicolon, params = text.partition(";")
+            return cls(Uri.parse(uri), "", parse_params(semicolon + params))
+        display, inside = _display(text)
+        uri, bracket, params = inside.partition(">")
+        if not bracket:
+            raise PeerError("bad address")
+        return cls(Uri.parse(uri), display, parse_params(params))
+
+    @property
+    def tag(self) -> str:
+        return self.params.get("tag") or ""
+
+    def with_tag(self, tag: str) -> NameAddr:
+        """The same with that tag; without one when `tag` is empty."""
+        params = {name: value for name, value in self.params.items() if name != "tag"}
+        return replace(self, params={**params, "tag": tag} if tag else params)
+
+    def __str__(self) -> str:
+        display = self.display
+        if display:
+            display = (
+                display
+                if _DISPLAY.match(display)
+                else '"' + display.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            )
+            display += " "
+        return f"{display}<{self.uri}>{format_params(self.params)}"
+
+
+def _display(text: str) -> tuple[str, str]:
+    """Display name, and what stands behind the opening bracket."""
+    if not text.startswith('"'):
+        display, _, rest = text.partition("<")
+        return display.strip(), rest
+    found = re.match(r'"((?:[^"\\]|\\.)*)"\s*<', text, re.S)
+    if not found:
+        raise PeerError("bad display name")
+    return re.sub(r"\\(.)", r"\1", found.group(1)), text[found.end() :]
+
+
+@dataclass(frozen=True)
+class Via:
+    """One Via value (RFC 3261 20.42)."""
+
+    transport: str
+    host: str
+    port: int | None
+    params: Params
+
+    @classmethod
+    def parse(cls, text: str) -> Via:
+        """Parse one value. Raises PeerError."""
+        text, semicolon, params = text.partition(";")
+        protocol, _, sent_by = text.strip().rpartition(" ") if " " in text.strip() else ("", "", text)
+        parts = [part.strip() for part in protocol.split("/")]
+        if len(parts) != 3 or parts[0].upper() != "SIP" or parts[1] != "2.0":
+            raise PeerError("bad Via")
+        host, port = split_host(sent_by)
+        return cls(parts[2].upper(), host, port, parse_params(semicolon + params))
+
+    @property
+    def branch(self) -> str:
+        return self.params.get("branch") or ""
+
+    def __str__(self) -> str:
+        return f"SIP/2.0/{self.transport} {join_host(self.host, self.port)}{format_params(self.params)}"
