@@ -1,6 +1,6 @@
 """Take the pictures of the documentation from a running demo: `screenshots.py READY_FILE [DIRECTORY]`.
 
-The one-time link of the ready file is used up. Needs playwright and chromium (CHROMIUM: its path, if not found).
+The one-time link of the ready file is used up. Needs playwright and chromium (CHROMIUM: its path).
 """
 
 from __future__ import annotations

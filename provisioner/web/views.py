@@ -158,6 +158,7 @@ class Emergency(msgspec.Struct, kw_only=True):
     call: CallRow
     phone: Party
     callback: str
+    callback_known: bool
     location: str
     test: bool
 
@@ -339,14 +340,25 @@ def emergencies(world: World) -> list[Emergency]:
     return sorted(rows, key=lambda row: -row.call.started)
 
 
+def _callback(snapshot: Snapshot, held: tuple[Phone, int] | None) -> tuple[str, bool]:
+    """The number that an emergency call shows (docs/calls.md), and whether it is registered for that place."""
+    own = held[0].lines[held[1]].number if held else ""
+    for number in sorted(snapshot.numbers.values(), key=lambda number: (number.id != own, number.id)):
+        registered = number.address_status == "registered"
+        if held and held[0].location and registered and number.location == held[0].location:
+            return number.id, True
+    return own or snapshot.practice.main_number, False
+
+
 def _emergency(world: World, call: Json) -> Emergency:
     held = world.snapshot.line(str(call.get("desk") or call.get("from") or ""))
     location = world.snapshot.locations.get(held[0].location) if held else None
-    callback = held[0].lines[held[1]].number if held else ""
+    callback, known = _callback(world.snapshot, held)
     return Emergency(
         call=_call(world.snapshot, call),
         phone=party(world.snapshot, str(call.get("desk") or call.get("from") or "")),
         callback=words.number(callback),
+        callback_known=known,
         location=f"{location.name}, {words.civic(location.civic)}" if location else "",
         test=str(call["to"]).endswith("933"),
     )

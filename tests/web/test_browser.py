@@ -100,6 +100,7 @@ def test_a_call_appears_and_moves_without_reloading(browser, live, app, edge, fr
     live.event("call")
     page.get_by_text("Ringing").wait_for()
     edge["status"] = practice.status(calls=[practice.call(state="dialling")])
+    live.event("registration")  # does not hold up the call that comes right after it
     live.event("call")
     page.get_by_text("Transfer: calling Dr. Adams (102)").wait_for()
     edge["status"] = practice.status(calls=[practice.call(direction="emergency", to="911", desk="102")])

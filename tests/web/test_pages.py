@@ -208,8 +208,19 @@ def test_a_test_call_is_called_so_and_988_is_not_shown(staff, edge):
 def test_an_emergency_without_a_place_says_so(staff, edge):
     edge["status"] = practice.status(calls=[emergency(**{"from": "199", "desk": "199"})])
     page = text(staff, "/staff/")
-    assert "no call-back number" in page
-    assert "no location known: an operator has to ask" in page
+    assert "call-back number (415) 555-0100, whose address is not registered for this place" in page
+    assert "no known place: an operator has to ask" in page
+
+
+def test_the_callback_number_is_of_the_same_place(staff, edge, app):
+    from provisioner.store.records import Number
+
+    with app.extensions["provisioner"].inventory.change(who="test") as change:
+        change.put(Number(id="+14155550102", label="Dr. Adams", extension="102", location="lab"))
+    edge["status"] = practice.status(calls=[emergency()])
+    page = text(staff, "/staff/")
+    assert "call-back number (415) 555-0103 ·" in page
+    assert "(415) 555-0102 has no registered emergency address" in page
 
 
 def test_findings_about_numbers_and_places(staff, edge, app):
