@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from provisioner.dialing.classify import Destination
 from provisioner.edge.leg import Kind, Leg
 from provisioner.edge.transfer import PROMPT_SECONDS, Play
 from provisioner.sip.timers import Timer
@@ -14,19 +15,19 @@ if TYPE_CHECKING:
 
 
 class Announcement:
-    """Plays one prompt to a desk phone and refuses its call with `status`."""
+    """Plays one prompt to a desk phone, then refuses its call."""
 
-    def __init__(self, edge: Edge, leg: Leg, prompt: str, status: int, station: Station, reason: str) -> None:
+    def __init__(self, edge: Edge, leg: Leg, refused: Destination, station: Station) -> None:
         self.edge = edge
         self.id = edge.new_id()
         self.over = False
         self.started = edge.wall_clock()
         self.answered: float | None = None
         self._leg = leg
-        self._prompt = prompt or "invalid"
-        self._status = status
+        self._prompt = refused.prompt or "invalid"
+        self._status = refused.status
         self._station = station
-        self._reason = reason
+        self._reason = refused.reason
         self._timer: Timer | None = None
 
     def begin(self) -> None:

@@ -1,4 +1,4 @@
-"""One call between a caller and those who are rung for it; carries out what the ringing and transfer machines say."""
+"""One call: a caller, those who are rung for it, and what the ringing and transfer machines say."""
 
 from __future__ import annotations
 
@@ -292,9 +292,9 @@ class Call:
         if ring and ring.member(leg):
             self._on_ringing(ring, leg, kind, detail)
             return
-        party = next((party for party, other in self.legs.items() if other is leg), None)
-        if party and kind in ("ended", "failed"):
-            self._on_gone(party)
+        gone: list[Party] = [party for party, other in self.legs.items() if other is leg]
+        if gone and kind in ("ended", "failed"):
+            self._on_gone(gone[0])
 
     def _on_gone(self, party: Party) -> None:
         del self.legs[party]

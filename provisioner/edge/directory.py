@@ -1,4 +1,4 @@
-"""What the edge knows: the inventory as one immutable snapshot with its look-ups, swapped whole when it changes."""
+"""What the edge knows: one immutable snapshot of the inventory with its look-ups, swapped whole."""
 
 from __future__ import annotations
 
@@ -90,8 +90,8 @@ class Directory:
     def emergency_number(self, station: Station | None) -> str:
         """The calling number of an emergency call (docs/calls.md).
 
-        One whose address is registered for the location of this phone: the line's own, else another of the same
-        location. Without any, the line's own: an operator will then have to ask where it is.
+        One whose address is registered for the location of this phone: the line's own, else another of
+        the same location. Without any, the line's own: an operator will then have to ask where it is.
         """
         if station is None:
             return self.snapshot.practice.main_number

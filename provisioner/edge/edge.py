@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from provisioner.dialing.classify import Destination, classify
@@ -14,7 +15,7 @@ from provisioner.edge.call import Call, Direction
 from provisioner.edge.directory import Directory, Station
 from provisioner.edge.emergency import EmergencyCall
 from provisioner.edge.leg import Attempt, Leg, Owner
-from provisioner.edge.registrar import Binding, IntervalTooBrief, Registrar
+from provisioner.edge.registrar import Binding, IntervalTooBriefError, Registrar
 from provisioner.edge.trunk import Peer, Trunks
 from provisioner.emergency import pidf
 from provisioner.errors import PeerError
@@ -124,7 +125,8 @@ class Edge:
             return b""
         entity = f"sip:{self.directory.emergency_number(station)}@provisioner.invalid"
         try:
-            return pidf.build(station.location.civic, entity, station.phone.id, self.wall_clock())
+            at = datetime.fromtimestamp(self.wall_clock(), UTC)
+            return pidf.pidf_lo(station.location.civic, entity=entity, mac=station.phone.id, at=at)
         except Exception as error:
             _log.error("the location of extension %s is no good: %s", station.extension, error)
             return b""
@@ -141,7 +143,7 @@ class Edge:
         """How to reach the target of a transfer, called in the name of the desk phone."""
         station = self.directory.stations.get(desk)
         if destination.kind == "extension":
-            name = routes.label_of(self, station) if station else desk
+            name = routes.label_of(station) if station else desk
             return self.phone_attempts(destination.number, desk, name)
         return self.outside_attempts(destination.number, station)
 
@@ -152,9 +154,9 @@ class Edge:
         return [routes.to_trunk(self, peer, number, calling) for peer in self.trunks.by_preference()[:1]]
 
     def shown_caller(self, call: Call) -> tuple[str, str]:
-        """(display name, user) that a desk phone shows for a call; of an outside caller with privacy, the label."""
+        """(display name, user) that a desk phone shows; of an outside caller with privacy, the label."""
         if call.direction == "internal" and call.station:
-            return routes.label_of(self, call.station), call.station.extension
+            return routes.label_of(call.station), call.station.extension
         number = self.directory.number(call.called)
         if number is None or number.caller_privacy:
             return (number.label if number else "Outside call"), call.called
@@ -242,9 +244,8 @@ class Edge:
         elif method in ALLOW:
             transaction.reply(481)
         else:
-            transaction.reply(
-                405 if method in ("SUBSCRIBE", "MESSAGE", "PUBLISH", "REFER") else 501, "", [("allow", ALLOW)]
-            )
+            known = method in ("SUBSCRIBE", "MESSAGE", "PUBLISH", "REFER")
+            transaction.reply(405 if known else 501, "", [("allow", ALLOW)])
 
     def _authenticated(self, request: Request, flow: Flow, header: str) -> tuple[Station | None, list[str]]:
         """The line whose credentials a request carries, or the challenges to answer with."""
@@ -271,7 +272,7 @@ class Edge:
             return
         try:
             bindings = self.registrar.register(request, station.extension, flow)
-        except IntervalTooBrief:
+        except IntervalTooBriefError:
             transaction.reply(423, "", [("min-expires", "60")])
             return
         except PeerError as error:
@@ -309,7 +310,7 @@ class Edge:
             self._from_phone(session, station, classify(dialled, "keypad", self.directory.plan(station)))
 
     def _who(self, request: Request, flow: Flow) -> Station | None:
-        """The line that an unauthenticated request comes from: by its registered address, else by what it says."""
+        """The line behind an unauthenticated request: by its registered address, else by what it says."""
         stations = self.directory.stations
         extension = self.registrar.extension_at(flow.remote)
         if extension in stations:
@@ -341,19 +342,17 @@ class Edge:
             return
         if destination.kind == "refused":
             _log.info("extension %s dialled what is refused: %s", station.extension, destination.reason)
-            leg.owner = Announcement(
-                self, leg, destination.prompt, destination.status, station, destination.reason
-            )
-            leg.owner.begin()
+            refusal = Announcement(self, leg, destination, station)
+            leg.owner = refusal
+            refusal.begin()
             return
         direction: Direction = "internal" if destination.kind == "extension" else "outbound"
         call = Call(self, direction, station.extension, destination.number)
         call.station = station
         leg.owner = call
         if direction == "internal":
-            attempts = self.phone_attempts(
-                destination.number, station.extension, routes.label_of(self, station)
-            )
+            label = routes.label_of(station)
+            attempts = self.phone_attempts(destination.number, station.extension, label)
             call.begin(leg, attempts, EXTENSION_SECONDS)
         else:
             call.begin(leg, self.outside_attempts(destination.number, station), OUTBOUND_SECONDS)

@@ -1,7 +1,7 @@
-"""Emergency and crisis calls: out by the first route that takes them, and nothing else (docs/calls.md, Emergency).
+"""Emergency and crisis calls: out by the first route that takes them, and nothing else (docs/calls.md).
 
-No digest, no limit, no transfer, no menu. A route that says nothing for 4 s, or refuses, is followed by the next; a
-route that refuses the request with a location in it (424, 415, …) is asked again at once without it.
+No digest, no limit, no transfer, no menu. A route that says nothing for 4 s, or refuses, is followed by the
+next; one that refuses the request with a location in it (424, 415, …) is asked again at once without it.
 """
 
 from __future__ import annotations

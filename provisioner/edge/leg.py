@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
@@ -58,7 +59,7 @@ class Attempt:
 
 
 class Leg:
-    """See module. `dial` and `incoming` make one; `hangup` ends it in any state, and it is silent from then on."""
+    """`dial` and `incoming` make one; `hangup` ends it in any state, and it is silent from then on."""
 
     def __init__(self, edge: Edge, owner: Owner, media: MediaLeg, host: str, extension: str = "") -> None:
         self.edge = edge
@@ -121,7 +122,7 @@ class Leg:
         self.session.progress(status)
 
     def early(self, prefer: str = "") -> bool:
-        """Open early media towards the caller; False when its offer has nothing for us (the leg is over then)."""
+        """Open early media towards the caller; False when its offer has nothing for us: the leg is over."""
         if not self.session.offer:
             self.progress(180)
             return True
@@ -131,9 +132,9 @@ class Leg:
         """Answer the caller; False as above."""
         return self._try_answer(prefer, self.session.accept)
 
-    def _try_answer(self, prefer: str, send: object) -> bool:
+    def _try_answer(self, prefer: str, send: Callable[[bytes], None]) -> bool:
         try:
-            send(self._answer_once(prefer))  # type: ignore[operator]
+            send(self._answer_once(prefer))
         except PeerError as error:
             self.hangup(error.status)
             return False

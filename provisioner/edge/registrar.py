@@ -1,4 +1,4 @@
-"""The registrar: who is reachable where (RFC 3261 section 10, RFC 5626 section 6). Time is monotonic seconds."""
+"""The registrar: who is reachable where (RFC 3261 section 10, RFC 5626 section 6)."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Binding:
     cseq: int
 
 
-class IntervalTooBrief(PeerError):
+class IntervalTooBriefError(PeerError):
     """Expires is below what we keep (RFC 3261 10.3 step 7)."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class IntervalTooBrief(PeerError):
 
 
 class Registrar:
-    """All bindings. `on_change(binding, registered)` hears of each one that comes, is refreshed or goes."""
+    """All bindings, by a monotonic clock; `on_change` hears of each that comes, is refreshed or goes."""
 
     def __init__(self, clock: Callable[[], float], on_change: Callable[[Binding, bool], None]) -> None:
         self._clock = clock
@@ -47,7 +47,7 @@ class Registrar:
         self._by_address: dict[tuple[str, int], str] = {}
 
     def register(self, request: Request, extension: str, flow: Flow) -> list[Binding]:
-        """Apply a REGISTER; returns the bindings that are left. Raises PeerError, and changes nothing then."""
+        """Apply a REGISTER; returns what is left. Raises PeerError, and changes nothing then."""
         held = self._bindings.get(extension, {})
         values = [value for line in request.all("contact") for value in split_list(line)]
         if values == ["*"]:
@@ -70,7 +70,7 @@ class Registrar:
         text = contact.params.get("expires") or request.get("expires")
         seconds = int(text) if text.isdecimal() and len(text) < 11 else DEFAULT_EXPIRES
         if 0 < seconds < MIN_EXPIRES:
-            raise IntervalTooBrief
+            raise IntervalTooBriefError
         instance = contact.params.get("+sip.instance")
         key = f"{instance};{contact.params.get('reg-id') or ''}" if instance else str(contact.uri)
         expires = self._clock() + min(seconds, MAX_EXPIRES)

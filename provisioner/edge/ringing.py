@@ -1,4 +1,4 @@
-"""Ringing of several members at once: a pure machine, event in, actions out (docs/calls.md, inbound calls)."""
+"""Ringing of several members at once: a pure machine, event in, actions out (docs/calls.md)."""
 
 from __future__ import annotations
 

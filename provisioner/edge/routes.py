@@ -64,6 +64,6 @@ def called_number(dialled: str) -> str:
     return dialled
 
 
-def label_of(edge: Edge, station: Station) -> str:
+def label_of(station: Station) -> str:
     """What another desk phone shows when this line calls."""
     return station.line.name or station.extension

@@ -1,7 +1,7 @@
 """The keypad warm transfer, way `edge`: a pure machine, event in, actions out (docs/calls.md).
 
-Three parties: `caller` (who called), `desk` (who took the call and presses keys), `target` (who is asked to take
-it over). Nobody but the desk moves the machine by keys. Times are seconds.
+Three parties: `caller` (who called), `desk` (who took the call and presses keys), `target` (who is asked to
+take it over). Nobody but the desk moves the machine by keys. Times are seconds.
 """
 
 from __future__ import annotations
@@ -94,7 +94,7 @@ class Promote:
 
 Action = Hear | Take | Wait | Dial | Release | Recall | RingGroup | Promote
 
-# what each party hears, and which keys are the machine's, on entering a state; a party without an entry is left alone
+# what each party hears on entering a state, and which keys are the machine's; others are left alone
 _PICTURE: dict[State, tuple[Action, ...]] = {
     "talking": (Hear("caller", "desk"), Hear("desk", "caller"), Take("*"), Wait(None)),
     "menu": (Hear("caller", MUSIC), Take("all"), Wait(PROMPT_SECONDS)),
@@ -126,7 +126,7 @@ def failure_prompt(status: int) -> str:
 
 @dataclass
 class Transfer:
-    """The machine. `resolve` turns digits into a destination to dial, or into the name of the prompt that refuses."""
+    """The machine. `resolve` turns digits into a destination, or into the name of the prompt that refuses."""
 
     resolve: Callable[[str], object]
     on_hangup: Literal["complete", "recall"] = "complete"

@@ -39,7 +39,7 @@ class Peer:
 
 
 class Trunks:
-    """All trunks, by order. Addresses are resolved ahead of any call, so that no call waits for a resolver."""
+    """All trunks, by order. Names are resolved ahead of any call, so that no call waits for a resolver."""
 
     def __init__(self, edge: Edge, on_change: Callable[[Peer], None]) -> None:
         self._edge = edge
@@ -74,7 +74,7 @@ class Trunks:
         return self._edge.agent.connect(peer.transport, peer.address)
 
     def source(self, request: Request, flow: Flow) -> Peer | None:
-        """The trunk that a request came from: by source address, and by port where a phone shares the address."""
+        """The trunk that a request came from: by address, and by port where a phone shares the address."""
         host, port = flow.remote
         for peer in self.peers:
             if peer.address and host in (peer.address[0], *peer.sources):
@@ -103,7 +103,7 @@ class Trunks:
         look_up = loop.getaddrinfo(host, peer.uri.port or 5060, type=socket.SOCK_DGRAM)
         try:
             found = await asyncio.wait_for(look_up, RESOLVE_SECONDS)
-            peer.address = (found[0][4][0], int(found[0][4][1]))
+            peer.address = (str(found[0][4][0]), int(found[0][4][1]))
             peer.sources |= {str(entry[4][0]) for entry in found}
         except (OSError, TimeoutError):
             _log.warning("the name of trunk %s cannot be resolved", peer.trunk.id)
