@@ -328,7 +328,7 @@ def matches_call(row: CallRow, query: str) -> bool:
 
 
 def emergencies(world: World) -> list[Emergency]:
-    """Emergency calls that are live or began in the last half hour, the newest first; never those to 988."""
+    """Emergency calls that are live or began in the last half hour, newest first; never those to 988."""
     live = {str(call["id"]): call for call in live_calls(world)}
     recent = {
         str(row["id"]): past_call(row)
@@ -341,7 +341,7 @@ def emergencies(world: World) -> list[Emergency]:
 
 
 def _callback(snapshot: Snapshot, held: tuple[Phone, int] | None) -> tuple[str, bool]:
-    """The number that an emergency call shows (docs/calls.md), and whether it is registered for that place."""
+    """The number that an emergency call shows (docs/calls.md), and whether it is registered for its place."""
     own = held[0].lines[held[1]].number if held else ""
     for number in sorted(snapshot.numbers.values(), key=lambda number: (number.id != own, number.id)):
         registered = number.address_status == "registered"
