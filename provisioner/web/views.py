@@ -8,6 +8,7 @@ import msgspec
 
 from provisioner.ipc import Json
 from provisioner.phones.identity import of_agent
+from provisioner.phones.trust import RULES
 from provisioner.store.records import Number, Phone, Snapshot
 from provisioner.web import words
 from provisioner.web.sources import World
@@ -250,14 +251,19 @@ def has_status(row: PhoneRow, wanted: str) -> bool:
     return not wanted or row.status == wanted or (wanted == "ready" and row.status == "in-call")
 
 
+def why(rule: str | None) -> str:
+    """The rule that decided a request, in words."""
+    return RULES[rule][1] if rule in RULES else rule or ""
+
+
 def matches_request(row: Json, query: str) -> bool:
     """Whether a row of the request log fits what someone typed."""
     wanted = query.strip().lower()
     compact = wanted.translate(str.maketrans("", "", ":-."))
-    shown = " ".join(
-        str(row.get(name) or "") for name in ("path", "address", "status", "rule", "agent", "method")
+    shown = [str(row[name] or "") for name in ("path", "address", "status", "rule", "agent", "method")]
+    return wanted in " ".join([*shown, why(row["rule"])]).lower() or (
+        bool(compact) and compact in str(row["mac"] or "")
     )
-    return wanted in shown.lower() or (bool(compact) and compact in str(row.get("mac") or ""))
 
 
 def live_calls(world: World) -> list[Json]:
