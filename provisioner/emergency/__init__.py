@@ -1,0 +1,1 @@
+"""Emergency: where a phone is, in the form that an emergency call carries."""
