@@ -188,14 +188,18 @@ def core(state: Path | None, log: str, **where: Any) -> None:
 
 @cli.command()
 @state_option
-@click.option("--http", required=True, metavar="URL", help="Where the phones read their files.")
+@click.option("--server", required=True, metavar="URL", help="Where the phones read their files.")
+@click.option("--mac", default="", help="One phone with this MAC; else one of each maker.")
+@click.option("--vendor", default="", help="Its maker: polycom, yealink or grandstream.")
+@click.option("--life", is_flag=True, help="People also transfer calls, and call each other.")
+@click.option("--do", default="", metavar="SCRIPT", help='Such as "call 101; wait 3; press *1103#; hangup".')
 @log_option
-def simulate(state: Path | None, http: str, log: str) -> None:
-    """Run simulated phones, one of each maker, that boot and register like the real ones."""
-    directory = _begin(state, log)
+def simulate(state: Path | None, log: str, **what: Any) -> None:
+    """Run simulated phones that boot, register, call and press keys like the real ones."""
+    _begin(state, log)
     from provisioner.simulate.process import main
 
-    main(directory, http)
+    main(**what)
 
 
 @cli.group()

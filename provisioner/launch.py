@@ -154,7 +154,7 @@ def processes(options: Options, ports: Mapping[str, int], required: bool = True)
             child("core", "--bind", LOOPBACK, "--sip-port", str(ports["core"]), "--edge-sip", edge, *life)
         )
     if options.demo and options.life:
-        table.append(child("simulate", "--http", _http(options, ports), needed=False))
+        table.append(child("simulate", "--server", _http(options, ports), "--life", needed=False))
     return table
 
 
@@ -191,7 +191,7 @@ def announce(options: Options, ports: Mapping[str, int], inventory: Inventory | 
     http = _http(options, ports)
     staff = f"{http}/staff/sign-in/{inventory.new_token('sign-in', DAY, 'admin')}" if inventory else None
     if options.ready_file:
-        core = {"sip": f"{LOOPBACK}:{ports['core']}", "control": str(options.state.socket("core"))}
+        core = {"sip": f"{LOOPBACK}:{ports.get('core', 0)}", "control": str(options.state.socket("core"))}
         ready = {
             "http": http,
             "https": f"https://{options.host}:{ports['https']}",
