@@ -109,7 +109,8 @@ class Process:
         """Serve until `stop`."""
         poll, handlers, clock, plane = self._epoll.poll, self._handlers, self._clock, self.plane
         while self._running:
-            for descriptor, mask in poll(max(0.0, plane.deadline() - clock())):
+            due = plane.deadline()
+            for descriptor, mask in poll(max(0.0, due - clock())):
                 handler = handlers.get(descriptor)
                 if handler is None:
                     continue  # closed by a handler before it in this very round
@@ -117,7 +118,7 @@ class Process:
                     handler(mask)
                 except Exception:
                     _log.exception("a packet or a request could not be handled")
-            if clock() >= plane.deadline():
+            if clock() >= due:
                 self._advance()
 
     def stop(self) -> None:
