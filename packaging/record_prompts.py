@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Make every audio file of provisioner/media/audio: prompts spoken by pico2wave (else flite), tones and music computed.
+"""Make the files of provisioner/media/audio: prompts by pico2wave (else flite), tones and music computed.
 
 Needs sox and one of pico2wave (Debian: libttspico-utils, component non-free) or flite. Run from the checkout:
 python packaging/record_prompts.py [NAME …]; without names, all are made.
@@ -43,22 +43,23 @@ SENTENCES = {
     "caller-hung-up": "The caller has hung up.",
     "trunk-down": "Outside calls are not possible at the moment. Please try again later.",
     "patient-hello": "Hello, this is a patient calling. I would like to make an appointment, please.",
-    "patient-talk": "I was hoping to come in some time next week, if that is possible. Tuesday or Wednesday morning "
-    "would suit me best, but I could also manage Thursday after lunch. It is only a check of my blood "
-    "pressure, so it should not take long.",
+    "patient-talk": "I was hoping to come in some time next week, if that is possible. Tuesday or "
+    "Wednesday morning would suit me best, but I could also manage Thursday after lunch. It is only a "
+    "check of my blood pressure, so it should not take long.",
     "desk-hello": "Good morning, front desk, how can I help you?",
-    "desk-talk": "Of course, let me look at the calendar. I have an opening on Tuesday at ten fifteen, and another on "
-    "Wednesday at nine. Which of these would you prefer? Please bring your insurance card with you.",
+    "desk-talk": "Of course, let me look at the calendar. I have an opening on Tuesday at ten fifteen, and "
+    "another on Wednesday at nine. Which of these would you prefer? And please bring "
+    "your insurance card with you.",
     "emergency-centre": "Emergency centre of the demonstration. Your address is registered as",
     "emergency-test": "This is an emergency test call. Your address is registered as",
     "callback-number": "Your callback number is",
     "no-address": "There is no address registered for this number.",
     "number-reached": "This is the demonstration network. You have reached",
 }
-WORDS = (
-    "street avenue road drive lane boulevard suite floor room building unit north south east west main springfield "
-    "california illinois san francisco market exam nurse station front desk reception dash"
-).split()
+WORDS = """
+street avenue road drive lane boulevard suite floor room building unit north south east west main
+springfield california illinois san francisco market exam nurse station front desk reception dash
+"""
 SPOKEN_LETTERS = {"a": "ay.", "z": "zee."}  # the voices say the article and the British letter
 
 
@@ -66,7 +67,7 @@ def spoken() -> dict[str, str]:
     """Words to say, by file name."""
     letters = {f"say-{x}": SPOKEN_LETTERS.get(x, f"{x.upper()}.") for x in "abcdefghijklmnopqrstuvwxyz"}
     digits = {f"say-{x}": f"{x}." for x in "0123456789"}
-    return SENTENCES | digits | letters | {f"say-{word}": f"{word}." for word in WORDS}
+    return SENTENCES | digits | letters | {f"say-{word}": f"{word}." for word in WORDS.split()}
 
 
 def speak(words: str, wave: Path) -> None:
@@ -107,15 +108,13 @@ def levelled(samples: Sequence[float], decibels: float) -> array[int]:
 
 
 def tones(frequencies: tuple[int, ...], on: float, off: float) -> array[int]:
-    """Sines together for `on` seconds, then silence for `off`; loops without a click when the sines close in `on`."""
-    sound = [
-        sum(math.sin(2 * math.pi * f * i / RATE) for f in frequencies) for i in range(round(on * RATE))
-    ]
+    """Sines together for `on` seconds, then silence for `off`; loops if every sine closes within `on`."""
+    sound = [sum(math.sin(2 * math.pi * f * i / RATE) for f in frequencies) for i in range(round(on * RATE))]
     return levelled(sound, TONE_DB) + array("h", bytes(2 * round(off * RATE)))
 
 
 BEAT = 0.75  # seconds; 80 beats a minute
-# Eight bars of four beats: a chord (MIDI notes, low to high) and the melody above it, a note or a rest (0) each beat.
+# Eight bars of four beats: a chord (MIDI notes, low to high), and a melody note or a rest (0) each beat.
 BARS = (
     ((48, 55, 60, 64), (76, 0, 74, 72)),
     ((45, 52, 57, 60), (69, 0, 72, 0)),
@@ -129,11 +128,11 @@ BARS = (
 
 
 def pluck(track: list[float], note: int, start: float, seconds: float, loudness: float) -> None:
-    """Add one soft note to `track`; what rings past the end goes on at the beginning, so that the loop has no seam."""
+    """Add one soft note to `track`; what rings past the end goes on at the beginning: a loop without seam."""
     hertz = 440 * 2 ** ((note - 69) / 12)
     count, first = round(seconds * RATE), round(start * RATE)
     partials = [
-        (n, strength) for n, strength in ((1, 1.0), (2, 0.35), (3, 0.12)) if n * hertz < 0.42 * RATE
+        (n, strength) for n, strength in ((1, 1.0), (2, 0.5), (3, 0.25), (4, 0.12)) if n * hertz < 0.42 * RATE
     ]
     for i in range(count):
         t = i / RATE
@@ -145,12 +144,12 @@ def pluck(track: list[float], note: int, start: float, seconds: float, loudness:
 
 
 def music() -> array[int]:
-    """Twenty-four seconds of a quiet piece in C: broken chords, a sparse melody, no seam. Made here, free to use."""
+    """Twenty-four seconds of a quiet piece in C: broken chords and a sparse melody, made for this project."""
     bar = 4 * BEAT
     track = [0.0] * round(len(BARS) * bar * RATE)
     for number, (chord, melody) in enumerate(BARS):
         start = number * bar
-        pluck(track, chord[0], start, 3.2, 0.55)
+        pluck(track, chord[0] + 12, start, 3.2, 0.55)
         for step, index in enumerate((1, 2, 3, 2, 1, 2, 3, 2)):
             pluck(track, chord[index], start + step * BEAT / 2, 1.6, 0.32)
         for beat, note in enumerate(melody):

@@ -11,7 +11,7 @@ DIGITS = "0123456789*#ABCD"  # by event code (RFC 4733 3.2)
 
 END_GAP = 0.1  # seconds of silence after which a press is over although no end came
 PACE_GAP = 0.04  # packets of one press come closer than this; two presses do not (Q.24: 40 ms pause)
-TAIL_PACKETS = 3  # the end is sent three times; a stray end within this many packets belongs to the press before
+TAIL_PACKETS = 3  # the end comes three times: a stray one within this many belongs to the press before
 SEGMENT_SLACK = 9600  # timestamp units: how far before 0xFFFF a long press may break into a segment
 REMEMBERED = 16  # presses kept for packets that come late
 
@@ -34,8 +34,8 @@ class Press:
 class DigitReceiver:
     """Counts each press of a key once, whatever the network or a careless sender does to its packets.
 
-    A press is known by source, timestamp and event. Senders that break the rule that all packets of a press share one
-    timestamp are recognised by pace, sequence and growing duration.
+    A press is known by source, timestamp and event. Senders that give the packets of one press different
+    timestamps are recognised by pace, sequence and growing duration.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class DigitReceiver:
         self.count = 0
 
     def receive(self, packet: Packet, now: float) -> tuple[Press, bool] | None:
-        """The press that `packet` belongs to, and whether it is a new one; None when the event is not a key."""
+        """The press that `packet` belongs to, and whether it is a new one; None: the event is not a key."""
         event = parse_event(packet.payload)
         if event is None or event.code >= len(DIGITS):
             return None
@@ -117,7 +117,7 @@ class DigitReceiver:
 
 
 class DigitSender:
-    """The packets of one press: one each 20 ms, marker on the first, the end three times (RFC 4733 2.5.1.4)."""
+    """The packets of one press: one each 20 ms, marker first, the end three times (RFC 4733 2.5.1.4)."""
 
     def __init__(
         self,
@@ -131,12 +131,13 @@ class DigitSender:
         clock_rate: int = 8000,
         volume: int = 10,
     ) -> None:
-        """`sequence` is the number of the first packet; `timestamp` the start of the press; `volume` in -dBm0."""
+        """`sequence` is of the first packet, `timestamp` the start of the press, `volume` in -dBm0."""
         self._code = DIGITS.index(digit)
         self._payload_type, self._ssrc, self._volume = payload_type, ssrc, volume
         self._timestamp, self._started = timestamp, now
         self._step = int(clock_rate * FRAME_SECONDS)
-        self._updates = max(2, round(milliseconds / 1000 / FRAME_SECONDS))  # 40 ms is the least a receiver must see
+        # 40 ms is the least that a receiver must see (Q.24)
+        self._updates = max(2, round(milliseconds / 1000 / FRAME_SECONDS))
         self._sent = 0
         self.sequence = sequence  # of the next packet
 
@@ -162,10 +163,8 @@ class DigitSender:
     def _packet(self) -> bytes:
         first, self._sent = self._sent == 0, self._sent + 1
         steps = min(self._sent, self._updates)
-        # a segment of its own for presses over 0xFFFF units is not worth having: no caller presses for 8 s
-        event = Event(
-            self._code, self._sent >= self._updates, min(steps * self._step, 0xFFFF), self._volume
-        )
+        # nobody here presses for 8 s: no segments (2.5.1.3), the duration stops growing
+        event = Event(self._code, self._sent >= self._updates, min(steps * self._step, 0xFFFF), self._volume)
         packet = Packet(
             self._payload_type, first, self.sequence, self._timestamp, self._ssrc, build_event(event)
         )

@@ -1,4 +1,4 @@
-"""Where a party's media goes, and whose packets count as the party's: latching (RFC 7362), with a guard. No I/O."""
+"""Where a party's media goes, and whose packets are the party's: latching (RFC 7362), guarded. No I/O."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ _ABBREVIATIONS = {
     "ca": "california",
     "il": "illinois",
 }
-_TOKEN = re.compile(r"[a-z]+|\d|-")
+_PART = re.compile(r"[a-z]+|\d|-")
 
 
 @cache
@@ -58,8 +58,8 @@ def spell(text: str) -> list[str]:
     "12 Main ST Ste 4-B" → say-1 say-2 say-main say-street say-suite say-4 say-dash say-b
     """
     files: list[str] = []
-    for token in _TOKEN.findall(text.lower()):
-        word = "dash" if token == "-" else _ABBREVIATIONS.get(token, token)
+    for part in _PART.findall(text.lower()):
+        word = "dash" if part == "-" else _ABBREVIATIONS.get(part, part)
         whole = f"say-{word}"
         files += [whole] if whole in names() else [f"say-{letter}" for letter in word]
     return files

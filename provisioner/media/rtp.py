@@ -1,4 +1,4 @@
-"""RTP and telephone-event packets as bytes, and the statistics of what was received (RFC 3550, 4733). No I/O."""
+"""RTP and telephone-event packets, and statistics of what was received (RFC 3550, 4733). No I/O."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Event(NamedTuple):
 
 
 def bounds(data: bytes) -> tuple[int, int] | None:
-    """Where the payload of an RTP packet begins and ends, or None when the packet is malformed (RFC 3550 5.1, A.1)."""
+    """Where the payload of an RTP packet begins and ends; None: malformed (RFC 3550 5.1, A.1)."""
     size = len(data)
     if size < 12 or data[0] & 0xC0 != 0x80:
         return None
@@ -90,7 +90,7 @@ def build(packet: Packet) -> bytes:
 
 
 def parse_event(payload: bytes) -> Event | None:
-    """The telephone-event in `payload`, or None when it is too short; a second event in one packet is ignored."""
+    """The telephone-event in `payload`; None: too short. A second event in one packet is ignored."""
     if len(payload) < 4:
         return None
     code, flags, duration = _EVENT.unpack_from(payload)
@@ -126,7 +126,7 @@ class Reception:
         self._jitter = 0.0
 
     def add(self, sequence: int, timestamp: int, ssrc: int, now: float, *, timed: bool = True) -> None:
-        """A packet that arrived at `now` (seconds). `timed` false: its timestamp is not its sending time (events)."""
+        """A packet came at `now` (seconds). `timed` false: its timestamp is not its sending time (events)."""
         self.packets += 1
         step = newer(sequence, self._highest & 0xFFFF)
         if ssrc != self._ssrc or not -MAX_MISORDER < step < MAX_DROPOUT:
