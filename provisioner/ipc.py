@@ -10,6 +10,7 @@ A request without an id gets no reply. Order is kept in both directions. Docs: d
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 import os
 import socket as socketlib
@@ -33,17 +34,21 @@ _decode = msgspec.json.Decoder(type=Json).decode
 _log = logging.getLogger(__name__)
 
 
-class Gone(ProvisionerError):
+class Gone(ProvisionerError):  # noqa: N818  a state of the other process, not a fault
     """The process at the other end is not there (it may be restarting)."""
 
 
-class Refused(ProvisionerError):
+class Refused(ProvisionerError):  # noqa: N818
     """The process at the other end answered with an error."""
 
 
 def encode(message: Json) -> bytes:
-    """One message as one line."""
-    return _encode(message) + b"\n"
+    """One message as one line; what is not UTF-8 in text from a wire becomes a question mark."""
+    try:
+        return _encode(message) + b"\n"
+    except UnicodeEncodeError:
+        text = json.dumps(msgspec.to_builtins(message), ensure_ascii=False)
+        return text.encode("utf-8", "replace") + b"\n"
 
 
 class Lines:
@@ -59,12 +64,12 @@ class Lines:
             raise PeerError("a line on a control socket is too long")
         try:
             return [_decode(line) for line in lines if line]
-        except msgspec.MsgspecError:
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             raise PeerError("a line on a control socket is not JSON") from None
 
 
 def _address(path: Path) -> tuple[str, int]:
-    """A name for `path` that fits into sockaddr_un (108 bytes) however deep it lies; close the descriptor after."""
+    """A name for `path` that fits into sockaddr_un (108 bytes) however deep it is, and what to close after."""
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     return f"/proc/self/fd/{directory}/{path.name}", directory
 
@@ -73,10 +78,13 @@ def listen_unix(path: Path) -> socketlib.socket:
     """A listening socket at `path`, readable by this user only; what lay there is replaced."""
     with suppress(FileNotFoundError):
         path.unlink()
-    sock = socketlib.socket(socketlib.AF_UNIX)
     name, directory = _address(path)
+    sock = socketlib.socket(socketlib.AF_UNIX)
     try:
         sock.bind(name)
+    except OSError:
+        sock.close()
+        raise
     finally:
         os.close(directory)
     path.chmod(0o600)
@@ -95,6 +103,9 @@ def connect_unix(path: Path, timeout: float | None = 5.0) -> socketlib.socket:
             sock.connect(name)
         finally:
             os.close(directory)
+    except PermissionError:
+        sock.close()
+        raise Gone(f"the {path.stem} process is another user's; ask as the user that started it") from None
     except OSError:
         sock.close()
         raise Gone(
@@ -174,9 +185,17 @@ class Server:
             _log.exception("control call %s failed", name)
             reply["error"] = f"{name} failed ({type(error).__name__}); see the log"
         if reply["id"] is not None:
-            writer.write(encode(reply))
+            writer.write(_reply(reply))
         if name == "subscribe":
             self._subscribers.add(writer)
+
+
+def _reply(reply: Json) -> bytes:
+    try:
+        return encode(reply)
+    except (TypeError, ValueError, RecursionError):
+        _log.exception("a reply could not be written as JSON")
+        return encode({"id": reply["id"], "error": "the reply could not be written as JSON; see the log"})
 
 
 class Client:
@@ -213,10 +232,17 @@ class Client:
         """Send without waiting for a reply; False when not connected."""
         if self._writer is None:
             return False
-        self._writer.write(encode({"call": call, "args": args}))
+        self._write({"call": call, "args": args})
         return True
 
-    async def ask(self, call: str, args: Json | None = None, timeout: float = 5.0) -> Json:
+    def _write(self, message: Json) -> None:
+        assert self._writer
+        if self._writer.transport.get_write_buffer_size() > MAX_BACKLOG:
+            self._writer.transport.abort()  # the server hangs: better without it than without memory
+        else:
+            self._writer.write(encode(message))
+
+    async def ask(self, call: str, args: Json | None = None, timeout: float = 5.0) -> Json:  # noqa: ASYNC109
         """Send and wait for the reply, `timeout` seconds at most. Raises Gone or Refused."""
         if self._writer is None:
             raise Gone(f"the {self._path.stem} process does not answer; try again in a second")
@@ -224,8 +250,8 @@ class Client:
         number = self._last_id
         future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
         self._waiting[number] = future
-        self._writer.write(encode({"id": number, "call": call, "args": args or {}}))
         try:
+            self._write({"id": number, "call": call, "args": args or {}})
             return await asyncio.wait_for(future, timeout)
         except TimeoutError:
             raise Gone(f"the {self._path.stem} process did not answer in {timeout:g} s") from None
@@ -235,30 +261,35 @@ class Client:
     async def _run(self) -> None:
         while True:
             try:
-                sock = connect_unix(self._path)
+                sock = connect_unix(
+                    self._path, timeout=0
+                )  # never waits: a full backlog counts as nobody there
             except Gone:
                 await asyncio.sleep(self._retry)
                 continue
-            sock.setblocking(False)
             reader, writer = await asyncio.open_unix_connection(sock=sock, limit=MAX_LINE)
             try:
                 await self._read(reader, writer)
-            except (PeerError, ConnectionError) as error:
+            except (PeerError, OSError) as error:
                 _log.warning("lost the %s process: %s", self._path.stem, error)
             finally:
                 self._writer = None
                 self.connected.clear()
                 for future in self._waiting.values():
                     if not future.done():
-                        future.set_exception(Gone(f"the {self._path.stem} process went away"))
+                        future.set_exception(Gone(f"the {self._path.stem} process went away; try again"))
                 writer.close()
+            await asyncio.sleep(self._retry)
 
     async def _read(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writer = writer
         if self._on_event:
             writer.write(encode({"call": "subscribe", "args": {}}))
         if self._on_connect:
-            self._on_connect()
+            try:
+                self._on_connect()
+            except Exception:
+                _log.exception("what follows a connection to %s failed", self._path.stem)
         self.connected.set()
         lines = Lines()
         while data := await reader.read(65536):
@@ -267,10 +298,14 @@ class Client:
 
     def _dispatch(self, message: Json) -> None:
         if "event" in message:
-            if self._on_event:
-                self._on_event(str(message["event"]), message.get("data") or {})
+            try:
+                if self._on_event:
+                    self._on_event(str(message["event"]), message.get("data") or {})
+            except Exception:
+                _log.exception("event %s of %s failed", message["event"], self._path.stem)
             return
-        future = self._waiting.get(message.get("id", -1))
+        number = message.get("id")
+        future = self._waiting.get(number) if isinstance(number, int) else None
         if future is None or future.done():
             return
         if "error" in message:
@@ -292,6 +327,6 @@ def ask(path: Path, call: str, args: Json | None = None, timeout: float = 5.0) -
                     if "error" in message:
                         raise Refused(str(message["error"]))
                     return dict(message.get("ok") or {})
-        except OSError:
+        except (OSError, PeerError):
             pass
     raise Gone(f"the {path.stem} process did not answer; try again in a second")

@@ -9,12 +9,23 @@ from datetime import UTC, datetime
 
 import msgspec
 
-_NUMBER = re.compile(r"(?<![\w.:/-])(\+?\d{5,13})(\d{2})(?![\w.:/-])")
+_NUMBER = re.compile(
+    r"(?<![\w.-])(?:\+|%2B)?"  # not inside a name, a version or a UUID
+    r"(?!(?:001565|000413)\d{6}(?!\d))"  # the two makers of phones whose MACs may be digits only; no numbers
+    r"(?:\d{5,16}|(?:1[ .-])?\(?\d{3}\)?[ .-]{1,2}\d{3}[ .-]\d{2})(\d{2})"
+    r"(?!\w|[.:]\d|-\w)",
+    re.I,
+)
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), 127)}  # a peer's text must not move the cursor
 
 
 def mask(text: str) -> str:
     """`text` with every public telephone number (7 digits and more) reduced to its last two digits."""
-    return _NUMBER.sub(lambda found: "…" + found.group(2), text)
+    return _NUMBER.sub(lambda found: "…" + found.group(1), text)
+
+
+def _message(record: logging.LogRecord) -> str:
+    return mask(record.getMessage()).encode("utf-8", "backslashreplace").decode()
 
 
 class _Json(logging.Formatter):
@@ -25,10 +36,11 @@ class _Json(logging.Formatter):
             "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "process": record.name,
-            "message": mask(record.getMessage()),
+            "message": _message(record),
         }
         if record.exc_info:
-            entry["exception"] = mask(self.formatException(record.exc_info))
+            text = mask(self.formatException(record.exc_info))
+            entry["exception"] = text.encode("utf-8", "backslashreplace").decode()
         return msgspec.json.encode(entry).decode()
 
 
@@ -37,7 +49,8 @@ class _Plain(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         at = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
-        line = f"{at} {record.levelname[0]} {record.name.removeprefix('provisioner.')}: {mask(record.getMessage())}"
+        name = record.name.removeprefix("provisioner.")
+        line = f"{at} {record.levelname[0]} {name}: {_message(record).translate(_CONTROLS)}"
         return line + ("\n" + mask(self.formatException(record.exc_info)) if record.exc_info else "")
 
 

@@ -6,6 +6,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from threading import get_ident
 
 from provisioner.errors import OperatorError
 
@@ -13,14 +14,14 @@ _PACKAGE = Path(__file__).parent
 
 
 def shipped(name: str) -> Path:
-    """Directory `name` (`phone_templates`, `firmware_rules`): inside the wheel, else at the top of the checkout."""
+    """Directory `name` (`phone_templates`, `firmware_rules`): in the wheel, else at the top of the checkout."""
     inside = _PACKAGE / name
     return inside if inside.is_dir() else _PACKAGE.parent / name
 
 
 def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace `path` with `data` so that a reader sees the old or the new whole, never a part."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    """Replace `path` with `data`: a reader, or a start after a power cut, sees the old or the new whole."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
         with open(descriptor, "wb") as file:
@@ -28,6 +29,11 @@ def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(directory)
+        finally:
+            os.close(directory)
     except OSError:
         with suppress(OSError):
             temporary.unlink()

@@ -29,19 +29,24 @@ def _reserved(extension: str) -> str:
     return ""
 
 
-def check_extension(extension: str, length: int, taken: Collection[str]) -> str:
-    """Why `extension` cannot be used, as one line that says what to do; "" when it can.
+def check_extension(extension: str, length: int, taken: Collection[str]) -> None:
+    """Raise OperatorError when `extension` cannot be used.
 
     `length`: the digits of every extension of the practice; `taken`: the extensions in use.
     """
-    if not re.fullmatch(r"[0-9]+", extension):
-        return "an extension has digits only: choose another"
-    if len(extension) != length:
-        return f"extensions of this practice have {length} digits: choose one of that length"
-    why = _reserved(extension)
+    why = _fault(extension, length, taken)
     if why:
-        return f"{why}: choose another"
-    return f"{extension} is in use: choose another" if extension in taken else ""
+        raise OperatorError(why, "choose another")
+
+
+def _fault(extension: str, length: int, taken: Collection[str]) -> str:
+    if not re.fullmatch(r"[0-9]+", extension):
+        return "an extension has digits only"
+    if len(extension) != length:
+        return f"{extension} has not the {length} digits of this practice's extensions"
+    if extension in taken:
+        return f"{extension} is in use"
+    return _reserved(extension)
 
 
 def _candidates(length: int) -> Iterator[str]:
@@ -55,6 +60,6 @@ def next_extension(taken: Collection[str], length: int) -> str:
     if length not in _SAFE:
         raise OperatorError(f"extensions of {length} digits are not supported", "set the length to 3 or 4")
     for extension in _candidates(length):
-        if not check_extension(extension, length, taken):
+        if not _fault(extension, length, taken):
             return extension
     raise OperatorError(f"all extensions of {length} digits are in use", "free one that is no longer needed")

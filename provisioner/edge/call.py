@@ -175,18 +175,18 @@ class Call:
 
     # talking
 
-    def _talk(self) -> None:
+    def _talk(self, state: str = "talking") -> None:
         """Caller and desk hear each other; a desk phone that received the call may transfer it."""
         desk = self.legs["desk"]
+        self._step(state)
         if self.may_transfer and desk.extension:
             practice = self.edge.directory.snapshot.practice
             self.transfer = Transfer(self._resolve, practice.on_hangup)
-            self._do(self.transfer.start())
+            self._do(self.transfer.start(), quiet=True)
         else:
             self.transfer = None
             self._hear("caller", "desk")
             self._hear("desk", "caller")
-            self._step("talking")
 
     def _resolve(self, digits: str) -> Destination | str:
         """The transfer menu's own use of the dial plan: a destination, or the prompt that says why not."""
@@ -209,8 +209,8 @@ class Call:
         else:
             leg.hear(source)
 
-    def _do(self, actions: list[transfer.Action]) -> None:
-        """Carry out what the transfer machine says."""
+    def _do(self, actions: list[transfer.Action], quiet: bool = False) -> None:
+        """Carry out what the transfer machine says; `quiet`: its state is not news."""
         machine = self.transfer
         for action in actions:
             if isinstance(action, transfer.Hear):
@@ -225,9 +225,10 @@ class Call:
             else:
                 self._do_call(action)
         if machine and not self.over and machine is self.transfer:
-            self._step(machine.state)
             if machine.state == "over":
                 self._finish("ended")
+            elif not quiet:
+                self._step(machine.state)
 
     def _do_call(self, action: transfer.Action) -> None:
         if isinstance(action, transfer.Dial):
@@ -275,8 +276,7 @@ class Call:
         target = self.legs.pop("target")
         self.legs["desk"] = target
         self._desk_extension = target.extension
-        self._step("joined")
-        self._talk()
+        self._talk("joined")
 
     # news
 
@@ -326,7 +326,9 @@ class Call:
     def _step(self, state: str) -> None:
         if state != self.state:
             self.state = state
-            self.steps.append((round(self.edge.wall_clock() - self.started, 1), state))
+            with_target = state in ("dialling", "consulting", "joined") and self.target_name
+            words = f"{state} {self.target_name}" if with_target else state
+            self.steps.append((round(self.edge.wall_clock() - self.started, 1), words))
         self.edge.publish_call(self)
 
     def _finish(self, outcome: str, status: int = 480) -> None:

@@ -1,4 +1,4 @@
-"""One party of a call on asyncio, for the stand-in core and the simulated phones: sends, hears, presses keys."""
+"""One party of a call on asyncio, for the stand-in core and simulated phones: speaks, hears, presses."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from functools import cache
 from random import Random
 
 from provisioner.media import g711
-from provisioner.media.digits import DigitReceiver, DigitSender
+from provisioner.media.digits import DIGITS, DigitReceiver, DigitSender
 from provisioner.media.latch import Address
 from provisioner.media.leg import PAYLOAD_TYPES, Playback, read_files
 from provisioner.media.rtp import FRAME, FRAME_SECONDS, PCMA, PCMU, RATE, Packet, build, is_rtcp, parse
@@ -119,8 +119,10 @@ class RtpEndpoint(asyncio.DatagramProtocol):
     def press(self, digits: str, ms: int = 100, gap_ms: int = 100) -> asyncio.Future[None]:
         """Press keys one after the other, each `ms` long and `gap_ms` apart; done when the last is sent.
 
-        Raises ValueError when the other side takes no telephone-events.
+        Raises ValueError when the other side takes no telephone-events, or for what is not a key.
         """
+        if not set(digits) <= set(DIGITS):
+            raise ValueError(f"keys are {DIGITS}")
         if self._event_out is None:
             raise ValueError("the other side takes no telephone-events")
         self._keys.extend((digit, ms, gap_ms) for digit in digits)

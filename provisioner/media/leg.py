@@ -66,7 +66,7 @@ def read_document(args: dict[str, Any]) -> Document:
 
 
 def read_files(names: Iterable[str]) -> bytes:
-    """The audio of files one after the other. What is missing is left out: a call must not hang on a prompt."""
+    """The audio of files one after the other. What is missing is left out: no call hangs on a prompt."""
     parts = []
     for name in names:
         try:

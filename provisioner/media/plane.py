@@ -1,8 +1,8 @@
 """The relay plane: packets and time in, packets and events out. Sockets belong to `process.py`.
 
-Whose packets are let in, and where a party's media goes, is decided by `latch.py` (RFC 7362): it begins at
-the address that signalling named and moves to an observed one only if nothing was heard from the named one yet,
-or after 2 s of silence within the same IP address. Packets of strangers are counted and dropped.
+`latch.py` decides whose packets are let in and where a party's media goes (RFC 7362): it begins at the address
+that signalling named, and moves to an observed one only if nothing was heard from the named one yet, or after
+2 s of silence within the same IP address. Packets of strangers are counted and dropped.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from provisioner.sip import digest
 from provisioner.sip.dialog import Dialog
 from provisioner.sip.headers import NameAddr, Uri, Via, join_host, split_list
 from provisioner.sip.message import Header, MessageError, Request, Response, parse
-from provisioner.sip.session import SDP, Listener, Session
+from provisioner.sip.session import SDP, Listener, Session, speaks
 from provisioner.sip.timers import Timers
 from provisioner.sip.transaction import (
     MAGIC,
@@ -26,6 +26,8 @@ Credentials = Callable[[str], tuple[str, str] | None]
 
 MAX_CHALLENGES = 3  # some cores challenge again with a new nonce before they accept
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY"
+_ALLOWED = frozenset(ALLOW.split(", "))
+_ONLY_IN_DIALOG = frozenset({"BYE", "INFO", "UPDATE", "PRACK"})
 
 
 class Random(Protocol):
@@ -59,7 +61,7 @@ class Exchange:
         self._flow = flow
         self._on_response = on_response
         self._credentials = credentials
-        self._challenges = 0
+        self._answered: set[str | None] = set()  # nonces: the same one again means a wrong password
         self.abandoned = False  # cancelled: a challenge is not answered any more
         self.request = request
         self.transaction: ClientTransaction
@@ -81,15 +83,18 @@ class Exchange:
         """Send the request again with credentials (CSeq + 1); False when we have none that fit."""
         name = "www-authenticate" if response.status == 401 else "proxy-authenticate"
         reply_name = "authorization" if response.status == 401 else "proxy-authorization"
-        if self._credentials is None or self.abandoned or self._challenges >= MAX_CHALLENGES:
+        if self._credentials is None or self.abandoned or len(self._answered) >= MAX_CHALLENGES:
             return False
         for challenge in response.all(name):
-            known = self._credentials(digest.parse_credentials(challenge).get("realm") or "")
+            offered = digest.parse_credentials(challenge)
+            if offered.get("nonce") in self._answered:
+                continue
+            known = self._credentials(offered.get("realm") or "")
             cnonce = self._agent.new_tag()
             method, uri = self.request.method, self.request.uri
             value = digest.answer(challenge, *known, method, uri, cnonce) if known else None
             if value:
-                self._challenges += 1
+                self._answered.add(offered.get("nonce"))
                 self.request = Request(method, uri, list(self.request.headers), self.request.body)
                 self.request.set(reply_name, value)
                 self.request.set("cseq", f"{self.request.cseq[0] + 1} {method}")
@@ -193,7 +198,7 @@ class Agent:
         return session
 
     def hop(self, dialog: Dialog) -> Flow:
-        """Where requests of `dialog` go: its own flow, or the first route or target when that is an address."""
+        """Where requests of `dialog` go: its own flow; unpinned, the first route or target if an address."""
         if dialog.pinned:
             return dialog.flow
         try:
@@ -226,27 +231,30 @@ class Agent:
     def on_request(self, transaction: ServerTransaction) -> None:
         request = transaction.request
         to, from_ = NameAddr.parse(request.get("to")), NameAddr.parse(request.get("from"))
-        if to.tag:
-            session = self.sessions.get((request.call_id, to.tag, from_.tag))
-            session.on_request(transaction) if session else transaction.reply(481)
-            return
+        hops = request.get("max-forwards")
         required = [item for value in request.all("require") for item in split_list(value)]
-        if request.get("max-forwards") == "0" and request.method != "OPTIONS":
-            transaction.reply(483)
-        elif required:
+        session = self.sessions.get((request.call_id, to.tag, from_.tag))
+        if to.tag and session is None:
+            transaction.reply(481)
+        elif required and request.method != "BYE":
             transaction.reply(420, "", [("unsupported", ", ".join(required))])
+        elif session:
+            session.on_request(transaction)
+        elif hops and not hops.strip("0") and request.method != "OPTIONS":
+            transaction.reply(483)
+        elif request.method in _ONLY_IN_DIALOG:
+            transaction.reply(481)
         elif request.method == "INVITE":
             self._on_invite(transaction)
         else:
             self.application.on_request(transaction)
 
     def _on_invite(self, transaction: ServerTransaction) -> None:
-        session = Session(self, lambda _session, _event: None, transaction.flow, pinned=True)
-        try:
-            session.receive(transaction)
-        except PeerError as error:
-            transaction.reply(400, str(error).capitalize())
+        if not speaks(transaction.request):
+            transaction.reply(415, "", [("accept", SDP), ("accept-encoding", "identity")])
             return
+        session = Session(self, lambda _session, _event: None, transaction.flow, pinned=True)
+        session.receive(transaction)
         self.application.on_invite(session)
 
     def on_other_in_dialog(self, transaction: ServerTransaction) -> None:
@@ -257,7 +265,7 @@ class Agent:
         elif method == "REFER":
             transaction.reply(603)
         else:
-            transaction.reply(501 if method not in ALLOW else 405, "", [("allow", ALLOW)])
+            transaction.reply(405 if method in _ALLOWED else 501, "", [("allow", ALLOW)])
 
     def on_cancel(self, transaction: ServerTransaction, cancel: Request) -> None:
         session = self._session_of(transaction)

@@ -51,12 +51,14 @@ class Dialog:
         return (self.call_id, self.local.tag, self.remote.tag)
 
     def request(self, method: str, seq: int | None = None) -> Request:
-        """A request in this dialog (12.2.1.1) without Via and Contact; `seq` for ACK, else the next number."""
+        """A request in this dialog (12.2.1.1) without Via and Contact; `seq` for ACK, else the next one."""
         if seq is None:
             self.local_seq += 1
             seq = self.local_seq
         uri, routes = self.target, self.routes
-        if routes and ";lr" not in routes[0].lower():  # a strict router takes the Request-URI's place
+        if (
+            routes and "lr" not in NameAddr.parse(routes[0]).uri.params
+        ):  # a strict router takes the Request-URI's place
             uri, routes = str(NameAddr.parse(routes[0]).uri), [*routes[1:], f"<{self.target}>"]
         headers: list[Header] = [("max-forwards", "70"), *(("route", route) for route in routes)]
         headers += [("from", str(self.local)), ("to", str(self.remote)), ("call-id", self.call_id)]
@@ -69,7 +71,10 @@ class Dialog:
 
 
 def _routes(message: Message) -> list[str]:
-    return [route for value in message.all("record-route") for route in split_list(value)]
+    routes = [route for value in message.all("record-route") for route in split_list(value)]
+    for route in routes:
+        NameAddr.parse(route)  # raises now, while there is someone to tell
+    return routes
 
 
 def contact(message: Message) -> str:

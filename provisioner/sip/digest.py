@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from provisioner.sip.headers import Params, parse_params, split_list
+from provisioner.sip.headers import Params, parse_params, quoted, split_list
 
 NONCE_SECONDS = 300.0
 MAX_NONCES = 4096  # counts of used nonces that are remembered; the oldest go first
@@ -30,7 +30,7 @@ def _same(expected: str, given: str) -> bool:
 
 def parse_credentials(value: str) -> Params:
     """Parameters of an Authorization or WWW-Authenticate value; {} when its scheme is not Digest."""
-    scheme, _, rest = value.strip().partition(" ")
+    scheme, rest = (*value.split(None, 1), "", "")[:2]
     return parse_params(";".join(split_list(rest))) if scheme.lower() == "digest" else {}
 
 
@@ -68,7 +68,9 @@ def answer(
     if offered.get("opaque"):
         params["opaque"] = offered["opaque"]
     bare = {"algorithm", "qop", "nc"}
-    return "Digest " + ", ".join(f"{k}={v}" if k in bare else f'{k}="{v}"' for k, v in params.items())
+    return "Digest " + ", ".join(
+        f"{k}={v}" if k in bare else f"{k}={quoted(v or '')}" for k, v in params.items()
+    )
 
 
 @dataclass(frozen=True)
@@ -127,10 +129,8 @@ class Authenticator:
         age = self._clock() - int(nonce[:12], 16) / 1000
         if not -1 <= age <= NONCE_SECONDS:
             return False
-        if not params.get("qop"):
-            return True
-        try:
-            count = int(params.get("nc") or "", 16)
+        try:  # without qop (RFC 2069) a nonce is good for once, else an answer could be replayed
+            count = int(params.get("nc") or "", 16) if params.get("qop") else 1
         except ValueError:
             return False
         if count <= self._counts.get(nonce, 0):

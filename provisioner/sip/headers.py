@@ -12,7 +12,10 @@ Params = dict[str, str | None]
 
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+\Z")
 _DISPLAY = re.compile(r"[A-Za-z0-9\-.!%*_+`'~ ]*\Z")
-_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?::(\d{1,5}))?\Z")
+_HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?:\s*:\s*([0-9]{1,5}))?\Z")
+_BARE = re.compile(r"(?:[A-Za-z0-9\-.!%*_+`'~]+|[0-9A-Fa-f:.\[\]]+)\Z")  # needs no quotes: token or host
+_SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*\Z")
+_VIA = re.compile(r"\s*SIP\s*/\s*2\.0\s*/\s*([A-Za-z0-9\-.!%*_+`'~]+)\s+(\S.*)\Z", re.I | re.S)
 
 
 def split_list(value: str, separator: str = ",") -> list[str]:
@@ -57,11 +60,16 @@ def format_params(params: Params) -> str:
     for name, value in params.items():
         if value is None:
             text += f";{name}"
-        elif _TOKEN.match(value) or value.startswith("["):
+        elif _BARE.match(value):
             text += f";{name}={value}"
         else:
-            text += f';{name}="' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+            text += f";{name}={quoted(value)}"
     return text
+
+
+def quoted(value: str) -> str:
+    """`value` as a quoted-string (RFC 3261 25.1)."""
+    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def split_host(text: str, default_port: int | None = None) -> tuple[str, int | None]:
@@ -83,7 +91,7 @@ def join_host(host: str, port: int | None = None) -> str:
 
 @dataclass(frozen=True)
 class Uri:
-    """A SIP, SIPS, TEL or URN URI. `user` is kept as received (escaped); `opaque` holds what is not sip(s)."""
+    """A SIP, SIPS, TEL or URN URI. `user` stays escaped, as received; `opaque` is all of a tel or urn."""
 
     scheme: str
     host: str = ""
@@ -98,19 +106,19 @@ class Uri:
         """Parse `text`. Raises PeerError: 400 when malformed, 416 when the scheme is not known."""
         scheme, colon, rest = text.strip().partition(":")
         scheme = scheme.lower()
-        if not colon or not rest:
+        if not colon or not rest or not _SCHEME.match(scheme):
             raise PeerError("bad URI")
         if scheme in ("tel", "urn"):
             return cls(scheme, opaque=rest)
         if scheme not in ("sip", "sips"):
             raise PeerError("unknown URI scheme", 416)
-        rest, _, headers = rest.partition("?")
-        user, at, hostpart = rest.rpartition("@")
-        hostpart, semicolon, tail = hostpart.partition(";")
-        if at and ";" in hostpart:
-            raise PeerError("bad URI")
+        user, at, after = rest.partition("@")  # first of all: a user may hold ";" and "?"
+        if not at:
+            user, after = "", rest
+        address, _, headers = after.partition("?")
+        hostpart, _, tail = address.partition(";")
         host, port = split_host(hostpart)
-        return cls(scheme, host, port, user.partition(":")[0], parse_params(semicolon + tail), headers)
+        return cls(scheme, host, port, user.partition(":")[0], _uri_params(tail), headers)
 
     @property
     def dialled(self) -> str:
@@ -124,7 +132,18 @@ class Uri:
             return f"{self.scheme}:{self.opaque}"
         user = f"{self.user}@" if self.user else ""
         query = f"?{self.headers}" if self.headers else ""
-        return f"{self.scheme}:{user}{join_host(self.host, self.port)}{format_params(self.params)}{query}"
+        params = "".join(f";{name}" if v is None else f";{name}={v}" for name, v in self.params.items())
+        return f"{self.scheme}:{user}{join_host(self.host, self.port)}{params}{query}"
+
+
+def _uri_params(text: str) -> Params:
+    """Like parse_params, but values stay as they are: a peer wants its own back, and none is quoted."""
+    params: Params = {}
+    for item in text.split(";"):
+        name, equals, value = item.partition("=")
+        if name:
+            params[name.lower()] = value if equals else None
+    return params
 
 
 @dataclass(frozen=True)
@@ -160,12 +179,7 @@ class NameAddr:
     def __str__(self) -> str:
         display = self.display
         if display:
-            display = (
-                display
-                if _DISPLAY.match(display)
-                else '"' + display.replace("\\", "\\\\").replace('"', '\\"') + '"'
-            )
-            display += " "
+            display = f"{display} " if _DISPLAY.match(display) else f"{quoted(display)} "
         return f"{display}<{self.uri}>{format_params(self.params)}"
 
 
@@ -193,12 +207,11 @@ class Via:
     def parse(cls, text: str) -> Via:
         """Parse one value. Raises PeerError."""
         text, semicolon, params = text.partition(";")
-        protocol, _, sent_by = text.strip().rpartition(" ") if " " in text.strip() else ("", "", text)
-        parts = [part.strip() for part in protocol.split("/")]
-        if len(parts) != 3 or parts[0].upper() != "SIP" or parts[1] != "2.0":
+        found = _VIA.match(text)
+        if not found:
             raise PeerError("bad Via")
-        host, port = split_host(sent_by)
-        return cls(parts[2].upper(), host, port, parse_params(semicolon + params))
+        host, port = split_host(found.group(2))
+        return cls(found.group(1).upper(), host, port, parse_params(semicolon + params))
 
     @property
     def branch(self) -> str:

@@ -6,7 +6,7 @@ Headers are kept as text in the order received; their values are parsed only by 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from provisioner.errors import PeerError
 
@@ -46,28 +46,41 @@ _SPELLING = {
     "rack": "RAck",
     "content-id": "Content-ID",
 }
-_METHOD = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+\Z")
-_NAME = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+\Z")
+_TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+\Z")
+_STATUS = re.compile(r"[1-6][0-9][0-9]\Z")
+_BREAK = re.compile("[\r\n]")  # what could pass for a line end at a peer that reads less strictly
+_TAG = re.compile(r";\s*tag\s*=", re.I)
+_START = re.compile(rb"SIP/2\.0 |[A-Za-z0-9\-.!%*_+`'~]+ .*SIP/\d+\.\d+\s*\Z", re.S | re.I)
+_START_BYTE = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]")
+_NEEDED = ("via", "from", "to", "call-id", "cseq")
+_ONCE = (*_NEEDED[1:], "max-forwards")
 
 REASONS = {
-    100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress", 200: "OK",
-    202: "Accepted", 400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found",
-    405: "Method Not Allowed", 407: "Proxy Authentication Required", 408: "Request Timeout", 413: "Request Entity Too Large",
-    415: "Unsupported Media Type", 416: "Unsupported URI Scheme", 420: "Bad Extension", 423: "Interval Too Brief",
-    424: "Bad Location Information", 480: "Temporarily Unavailable",
-    481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 483: "Too Many Hops", 484: "Address Incomplete",
-    486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here", 489: "Bad Event", 491: "Request Pending",
-    500: "Server Internal Error", 501: "Not Implemented", 503: "Service Unavailable", 504: "Server Time-out",
-    505: "Version Not Supported", 513: "Message Too Large", 600: "Busy Everywhere", 603: "Decline",
+    100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress",
+    200: "OK", 202: "Accepted",
+    400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+    407: "Proxy Authentication Required", 408: "Request Timeout", 413: "Request Entity Too Large",
+    415: "Unsupported Media Type", 416: "Unsupported URI Scheme", 420: "Bad Extension",
+    423: "Interval Too Brief", 424: "Bad Location Information", 480: "Temporarily Unavailable",
+    481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 483: "Too Many Hops",
+    484: "Address Incomplete", 486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here",
+    489: "Bad Event", 491: "Request Pending",
+    500: "Server Internal Error", 501: "Not Implemented", 503: "Service Unavailable",
+    504: "Server Time-out", 505: "Version Not Supported", 513: "Message Too Large",
+    600: "Busy Everywhere", 603: "Decline",
 }  # fmt: skip
 
 
 class MessageError(PeerError):
-    """A message that cannot be used; `message` is what could be read of it, to answer with `status`."""
+    """A message that cannot be used; `message` is what could be read of it, to answer with `status`.
+
+    `framed`: on a stream, the next message begins where it should; else the connection is of no more use.
+    """
 
     def __init__(self, reason: str, status: int = 400, message: Request | None = None) -> None:
         super().__init__(reason, status)
         self.message = message
+        self.framed = False
 
 
 class Message:
@@ -111,11 +124,10 @@ class Message:
     @property
     def cseq(self) -> tuple[int, str]:
         """CSeq number and method. Raises MessageError when there is none that RFC 3261 20.16 allows."""
-        number, _, method = self.get("cseq").partition(" ")
-        method = method.strip()
+        number, method = (*self.get("cseq").split(None, 1), "", "")[:2]
         if not number.isdecimal() or not number.isascii() or len(number) > 10 or int(number) >= 1 << 31:
             raise MessageError("bad CSeq")
-        if not _METHOD.match(method):
+        if not _TOKEN.match(method):
             raise MessageError("bad CSeq method")
         return int(number), method
 
@@ -155,12 +167,9 @@ class Request(Message):
         if to_tag and status > 100 and not has_tag(to):
             to = f"{to};tag={to_tag}"
         headers = [(name, value) for name, value in self.headers if name == "via"]
-        headers += [
-            ("from", self.get("from")),
-            ("to", to),
-            ("call-id", self.call_id),
-            ("cseq", self.get("cseq")),
-        ]
+        copied = [("from", self.get("from")), ("to", to)]
+        copied += [("call-id", self.call_id), ("cseq", self.get("cseq"))]
+        headers += [(name, value) for name, value in copied if value]  # one may be what was missing
         if status == 100:
             headers += [(name, value) for name, value in self.headers if name == "timestamp"]
         elif status < 300:
@@ -185,39 +194,46 @@ class Response(Message):
 
 def has_tag(value: str) -> bool:
     """Whether a From or To value carries a tag parameter (outside the angle brackets)."""
-    return "tag=" in value.rpartition(">")[2].lower()
+    return _TAG.search(value.rpartition(">")[2]) is not None
 
 
-def _headers(lines: list[str]) -> list[Header]:
+def _headers(lines: list[str]) -> tuple[list[Header], MessageError | None]:
+    """All that can be read of the header lines, and the first fault in them."""
     found: list[Header] = []
+    fault: MessageError | None = None
     for line in lines:
-        if line[:1] in " \t" and line:  # folding, RFC 3261 7.3.1
-            if not found:
-                raise MessageError("a folded line before any header")
+        name, colon, value = line.partition(":")
+        name = name.rstrip(" \t")
+        if line[:1] in (" ", "\t") and found:  # folding, RFC 3261 7.3.1
             name, value = found[-1]
             found[-1] = (name, f"{value} {line.strip()}".strip())
-            continue
-        name, colon, value = line.partition(":")
-        name = name.rstrip(" \t").lower()
-        if not colon or not _NAME.match(name):
-            raise MessageError("a line that is not a header")
-        found.append((_COMPACT.get(name, name), value.strip(" \t")))
-    if len(found) > MAX_HEADERS or any(len(value) > MAX_HEADER for _, value in found):
-        raise MessageError("too many or too long headers", 513)
-    return found
+        elif colon and _TOKEN.match(name):
+            name = name.lower()
+            found.append((_COMPACT.get(name, name), value.strip(" \t")))
+        else:
+            fault = fault or MessageError("a line that is not a header")
+        if _BREAK.search(line):
+            fault = fault or MessageError("a line break inside a header")
+        if found and (len(found) > MAX_HEADERS or len(found[-1][1]) > MAX_HEADER):
+            del found[-1]
+            return found, MessageError("too many or too long headers", 513)
+    return found, fault
 
 
 def _start(line: str, headers: list[Header], body: bytes) -> Request | Response:
     if line.startswith("SIP/2.0 "):
         status, _, reason = line[8:].partition(" ")
-        if len(status) != 3 or not status.isdecimal() or not "100" <= status <= "699":
+        if not _STATUS.match(status) or _BREAK.search(reason):
             raise MessageError("bad status line")
         return Response(int(status), reason, headers, body)
     parts = line.split(" ")
-    if len(parts) != 3 or not _METHOD.match(parts[0]) or not parts[1]:
-        raise MessageError("bad request line")
+    version = (line.split() or [""])[-1].upper()
+    if not version.startswith("SIP/") or not _TOKEN.match(parts[0]):
+        raise MessageError("not a SIP message")
+    if len(parts) != 3 or not parts[1] or _BREAK.search(line):
+        raise MessageError("bad request line", 400, Request(parts[0], "", headers))
     request = Request(parts[0], parts[1], headers, body)
-    if parts[2].upper() != "SIP/2.0":
+    if version != "SIP/2.0":
         raise MessageError("only SIP/2.0 is spoken here", 505, request)
     return request
 
@@ -241,34 +257,37 @@ def content_length(headers: list[Header]) -> int | None:
     return int(value)
 
 
-def _checked(message: Request | Response) -> Request | Response:
-    """Refuse a message that no transaction could carry (RFC 3261 8.1.1, 16.3)."""
-    request = message if isinstance(message, Request) else None
-    names = {name for name, _ in message.headers}
-    for needed in ("via", "from", "to", "call-id", "cseq"):
-        if needed not in names:
-            raise MessageError(f"no {needed} header", 400, request if "via" in names else None)
-    try:
-        _, method = message.cseq
-    except MessageError as error:
-        raise MessageError(error.reason, 400, request) from None
-    if request and method != request.method:
-        raise MessageError("CSeq names another method", 400, request)
-    return message
+def _check(message: Request | Response) -> None:
+    """Refuse a message that no transaction could carry (RFC 3261 7.3.1, 8.1.1)."""
+    names = [name for name, _ in message.headers]
+    for name in _NEEDED:
+        if name not in names:
+            raise MessageError(f"no {_SPELLING.get(name) or name.title()} header")
+    for name in _ONCE:
+        if names.count(name) > 1:
+            raise MessageError(f"more than one {_SPELLING.get(name) or name.title()} header")
+    _, method = message.cseq
+    if isinstance(message, Request) and method != message.method:
+        raise MessageError("CSeq names another method")
 
 
 def parse(data: bytes) -> Request | Response:
     """One whole message out of a datagram (RFC 3261 18.3). Raises MessageError, and nothing else."""
     lines, body = split(data)
-    headers = _headers(lines[1:])
+    headers, fault = _headers(lines[1:])
     message = _start(lines[0], headers, body)
-    length = content_length(headers)
-    if length is not None:
-        if length > len(body):
-            request = message if isinstance(message, Request) else None
-            raise MessageError("the body is shorter than Content-Length", 400, request)
-        message.body = body[:length]
-    return _checked(message)
+    try:
+        if fault:
+            raise fault
+        length = content_length(headers)
+        if length is not None and length > len(body):
+            raise MessageError("the body is shorter than Content-Length")
+        message.body = body if length is None else body[:length]
+        _check(message)
+    except MessageError as error:
+        error.message = message if isinstance(message, Request) else None
+        raise
+    return message
 
 
 class Stream:
@@ -276,32 +295,72 @@ class Stream:
 
     def __init__(self) -> None:
         self._held = b""
+        self._needed = 1  # bytes that must be there before another look is worth it
+        self._error: MessageError | None = None
 
     def feed(self, data: bytes) -> list[Request | Response | None]:
-        """Messages that `data` completes; None stands for a keep-alive ping. Raises MessageError: close then."""
+        """Messages that `data` completes; None stands for a keep-alive ping.
+
+        Raises MessageError; one that lies behind good messages is raised by the next call (`feed(b"")`).
+        """
+        if self._error:
+            error, self._error = self._error, None
+            raise error
         self._held += data
         found: list[Request | Response | None] = []
-        while self._held:
+        try:
+            for message in self._complete():
+                found.append(message)
+        except MessageError as error:
+            if not found:
+                raise
+            self._error = error
+        return found
+
+    def _complete(self) -> Iterator[Request | Response | None]:
+        while len(self._held) >= self._needed:
             if self._held.startswith(b"\r\n\r\n"):
-                found.append(None)
                 self._held = self._held[4:]
+                yield None
                 continue
             start = len(self._held) - len(self._held.lstrip(b"\r\n"))
-            if start == len(self._held):
-                break
+            self._look_ahead(start)
             end = self._held.find(b"\r\n\r\n", start)
             if end < 0:
-                break
-            lines, _ = split(self._held[start : end + 4])
-            length = content_length(_headers(lines[1:]))
+                return
+            self._needed = end + 4 + self._body_length(start, end + 4)
+            if self._needed > MAX_MESSAGE:
+                raise MessageError("message too large", 513)
+            if len(self._held) >= self._needed:
+                whole, self._held = self._held[start : self._needed], self._held[self._needed :]
+                self._needed = 1
+                yield _framed(whole)
+
+    def _look_ahead(self, start: int) -> None:
+        """Tell what can never become a message from what is only not all here."""
+        line, end, _ = self._held[start:].partition(b"\r\n")
+        if line and not (_START if end else _START_BYTE).match(line):
+            raise MessageError("not a SIP message")
+        if len(self._held) > MAX_MESSAGE and b"\r\n\r\n" not in self._held:
+            raise MessageError("message too large", 513)
+
+    def _body_length(self, start: int, end: int) -> int:
+        lines, _ = split(self._held[start:end])
+        headers, _ = _headers(lines[1:])
+        try:
+            length = content_length(headers)
             if length is None:
                 raise MessageError("no Content-Length on a stream")
-            if end + 4 + length > MAX_MESSAGE:
-                raise MessageError("message too large", 513)
-            if len(self._held) < end + 4 + length:
-                break
-            found.append(parse(self._held[start : end + 4 + length]))
-            self._held = self._held[end + 4 + length :]
-        if len(self._held) > MAX_MESSAGE:
-            raise MessageError("message too large", 513)
-        return found
+        except MessageError as error:
+            message = _start(lines[0], headers, b"")
+            error.message = message if isinstance(message, Request) else None
+            raise
+        return length
+
+
+def _framed(data: bytes) -> Request | Response:
+    try:
+        return parse(data)
+    except MessageError as error:
+        error.framed = True
+        raise

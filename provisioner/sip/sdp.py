@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from ipaddress import ip_address
 from typing import Literal
 
 from provisioner.errors import PeerError
@@ -17,7 +18,9 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 _REVERSE: dict[Direction, Direction] = {
     "sendrecv": "sendrecv", "sendonly": "recvonly", "recvonly": "sendonly", "inactive": "inactive",
 }  # fmt: skip
-_RTPMAP = re.compile(r"(\d{1,3}) +([A-Za-z0-9_.\-]+)/(\d+)")
+_RTPMAP = re.compile(r"([0-9]{1,3}) +([A-Za-z0-9_.\-]+)/([0-9]+)")
+_MEDIA = re.compile(r"(\S+)\s+([0-9]{1,5})(?:/[0-9]{1,5})?\s+(\S+)\s+(\S.*)\Z")
+_NOWHERE = ("0.0.0.0", "::")  # noqa: S104  RFC 2543 hold
 
 
 @dataclass
@@ -35,11 +38,9 @@ class Stream:
     def payload(self, name: str) -> int | None:
         """Payload type of `NAME/clock` in this section, by rtpmap or as a static type."""
         for text in self.formats:
-            if (
-                text.isdecimal()
-                and self.names.get(int(text), _STATIC.get(int(text), "")).upper() == name.upper()
-            ):
-                return int(text)
+            number = int(text) if text in _NUMBERS else -1
+            if self.names.get(number, _STATIC.get(number, "")).upper() == name.upper():
+                return number
         return None
 
     @property
@@ -47,6 +48,7 @@ class Stream:
         return self.kind == "audio" and self.port > 0 and self.protocol == "RTP/AVP"
 
 
+_NUMBERS = frozenset(str(number) for number in range(128))
 _STATIC = {0: "PCMU/8000", 8: "PCMA/8000", 9: "G722/8000", 18: "G729/8000", 13: "CN/8000"}
 
 
@@ -82,11 +84,11 @@ def parse(body: bytes) -> list[Stream]:
 
 
 def _section(value: str, address: str, direction: str | None) -> Stream:
-    parts = value.split()
-    port = parts[1].partition("/")[0] if len(parts) > 3 else ""
-    if not port.isdecimal() or int(port) > 65535:
+    found = _MEDIA.match(value)
+    if not found or int(found.group(2)) > 65535:
         raise PeerError("bad m= line in SDP", 488)
-    return Stream(parts[0], int(port), parts[2], parts[3:], {}, address, direction)  # type: ignore[arg-type]
+    kind, port, protocol, formats = found.groups()
+    return Stream(kind, int(port), protocol, formats.split(), {}, address, direction)  # type: ignore[arg-type]
 
 
 def _attribute(stream: Stream, value: str) -> None:
@@ -152,16 +154,9 @@ class MediaSession:
         return self.negotiated
 
     def answer(self, body: bytes, prefer: str = "") -> bytes:
-        """The answer to an offer: its first audio we can use, all other streams refused. Raises PeerError (488)."""
+        """The answer to an offer: its first audio we can use; the rest is refused. Raises PeerError (488)."""
         streams = parse(body)
-        chosen = next(
-            (
-                s
-                for s in streams
-                if s.audible and any(s.payload(f"{c}/8000") == CODECS[c] for c in self.codecs)
-            ),
-            None,
-        )
+        chosen = next((stream for stream in streams if stream.audible and self._common(stream)), None)
         if chosen is None:
             raise PeerError("no audio codec in common", 488)
         self.negotiated = self._agree(chosen, prefer, None)
@@ -177,16 +172,26 @@ class MediaSession:
                 media.append(f"m={stream.kind} 0 {stream.protocol} {' '.join(stream.formats)}")
         return self._render(media)
 
+    def _common(self, stream: Stream) -> list[str]:
+        """Our codecs among those of `stream`, in its order."""
+        static = {str(CODECS[codec]): codec for codec in self.codecs}
+        found = [static[text] for text in stream.formats if text in static]
+        return [codec for codec in found if stream.payload(f"{codec}/8000") == CODECS[codec]]
+
     def _agree(self, stream: Stream, prefer: str, offered_event: int | None) -> Negotiated:
         """`offered_event`: the payload type of telephone-event in our own offer; None when we answer."""
-        offered = [codec for text in stream.formats for codec in self.codecs if text == str(CODECS[codec])]
+        offered = self._common(stream)
         if not offered:
             raise PeerError("no audio codec in common", 488)
+        try:
+            ip_address(stream.address)
+        except ValueError:  # a name would have to be resolved, and media waits for nobody
+            raise PeerError("no IP address for the audio in SDP", 488) from None
         codec = prefer if prefer in offered else offered[0]
         event = stream.payload("telephone-event/8000")
         event_in = event if offered_event is None or event is None else offered_event
         direction = _direction(stream)
-        held = stream.address == "0.0.0.0"  # noqa: S104  RFC 2543 hold
+        held = stream.address in _NOWHERE
         return Negotiated(
             (stream.address, stream.port),
             codec,
@@ -202,16 +207,17 @@ def _direction(stream: Stream) -> Direction:
 
 
 def audio_part(content_type: str, body: bytes) -> bytes:
-    """The SDP in a body: the body itself, or the application/sdp part of a multipart (RFC 5621); b"" without one."""
+    """The SDP in a body: all of it, or a part of a multipart (RFC 5621); b"" when there is none."""
     kind, _, parameters = content_type.partition(";")
     kind = kind.strip().lower()
     if kind == "application/sdp":
         return body
-    boundary = re.search(r'boundary="?([^";]+)"?', parameters)
+    boundary = re.search(r'boundary\s*=\s*"?([^";]+)"?', parameters, re.I)
     if not kind.startswith("multipart/") or not boundary:
         return b""
-    for part in body.split(b"--" + boundary.group(1).encode())[1:]:
+    marker = b"\r\n--" + boundary.group(1).strip().encode("utf-8", "surrogateescape")
+    for part in (b"\r\n" + body).split(marker)[1:]:
         head, blank, content = part.partition(b"\r\n\r\n")
         if blank and re.search(rb"content-type:\s*application/sdp", head, re.I):
-            return content.removesuffix(b"\r\n")
+            return content
     return b""

@@ -21,7 +21,10 @@ class Timer:
 
 
 class Timers:
-    """All timers of one process. `clock` is monotonic, in seconds; `wake` is told of each new earliest deadline."""
+    """All timers of one process.
+
+    `clock` is monotonic, in seconds; `wake` is told of each new earliest deadline.
+    """
 
     def __init__(self, clock: Callable[[], float], wake: Callable[[float], None] | None = None) -> None:
         self.clock = clock

@@ -1,7 +1,8 @@
-"""SIP transactions (RFC 3261 section 17, with RFC 4320 and RFC 6026): four machines and the layer that finds them."""
+"""SIP transactions (RFC 3261 section 17, RFC 4320, RFC 6026): four machines and the layer that finds them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -16,7 +17,10 @@ T2 = 4.0
 T4 = 5.0
 TRANSACTION = 64 * T1  # timers B, F, H, J, L, M
 COMPLETED_UDP = 32.0  # timer D
+RINGING = 181.0  # timer C: more than 3 minutes since the last sign of life (16.6)
 MAGIC = "z9hG4bK"
+_RPORT = re.compile(r";\s*rport\b[^;]*", re.I)
+_RECEIVED = re.compile(r";\s*received\b[^;]*", re.I)
 
 State = Literal["trying", "proceeding", "completed", "confirmed", "accepted", "terminated"]
 
@@ -53,7 +57,10 @@ class User(Protocol):
 
 
 class ClientTransaction:
-    """INVITE (17.1.1, RFC 6026 7.2) or non-INVITE (17.1.2) client transaction. `on_response(None)`: no answer."""
+    """INVITE (17.1.1, RFC 6026 7.2) or non-INVITE (17.1.2) client transaction.
+
+    `on_response(None)`: there will be no answer; `undelivered` says that it was the transport's fault.
+    """
 
     def __init__(
         self,
@@ -67,6 +74,7 @@ class ClientTransaction:
         self.flow = flow
         self.on_response = on_response
         self.state: State = "trying"
+        self.undelivered = False
         self.key = (Via.parse(split_list(request.get("via"))[0]).branch, request.method)
         self.invite = request.method == "INVITE"
         self._bytes = request.encode()
@@ -99,6 +107,7 @@ class ClientTransaction:
     def fail(self) -> None:
         """The transport says that the request cannot be delivered (17.1.4)."""
         if self.state in ("trying", "proceeding"):
+            self.undelivered = True
             self._give_up()
 
     def receive(self, response: Response) -> None:
@@ -175,12 +184,14 @@ class ServerTransaction:
         self._interval = T1
         self._repeat: Timer | None = None
         self._limit: Timer | None = None
+        if not self.invite:  # the client's timer F: nobody waits for an answer after it (RFC 4320 4.2)
+            self._limit = layer.timers.after(TRANSACTION, self.end)
 
     def respond(self, response: Response) -> None:
         """Send a response; a second final one is dropped, but a 2xx to INVITE may be sent again by the TU."""
-        if self.state in ("completed", "confirmed", "terminated") or (
-            self.state == "accepted" and response.status >= 300
-        ):
+        again = self.state == "accepted" and 200 <= response.status < 300
+        useless = response.status == 408 and not self.invite  # RFC 4320 4.2
+        if useless or not (again or self.state in ("trying", "proceeding")):
             return
         self._last = response.encode()
         self.layer.send(self.flow, self._last)
@@ -210,7 +221,6 @@ class ServerTransaction:
     def receive_ack(self) -> None:
         """ACK of a non-2xx final response."""
         if self.state == "completed":
-            self._stop()
             self._linger("confirmed", 0.0 if self.flow.reliable else T4)
 
     def _send_again(self) -> None:
@@ -223,6 +233,7 @@ class ServerTransaction:
         self.layer.user.on_unacknowledged(self)
 
     def _linger(self, state: State, seconds: float) -> None:
+        self._stop()
         self.state = state
         if seconds:
             self._limit = self.layer.timers.after(seconds, self.end)
@@ -269,12 +280,10 @@ class TransactionLayer:
             if isinstance(message, Response):
                 self._receive_response(message, via, flow)
             else:
-                NameAddr.parse(message.get("from"))
-                NameAddr.parse(message.get("to"))
                 self._receive_request(message, via, flow)
         except (PeerError, IndexError) as error:
             self.malformed += 1
-            if isinstance(message, Request) and message.method != "ACK":
+            if isinstance(message, Request):
                 self.refuse(MessageError(str(error), getattr(error, "status", 400), message), flow)
 
     def refuse(self, error: MessageError, flow: Flow) -> None:
@@ -282,7 +291,7 @@ class TransactionLayer:
         request = error.message
         if request is None or request.method == "ACK" or not request.get("via"):
             return
-        response = request.response(error.status, error.reason.capitalize(), self.new_tag())
+        response = request.response(error.status, phrase(error), self.new_tag())
         self.send(flow, response.encode())
 
     def _receive_response(self, response: Response, via: Via, flow: Flow) -> None:
@@ -305,6 +314,7 @@ class TransactionLayer:
             transaction.receive_again()
             return
         Uri.parse(request.uri)
+        _check_parties(request)
         mark_source(request, via, flow)
         transaction = ServerTransaction(self, request, flow, key)
         self.servers[key] = transaction
@@ -313,7 +323,10 @@ class TransactionLayer:
             return
         if transaction.invite:
             transaction.respond(request.response(100))
-        self.user.on_request(transaction)
+        try:
+            self.user.on_request(transaction)
+        except PeerError as error:
+            transaction.reply(error.status, phrase(error))
 
     def _cancel(self, cancel: ServerTransaction, via: Via) -> None:
         """RFC 3261 9.2: 200 to the CANCEL itself; the INVITE's fate is the TU's."""
@@ -332,8 +345,22 @@ class TransactionLayer:
                 transaction.fail()
 
 
+def phrase(error: PeerError) -> str:
+    """An error as a reason phrase."""
+    return error.reason[:1].upper() + error.reason[1:]
+
+
+def _check_parties(request: Request) -> None:
+    """Raise PeerError (400) unless From and To hold addresses; 416 is for the Request-URI (8.2.2.1)."""
+    for name in ("from", "to"):
+        try:
+            NameAddr.parse(request.get(name))
+        except PeerError as error:
+            raise PeerError(f"{error.reason} in {name.title()}") from None
+
+
 def server_key(request: Request, via: Via) -> tuple[str, ...]:
-    """What identifies a server transaction (RFC 3261 17.2.3); ACK and CANCEL point at the INVITE by the last part."""
+    """What identifies a server transaction (17.2.3); the last part is the method, INVITE for ACK."""
     method = "INVITE" if request.method == "ACK" else request.method
     if via.branch.startswith(MAGIC) and len(via.branch) > len(MAGIC):
         return (via.branch, via.host.lower(), str(via.port or 0), method)
@@ -343,10 +370,10 @@ def server_key(request: Request, via: Via) -> tuple[str, ...]:
 
 
 def mark_source(request: Request, via: Via, flow: Flow) -> None:
-    """Write where the request came from into its top Via (RFC 3261 18.2.1, RFC 3581 4)."""
-    params = {**via.params, "received": flow.remote[0]}
-    if "rport" in params:
-        params["rport"] = str(flow.remote[1])
-    values = [str(Via(via.transport, via.host, via.port, params)), *split_list(request.get("via"))[1:]]
+    """Write into the top Via where the request came from (18.2.1, RFC 3581 4); the rest of it stays."""
     first = next(index for index, (name, _) in enumerate(request.headers) if name == "via")
-    request.headers[first] = ("via", ", ".join(values))
+    top, *others = split_list(request.headers[first][1])
+    if "rport" in via.params:
+        top = _RPORT.sub(f";rport={flow.remote[1]}", top, count=1)
+    top = _RECEIVED.sub("", top) + f";received={flow.remote[0]}"
+    request.headers[first] = ("via", ", ".join([top, *others]))

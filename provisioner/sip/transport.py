@@ -78,17 +78,24 @@ class _Tcp(asyncio.Protocol):
         self.queued.clear()
 
     def data_received(self, data: bytes) -> None:
-        assert self.flow and self.transport
-        try:
-            for message in self.stream.feed(data):
-                if message is None:
-                    self.transport.write(b"\r\n")
-                else:
-                    self.owner.message(message, self.flow)
-        except MessageError as error:
-            if error.message:
+        assert self.flow
+        assert self.transport
+        while not self.transport.is_closing():
+            try:
+                messages = self.stream.feed(data)
+            except MessageError as error:
                 self.owner.refuse(error, self.flow)
-            self.transport.close()
+                if not error.framed:
+                    self.transport.close()
+            else:
+                if not messages:
+                    return
+                for message in messages:
+                    if message is None:
+                        self.transport.write(b"\r\n")
+                    else:
+                        self.owner.message(message, self.flow)
+            data = b""
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self.flow:
@@ -229,7 +236,8 @@ class SipTransport:
             _log.exception("a message could not be handled")
 
     def refuse(self, error: MessageError, flow: Flow) -> None:
-        """Answer a stream's last, malformed request."""
+        """Count what a stream could not be read as, and answer it if it was a request."""
+        self.agent.transactions.malformed += 1
         self.agent.transactions.refuse(error, flow)
 
     def accepted(self, connection: _Tcp, remote: Address) -> Flow:

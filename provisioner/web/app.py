@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import StateDir
-from provisioner.web import api, health, session, staff, words
+from provisioner.web import api, health, session, staff, views, words
 from provisioner.web.sources import PATIENCE, Sources
 
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
@@ -39,7 +39,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         number=words.number, mac=words.mac, ago=words.ago, clock=words.clock, stamp=words.stamp,
         duration=words.duration,
     )  # fmt: skip
-    app.jinja_env.globals.update(plural=words.plural)
+    app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
     for blueprint in (staff.blueprint, api.blueprint, health.blueprint):
         app.register_blueprint(blueprint)

@@ -93,7 +93,7 @@ def _phones(rows: list[PhoneRow]) -> Iterator[Finding]:
         yield Finding(
             level="warn",
             what=f"{words.plural(len(waiting), 'phone')} waiting for adoption",
-            remedy="Adopt those that are yours; the others get nothing from this appliance.",
+            remedy="Adopt those that are yours; the others get no account here.",
             link="/staff/phones?status=waiting",
         )
 

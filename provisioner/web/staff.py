@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, g, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
 from provisioner.errors import ProvisionerError
@@ -71,7 +71,6 @@ def signed_out() -> str:
 
 
 def _page(template: str, world: World, status: int = 200, **values: object) -> Response:
-    g.world = world
     page = render_template(
         template,
         world=world,

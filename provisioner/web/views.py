@@ -8,6 +8,7 @@ import msgspec
 
 from provisioner.ipc import Json
 from provisioner.phones.identity import of_agent
+from provisioner.phones.trust import RULES
 from provisioner.store.records import Number, Phone, Snapshot
 from provisioner.web import words
 from provisioner.web.sources import World
@@ -158,6 +159,7 @@ class Emergency(msgspec.Struct, kw_only=True):
     call: CallRow
     phone: Party
     callback: str
+    callback_known: bool
     location: str
     test: bool
 
@@ -249,14 +251,19 @@ def has_status(row: PhoneRow, wanted: str) -> bool:
     return not wanted or row.status == wanted or (wanted == "ready" and row.status == "in-call")
 
 
+def why(rule: str | None) -> str:
+    """The rule that decided a request, in words."""
+    return RULES[rule][1] if rule in RULES else rule or ""
+
+
 def matches_request(row: Json, query: str) -> bool:
     """Whether a row of the request log fits what someone typed."""
     wanted = query.strip().lower()
     compact = wanted.translate(str.maketrans("", "", ":-."))
-    shown = " ".join(
-        str(row.get(name) or "") for name in ("path", "address", "status", "rule", "agent", "method")
+    shown = [str(row[name] or "") for name in ("path", "address", "status", "rule", "agent", "method")]
+    return wanted in " ".join([*shown, why(row["rule"])]).lower() or (
+        bool(compact) and compact in str(row["mac"] or "")
     )
-    return wanted in shown.lower() or (bool(compact) and compact in str(row.get("mac") or ""))
 
 
 def live_calls(world: World) -> list[Json]:
@@ -327,7 +334,7 @@ def matches_call(row: CallRow, query: str) -> bool:
 
 
 def emergencies(world: World) -> list[Emergency]:
-    """Emergency calls that are live or began in the last half hour, the newest first; never those to 988."""
+    """Emergency calls that are live or began in the last half hour, newest first; never those to 988."""
     live = {str(call["id"]): call for call in live_calls(world)}
     recent = {
         str(row["id"]): past_call(row)
@@ -339,14 +346,25 @@ def emergencies(world: World) -> list[Emergency]:
     return sorted(rows, key=lambda row: -row.call.started)
 
 
+def _callback(snapshot: Snapshot, held: tuple[Phone, int] | None) -> tuple[str, bool]:
+    """The number that an emergency call shows (docs/calls.md), and whether it is registered for its place."""
+    own = held[0].lines[held[1]].number if held else ""
+    for number in sorted(snapshot.numbers.values(), key=lambda number: (number.id != own, number.id)):
+        registered = number.address_status == "registered"
+        if held and held[0].location and registered and number.location == held[0].location:
+            return number.id, True
+    return own or snapshot.practice.main_number, False
+
+
 def _emergency(world: World, call: Json) -> Emergency:
     held = world.snapshot.line(str(call.get("desk") or call.get("from") or ""))
     location = world.snapshot.locations.get(held[0].location) if held else None
-    callback = held[0].lines[held[1]].number if held else ""
+    callback, known = _callback(world.snapshot, held)
     return Emergency(
         call=_call(world.snapshot, call),
         phone=party(world.snapshot, str(call.get("desk") or call.get("from") or "")),
         callback=words.number(callback),
+        callback_known=known,
         location=f"{location.name}, {words.civic(location.civic)}" if location else "",
         test=str(call["to"]).endswith("933"),
     )

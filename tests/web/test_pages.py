@@ -8,6 +8,7 @@ import web_practice as practice
 from flask.testing import FlaskClient
 
 from provisioner.paths import StateDir
+from provisioner.phones.trust import RULES
 
 PAGES = ("/staff/", "/staff/phones", f"/staff/phones/{practice.POLYCOM}", "/staff/calls", "/staff/requests")
 
@@ -117,13 +118,13 @@ def test_one_phone(staff, edge, front):
     page = text(staff, f"/staff/phones/{practice.POLYCOM}")
     assert "500 Terry Francois Blvd, floor 1, room 100, San Francisco CA 94158" in page
     assert "sip:101@192.0.2.21:5060 , good for 4:00 more" in page
-    assert "GET /0004f2000101.cfg agent sent 200 its own phone, its own file 21,814" in page
+    assert f"GET /0004f2000101.cfg agent sent 200 {RULES['adopted'][1]} 21,814" in page
 
 
 def test_one_phone_waiting(staff, edge):
     page = text(staff, f"/staff/phones/{practice.STRANGER}")
     assert "the phone waits for adoption" in page
-    assert "no such file 404 waits for adoption" in page
+    assert f"sent 200 {RULES['waiting'][1]}" in page
 
 
 def test_a_phone_nobody_knows(staff):
@@ -150,10 +151,11 @@ def test_a_live_call_is_not_listed_as_past(staff, edge, app):
 
 
 def test_requests_are_searched(staff, front):
-    assert "its own phone" in text(staff, "/staff/requests?q=00:04:f2:00:01:01")
-    page = text(staff, "/staff/requests?q=404")
-    assert "waits for adoption" in page
-    assert "its own phone" not in page
+    assert RULES["adopted"][1] in text(staff, "/staff/requests?q=00:04:f2:00:01:01")
+    page = text(staff, "/staff/requests?q=waits+for+adoption")
+    assert RULES["waiting"][1] in page
+    assert RULES["adopted"][1] not in page
+    assert "Nothing fits" in text(staff, "/staff/requests?q=404")
 
 
 def emergency(**changes: object) -> dict[str, object]:
@@ -208,8 +210,19 @@ def test_a_test_call_is_called_so_and_988_is_not_shown(staff, edge):
 def test_an_emergency_without_a_place_says_so(staff, edge):
     edge["status"] = practice.status(calls=[emergency(**{"from": "199", "desk": "199"})])
     page = text(staff, "/staff/")
-    assert "no call-back number" in page
-    assert "no location known: an operator has to ask" in page
+    assert "call-back number (415) 555-0100, whose address is not registered for this place" in page
+    assert "no known place: an operator has to ask" in page
+
+
+def test_the_callback_number_is_of_the_same_place(staff, edge, app):
+    from provisioner.store.records import Number
+
+    with app.extensions["provisioner"].inventory.change(who="test") as change:
+        change.put(Number(id="+14155550102", label="Dr. Adams", extension="102", location="lab"))
+    edge["status"] = practice.status(calls=[emergency()])
+    page = text(staff, "/staff/")
+    assert "call-back number (415) 555-0103 ·" in page
+    assert "(415) 555-0102 has no registered emergency address" in page
 
 
 def test_findings_about_numbers_and_places(staff, edge, app):

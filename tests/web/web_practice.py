@@ -121,8 +121,8 @@ def fill_journal(path: Path) -> None:
         row = {"mac": mac, "vendor": vendor, "model": model, "agent": agent, "address": "192.0.2.30"}
         journal.write("sightings", {**row, "last_seen": NOW - age})
     for age, mac, path_asked, code, rule in (
-        (900, POLYCOM, "/0004f2000101.cfg", 200, "its own phone, its own file"),
-        (30, STRANGER, "/001565000199.cfg", 404, "waits for adoption"),
+        (900, POLYCOM, "/0004f2000101.cfg", 200, "adopted"),
+        (30, STRANGER, "/001565000199.cfg", 200, "waiting"),
     ):
         row = {"mac": mac, "address": "192.0.2.30", "method": "GET", "path": path_asked, "agent": "agent"}
         journal.write("requests", {**row, "at": NOW - age, "status": code, "bytes": 21814, "rule": rule})

@@ -1,0 +1,255 @@
+"""The command `provisioner`: its subcommands and their options; every error is one line."""
+
+from __future__ import annotations
+
+import os
+import random
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from provisioner import __version__, logs
+from provisioner.errors import OperatorError, ProvisionerError, UsageError
+from provisioner.paths import StateDir
+from provisioner.supervisor import die_with_parent
+
+F = TypeVar("F", bound=Callable[..., Any])
+# Each process is imported by its own subcommand only: a phone system of six processes pays for every import.
+
+state_option = click.option(
+    "--state", type=click.Path(path_type=Path), envvar="PROVISIONER_STATE", help="State directory."
+)
+log_option = click.option(
+    "--log",
+    type=click.Choice(["plain", "json"]),
+    default="plain",
+    envvar="PROVISIONER_LOG",
+    show_default=True,
+    help="Form of the log lines.",
+)
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - phones are on every network of the practice
+bind_option = click.option(
+    "--bind", default=EVERYWHERE, envvar="PROVISIONER_BIND", show_default=True, help="Address to listen on."
+)
+
+
+def _port_option(name: str, default: int | None = None) -> Callable[[F], F]:
+    return click.option(
+        f"--{name}-port",
+        type=click.IntRange(0, 65535),
+        default=default,
+        envvar=f"PROVISIONER_{name.upper()}_PORT",
+        help=f"Port of {name.upper()}; 0: any free one.",
+    )
+
+
+def demo_directory() -> Path:
+    """Where the demo keeps its state: the user's own state directory (XDG base directory specification)."""
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "provisioner" / "demo"
+
+
+def _state(given: Path | None, fallback: Path | None = None) -> StateDir:
+    directory = given or fallback
+    if directory is None:
+        raise UsageError("name the directory that holds everything that must be kept: --state DIR")
+    return StateDir.create(directory)
+
+
+def _begin(state: Path | None, log: str) -> StateDir:
+    """What every process does first."""
+    die_with_parent()
+    logs.set_up(log)
+    return _state(state)
+
+
+@click.group(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+def cli() -> None:
+    """Phones, numbers, emergency addresses and the SIP edge of a practice, on one appliance."""
+
+
+@cli.command()
+def version() -> None:
+    """Print the version."""
+    click.echo(__version__)
+
+
+@cli.command()
+@click.option("--demo", is_flag=True, help="A practice with three phones and a stand-in core; loopback only.")
+@state_option
+@click.option("--bind", envvar="PROVISIONER_BIND", help="Address to listen on. [demo: 127.0.0.1, else all]")
+@_port_option("http")
+@_port_option("https")
+@_port_option("sip")
+@_port_option("tftp")
+@click.option("--ready-file", type=click.Path(path_type=Path), help="Written (JSON) when all is up.")
+@click.option("--core", default="", metavar="SIP-URI", help="Send the trunk to this core.")
+@click.option("--no-life", is_flag=True, help="No simulated phones and patients in the demo.")
+@log_option
+def run(
+    demo: bool,
+    state: Path | None,
+    bind: str | None,
+    ready_file: Path | None,
+    core: str,
+    no_life: bool,
+    log: str,
+    **ports: int | None,
+) -> None:
+    """Run the appliance: all its processes, under one supervisor."""
+    from provisioner import launch
+
+    if core and not core.startswith(("sip:", "sips:")):
+        raise UsageError(f"{core!r} is no SIP URI: give --core as sip:HOST:PORT")
+    logs.set_up(log)
+    options = launch.Options(
+        state=_state(state, demo_directory() if demo else None),
+        demo=demo,
+        bind=bind or (launch.LOOPBACK if demo else EVERYWHERE),
+        ports={name.removesuffix("_port"): port for name, port in ports.items() if port is not None},
+        ready_file=ready_file,
+        core=core,
+        life=not no_life,
+        log=log,
+    )
+    launch.run(options, os.getpid(), random.SystemRandom())
+
+
+@cli.command()
+@state_option
+@log_option
+def media(state: Path | None, log: str) -> None:
+    """Run the audio process alone."""
+    directory = _begin(state, log)
+    from provisioner.media.process import main
+
+    main(directory)
+
+
+@cli.command()
+@state_option
+@bind_option
+@_port_option("sip", 5060)
+@log_option
+def edge(state: Path | None, bind: str, sip_port: int, log: str) -> None:
+    """Run the SIP edge alone."""
+    directory = _begin(state, log)
+    from provisioner.edge.process import main
+
+    main(directory, bind, sip_port)
+
+
+@cli.command()
+@state_option
+@log_option
+def web(state: Path | None, log: str) -> None:
+    """Run the staff pages and the API alone; the front is the way to them."""
+    directory = _begin(state, log)
+    from provisioner.web.process import main
+
+    main(directory)
+
+
+@cli.command()
+@state_option
+@bind_option
+@_port_option("http", 80)
+@_port_option("https", 443)
+@_port_option("tftp", 69)
+@click.option("--sip-host", default="", help="Address by which phones reach the edge.")
+@_port_option("sip", 5060)
+@log_option
+def front(state: Path | None, log: str, **where: Any) -> None:
+    """Run alone what phones and browsers talk to: HTTP, HTTPS and TFTP."""
+    directory = _begin(state, log)
+    from provisioner.front.process import main
+
+    main(directory, **where)
+
+
+@cli.command()
+@state_option
+@click.option("--bind", default="127.0.0.1", show_default=True)
+@_port_option("sip", 0)
+@click.option("--edge-sip", default="", metavar="HOST:PORT", help="The edge that it calls.")
+@click.option("--life", is_flag=True, help="A patient calls now and then.")
+@log_option
+def core(state: Path | None, log: str, **where: Any) -> None:
+    """Run the stand-in cloud core of the demo alone."""
+    directory = _begin(state, log)
+    from provisioner.core.process import main
+
+    main(directory, **where)
+
+
+@cli.command()
+@state_option
+@click.option("--http", required=True, metavar="URL", help="Where the phones read their files.")
+@log_option
+def simulate(state: Path | None, http: str, log: str) -> None:
+    """Run simulated phones, one of each maker, that boot and register like the real ones."""
+    directory = _begin(state, log)
+    from provisioner.simulate.process import main
+
+    main(directory, http)
+
+
+@cli.group()
+def phones() -> None:
+    """List phones, and adopt those that wait."""
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+
+
+@phones.command("list")
+@state_option
+@json_option
+def list_phones(state: Path | None, as_json: bool) -> None:
+    """List the phones of the practice and those that wait to be adopted."""
+    from provisioner import console
+
+    console.list_phones(_state(state, demo_directory()), as_json)
+
+
+@phones.command("adopt")
+@click.argument("mac")
+@state_option
+@click.option("--extension", default="", help="Its extension. [next free one]")
+@json_option
+def adopt_phone(mac: str, state: Path | None, extension: str, as_json: bool) -> None:
+    """Adopt a phone that asked for its file: give it an extension, a number and secrets of its own."""
+    from provisioner import console
+
+    console.adopt_phone(_state(state, demo_directory()), mac, extension, as_json)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; 0 ok, 1 failed at work, 2 wrong use. An error is one line on standard error."""
+    try:
+        cli.main(arguments, prog_name="provisioner", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.format_message(), err=True)
+        return error.exit_code
+    except click.ClickException as error:
+        return _fail(error.format_message(), error.exit_code)
+    except ProvisionerError as error:
+        return _fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        return _fail("interrupted", 1)
+    except OSError as error:
+        return _fail(str(OperatorError(str(error), "check the file, the disk and this user's rights")), 1)
+    except Exception as error:
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        return _fail(f"a fault in the program ({type(error).__name__} at {place}): please report it", 1)
+    return 0
+
+
+def _fail(message: str, code: int) -> int:
+    print(f"provisioner: {' '.join(message.split())}", file=sys.stderr)
+    return code

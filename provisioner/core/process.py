@@ -1,0 +1,134 @@
+"""The process `core`: the stand-in cloud core of the demo, with its control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import time
+from random import Random, SystemRandom
+from typing import Annotated, TypeVar
+
+import msgspec
+
+from provisioner import ipc
+from provisioner.core.core import Core, address_of, text_of
+from provisioner.errors import ProvisionerError
+from provisioner.ipc import Json
+from provisioner.paths import StateDir
+
+MAIN_NUMBER = "+14155550100"  # of the demo practice
+
+_log = logging.getLogger(__name__)
+_T = TypeVar("_T")
+
+
+class Address(msgspec.Struct, frozen=True):
+    """Arguments of `register_address`."""
+
+    number: Annotated[str, msgspec.Meta(min_length=1)]
+    civic: dict[str, str]
+    name: str = ""
+
+
+class Dial(msgspec.Struct, frozen=True, rename={"from_": "from"}):
+    """Arguments of `call`; `seconds` that the patient talks."""
+
+    from_: str
+    to: str
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 30.0
+
+
+class Control:
+    """The calls of the control socket (docs/internals.md)."""
+
+    def __init__(self, rng: Random, edge: tuple[str, int] | None) -> None:
+        self._started = time.monotonic()
+        self.server = ipc.Server(
+            {
+                "ping": self._ping,
+                "status": self._status,
+                "edge": self._edge,
+                "register_address": self._register_address,
+                "addresses": lambda _args: dict(self.core.addresses),
+                "call": self._call,
+                "hangup": self._hangup,
+                "calls": lambda _args: {"calls": self.core.calls()},
+            }
+        )
+        self.core = Core(rng, edge, lambda row: self.server.publish("call", row))
+
+    def _ping(self, _args: Json) -> Json:
+        return {"pid": os.getpid(), "uptime": time.monotonic() - self._started}
+
+    def _status(self, _args: Json) -> Json:
+        edge = text_of(self.core.edge) if self.core.edge else ""
+        return {"sip": text_of(self.core.address), "edge": edge, "active": len(self.core.active)}
+
+    def _edge(self, args: Json) -> Json:
+        self.core.edge = address_of(str(args.get("sip", "")))
+        return {}
+
+    def _register_address(self, args: Json) -> Json:
+        address = _read(args, Address)
+        self.core.register_address(address.number, address.civic, address.name)
+        return {}
+
+    async def _call(self, args: Json) -> Json:
+        dial = _read(args, Dial)
+        call = await self.core.call(dial.from_, dial.to, dial.seconds)
+        return {"call": call.id}
+
+    def _hangup(self, args: Json) -> Json:
+        call = self.core.active.get(str(args.get("call", "")))
+        if call is None:
+            raise ProvisionerError("there is no such call; `calls` lists them")
+        call.hangup()
+        return {}
+
+
+def _read(args: Json, kind: type[_T]) -> _T:
+    try:
+        return msgspec.convert(args, kind)
+    except msgspec.ValidationError as error:
+        raise ProvisionerError(f"bad arguments: {error}") from None
+
+
+async def serve(
+    state: StateDir, bind: str, sip_port: int, edge_sip: str, life: bool, rng: Random, stop: asyncio.Event
+) -> None:
+    """Serve until `stop`. Raises OperatorError when the SIP port is taken."""
+    control = Control(rng, address_of(edge_sip) if edge_sip else None)
+    address = await control.core.open(bind, sip_port)
+    await control.server.start(state.socket("core"))
+    _log.info("the demo core listens for SIP on %s", text_of(address))
+    living = asyncio.create_task(control.core.live(MAIN_NUMBER)) if life else None
+    await stop.wait()
+    if living:
+        living.cancel()
+        await asyncio.gather(living, return_exceptions=True)
+    await control.core.close()
+    await control.server.close()
+
+
+async def _until_signal(
+    state: StateDir, bind: str, sip_port: int, edge_sip: str, life: bool, rng: Random
+) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    await serve(state, bind, sip_port, edge_sip, life, rng, stop)
+
+
+def main(
+    state: StateDir,
+    bind: str = "127.0.0.1",
+    sip_port: int = 0,
+    edge_sip: str = "",
+    life: bool = True,
+    rng: Random | None = None,
+) -> int:
+    """Serve until SIGTERM or SIGINT; 0. `edge_sip`: `HOST:PORT` of the edge; may come later by `edge`."""
+    asyncio.run(_until_signal(state, bind, sip_port, edge_sip, life, rng or SystemRandom()))
+    return 0

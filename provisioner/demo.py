@@ -1,0 +1,102 @@
+"""The demo practice: three phones in three rooms of one building, four numbers that ring, and a free one."""
+
+from __future__ import annotations
+
+import secrets
+
+from msgspec.structs import replace
+
+from provisioner.store.inventory import Inventory
+from provisioner.store.records import (
+    Credential,
+    Line,
+    LineCredential,
+    Location,
+    Number,
+    Phone,
+    Practice,
+    Record,
+    RingGroup,
+    Trunk,
+)
+
+NAME = "Harbor Point Family Clinic"
+MAIN = "+14155550100"  # 555-0100 to 555-0199 are kept for fiction
+FREE = "+14155550104"  # for the next phone that is adopted
+
+_BUILDING = {
+    "country": "US",
+    "A1": "CA",
+    "A3": "San Francisco",
+    "RD": "Harbor Point",
+    "STS": "Way",
+    "HNO": "1200",
+    "NAM": NAME,
+    "PC": "94107",
+}
+# location, its words, floor, room · extension, name on the key · MAC, vendor, model
+_PLACES = (
+    ("front-desk", "Front desk", "1", "101", "101", "Front desk", "0004f2000101", "polycom", "VVX_411"),
+    ("nurses", "Nurses' station", "2", "210", "102", "Nurses", "001565000102", "yealink", "T46S"),
+    ("billing", "Billing", "3", "305", "103", "Billing", "000b82000103", "grandstream", "GXP2170"),
+)
+
+
+def _records() -> list[Record]:
+    records: list[Record] = [
+        Practice(id="practice", name=NAME, main_number=MAIN),
+        Number(
+            id=MAIN,
+            label="Main number",
+            ring_group="main",
+            location="front-desk",
+            address_status="registered",
+        ),
+        Number(id=FREE, label="Spare", location="front-desk", address_status="registered"),
+        RingGroup(id="main", name="Everyone", members=tuple(place[4] for place in _PLACES)),
+    ]
+    for location, words, floor, room, extension, name, mac, vendor, model in _PLACES:
+        number = f"+14155550{extension}"
+        line = Line(extension=extension, number=number, name=name)
+        account = LineCredential(auth_user=mac, password=secrets.token_hex(12))
+        records += [
+            Location(id=location, name=words, civic={**_BUILDING, "FLR": floor, "ROOM": room}),
+            Number(
+                id=number,
+                label=name,
+                extension=extension,
+                location=location,
+                address_status="registered",
+            ),
+            Phone(
+                id=mac,
+                vendor=vendor,
+                model=model,
+                lines=(line,),
+                location=location,
+                front_desk=location == "front-desk",
+            ),
+            Credential(
+                id=mac,
+                lines=(account,),
+                admin_password=secrets.token_hex(12),
+                user_password=secrets.token_hex(12),
+            ),
+        ]
+    return records
+
+
+def seed(inventory: Inventory, core_uri: str) -> None:
+    """Put the practice into an empty inventory, and point its trunk to `core_uri`. Raises OperatorError."""
+    with inventory.change(who="demo") as change:
+        if change.get(Practice, "practice") is None:
+            for record in _records():
+                change.put(record)
+    set_trunk(inventory, core_uri, who="demo")
+
+
+def set_trunk(inventory: Inventory, uri: str, who: str) -> None:
+    """Point the trunk `core` to `uri`; whatever else is set for it stays. Raises OperatorError."""
+    with inventory.change(who=who) as change:
+        stored = change.get(Trunk, "core")
+        change.put(Trunk(id="core", uri=uri) if stored is None else replace(stored[0], uri=uri))

@@ -1,0 +1,259 @@
+"""What `provisioner run` does: ports, the practice, the table of processes, and the ready file."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from provisioner import __version__, demo
+from provisioner.errors import OperatorError
+from provisioner.interfaces import local_addresses
+from provisioner.paths import StateDir, write_atomically
+from provisioner.store.inventory import Inventory
+from provisioner.store.records import Practice
+from provisioner.supervisor import Child, NotStarted, Supervisor, only_one
+
+DAY = 86_400.0
+LOOPBACK = "127.0.0.1"
+_WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - recognised, not bound
+_EPHEMERAL = Path("/proc/sys/net/ipv4/ip_local_port_range")
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Port:
+    """A port of the appliance: its socket types, and its number in the demo and in production."""
+
+    types: tuple[socket.SocketKind, ...]
+    demo: int
+    production: int
+
+
+PORTS = {
+    "http": Port((socket.SOCK_STREAM,), 8080, 80),
+    "https": Port((socket.SOCK_STREAM,), 8443, 443),
+    "sip": Port((socket.SOCK_STREAM, socket.SOCK_DGRAM), 5060, 5060),
+    "tftp": Port((socket.SOCK_DGRAM,), 6969, 69),
+}
+_CORE = Port((socket.SOCK_STREAM, socket.SOCK_DGRAM), 0, 0)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run. `ports`: a number by name of PORTS, 0 for any free one; those left out are the defaults.
+
+    `core`: the SIP URI that the trunk goes to, "" for the demo's own core (or what the inventory says).
+    """
+
+    state: StateDir
+    demo: bool = False
+    bind: str = LOOPBACK
+    ports: Mapping[str, int] = field(default_factory=dict)
+    ready_file: Path | None = None
+    core: str = ""
+    life: bool = True
+    log: str = "plain"
+
+    @property
+    def own_core(self) -> bool:
+        """Whether the stand-in core runs."""
+        return self.demo and not self.core
+
+    @property
+    def host(self) -> str:
+        """The address by which the appliance is reached from this machine."""
+        return LOOPBACK if self.bind in _WILDCARDS else self.bind
+
+    @property
+    def phone_host(self) -> str:
+        """The address by which phones reach the appliance."""
+        return (local_addresses() or [LOOPBACK])[0] if self.bind in _WILDCARDS else self.bind
+
+
+def _check_free(bind: str, number: int, types: tuple[socket.SocketKind, ...]) -> None:
+    """Raise OSError when the port cannot be opened."""
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    for kind in types:
+        with socket.socket(family, kind) as sock:
+            if kind == socket.SOCK_STREAM:  # else connections that ended a moment ago hold the port
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            sock.bind((bind, number))
+
+
+def free_port(bind: str, types: tuple[socket.SocketKind, ...], rng: random.Random) -> int:
+    """A port that is free for all `types`, below those that the kernel gives to anybody: a process that is
+    started again must find its own port free. Raises OperatorError when there is none."""
+    with suppress(OSError, ValueError):
+        highest = int(_EPHEMERAL.read_text().split()[0]) - 1
+        candidates = range(10_000, max(highest, 10_001))
+        for number in rng.sample(candidates, min(100, len(candidates))):
+            with suppress(OSError):
+                _check_free(bind, number, types)
+                return number
+    raise OperatorError(
+        f"no free port on {bind}", "give ports by --http-port, --https-port, --sip-port, --tftp-port"
+    )
+
+
+def choose_ports(options: Options, rng: random.Random) -> dict[str, int]:
+    """The port numbers by name. Raises OperatorError when one that was asked for cannot be had."""
+    chosen = {name: _choose(name, port, options, rng) for name, port in PORTS.items()}
+    if options.own_core:
+        chosen["core"] = free_port(LOOPBACK, _CORE.types, rng)
+    return chosen
+
+
+def _choose(name: str, port: Port, options: Options, rng: random.Random) -> int:
+    wanted = options.ports.get(name, port.demo if options.demo else port.production)
+    if wanted == 0:
+        return free_port(options.bind, port.types, rng)
+    try:
+        _check_free(options.bind, wanted, port.types)
+    except OSError as error:
+        if options.demo and name not in options.ports:
+            number = free_port(options.bind, port.types, rng)
+            print(f"Port {wanted} is taken; {name} is at port {number}.", flush=True)
+            return number
+        raise OperatorError(
+            f"port {wanted} on {options.bind} cannot be opened ({error.strerror})",
+            f"choose another with --{name}-port, or stop the program that has it",
+        ) from None
+    return wanted
+
+
+def processes(options: Options, ports: Mapping[str, int], required: bool = True) -> list[Child]:
+    """The table of processes. Without `required` the appliance is ready when calls work."""
+    state, sip = ("--state", str(options.state.root)), ("--sip-port", str(ports["sip"]))
+    bind = ("--bind", options.bind)
+    web_ports = [f"--{name}-port={ports[name]}" for name in ("http", "https", "tftp")]
+
+    def child(name: str, *arguments: str, needed: bool = True) -> Child:
+        command = (sys.executable, "-m", "provisioner", name, *state, "--log", options.log, *arguments)
+        return Child(name, command, needed)
+
+    table = [
+        child("media"),
+        child("edge", *bind, *sip),
+        child("web", needed=required),
+        child("front", *bind, *web_ports, "--sip-host", options.phone_host, *sip, needed=required),
+    ]
+    if options.own_core:
+        life = ("--life",) if options.life else ()
+        edge = f"{options.host}:{ports['sip']}"
+        table.append(
+            child("core", "--bind", LOOPBACK, "--sip-port", str(ports["core"]), "--edge-sip", edge, *life)
+        )
+    if options.demo and options.life:
+        table.append(child("simulate", "--http", _http(options, ports), needed=False))
+    return table
+
+
+def _http(options: Options, ports: Mapping[str, int]) -> str:
+    return f"http://{options.host}:{ports['http']}"
+
+
+def prepare(options: Options, ports: Mapping[str, int]) -> Inventory | None:
+    """The inventory with a practice in it; None when it is broken and the edge has a good snapshot.
+
+    Raises OperatorError when it is broken and there is none.
+    """
+    core = options.core or (f"sip:{LOOPBACK}:{ports['core']}" if options.own_core else "")
+    try:
+        inventory = Inventory.open(options.state.inventory)
+        if options.demo:
+            demo.seed(inventory, core)
+        else:
+            with inventory.change(who="first start") as change:
+                if change.get(Practice, "practice") is None:
+                    change.put(Practice(id="practice", name="New practice", main_number=""))
+            if core:
+                demo.set_trunk(inventory, core, who="command line")
+    except OperatorError as error:
+        if not options.state.snapshot.exists():
+            raise
+        _log.error("%s; calls go on with the last good copy of the settings", error)
+        return None
+    return inventory
+
+
+def announce(options: Options, ports: Mapping[str, int], inventory: Inventory | None, pid: int) -> None:
+    """Write the ready file and say what to try. Raises OperatorError when the file cannot be written."""
+    http = _http(options, ports)
+    staff = f"{http}/staff/sign-in/{inventory.new_token('sign-in', DAY, 'admin')}" if inventory else None
+    if options.ready_file:
+        core = {"sip": f"{LOOPBACK}:{ports['core']}", "control": str(options.state.socket("core"))}
+        ready = {
+            "http": http,
+            "https": f"https://{options.host}:{ports['https']}",
+            "sip": f"{options.host}:{ports['sip']}",
+            "tftp": f"{options.host}:{ports['tftp']}",
+            "core": core if options.own_core else None,
+            "staff_url": staff,
+            "api_token": inventory.new_token("api", 365 * DAY, "admin") if inventory else None,
+            "pid": pid,
+        }
+        try:
+            write_atomically(options.ready_file, msgspec.json.encode(ready) + b"\n")
+        except OSError as error:
+            raise OperatorError(
+                f"cannot write {options.ready_file} ({error.strerror})", "name another with --ready-file"
+            ) from None
+    print(f"Provisioner {__version__} is ready; Ctrl-C ends it.")
+    if staff:
+        print(f"  staff page (this link works once)  {staff}")
+    print(f"  phones read their files from       {http}/")
+    print(f"  phones register at                 sip:{options.host}:{ports['sip']}")
+    print(
+        f"  see the phones                     provisioner phones list --state {options.state.root}",
+        flush=True,
+    )
+
+
+def run(options: Options, pid: int, rng: random.Random) -> None:
+    """Run the appliance until SIGTERM or SIGINT. Raises OperatorError when it cannot start."""
+    with only_one(options.state):
+        if options.ready_file:
+            options.ready_file.unlink(missing_ok=True)
+        try:
+            while not _round(options, pid, rng):
+                _log.warning("another program took a port meanwhile; choosing again")
+        finally:
+            if options.ready_file:
+                options.ready_file.unlink(missing_ok=True)
+
+
+def _round(options: Options, pid: int, rng: random.Random) -> bool:
+    """Run with one choice of ports; False when somebody else took one before our process did."""
+    ports = choose_ports(options, rng)
+    inventory = prepare(options, ports)
+    children = processes(options, ports, required=inventory is not None)
+    supervisor = Supervisor(options.state, children)
+    try:
+        asyncio.run(supervisor.run(lambda: announce(options, ports, inventory, pid)))
+    except NotStarted:
+        if _still_free(options, ports):
+            raise
+        return False
+    finally:
+        if inventory:
+            inventory.close()
+    return True
+
+
+def _still_free(options: Options, ports: Mapping[str, int]) -> bool:
+    try:
+        for name, number in ports.items():
+            _check_free(options.bind, number, {**PORTS, "core": _CORE}[name].types)
+    except OSError:
+        return False
+    return True

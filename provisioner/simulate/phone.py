@@ -1,0 +1,273 @@
+"""A simulated desk phone: boots from its server, registers, places and takes calls."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from random import Random
+
+from provisioner.errors import PeerError, ProvisionerError
+from provisioner.simulate import files
+from provisioner.simulate.call import Call
+from provisioner.simulate.vendors.base import Account, Configuration, Flash, Maker
+from provisioner.sip.agent import Agent
+from provisioner.sip.digest import Authenticator
+from provisioner.sip.headers import NameAddr, Uri, split_list
+from provisioner.sip.message import Response
+from provisioner.sip.session import Session
+from provisioner.sip.transaction import Flow, ServerTransaction
+from provisioner.sip.transport import LoopTimers, SipTransport
+
+RETRY = 30.0  # seconds until a refused registration is tried again
+REGISTER_SECONDS = 40.0  # longer than any SIP transaction
+ESCAPES = str.maketrans({"#": "%23", "%": "%25"})
+
+
+class Phone:
+    """One phone. `on_ring` gets each call that comes in; `on_news(line)` what happens, in words.
+
+    `speech`: the audio names that the person says. `poll_cap`: the longest time in seconds that a phone
+    without an account waits until it asks again, whatever its file says.
+    """
+
+    def __init__(
+        self,
+        maker: Maker,
+        mac: str,
+        server: str,
+        rng: Random,
+        bind: str = "127.0.0.1",
+        poll_cap: float = 3600.0,
+    ) -> None:
+        self.maker = maker
+        self.flash = Flash(mac)
+        self.server = server
+        self.rng = rng
+        self.host = bind
+        self.poll_cap = poll_cap
+        self.configuration = Configuration()
+        self.calls: set[Call] = set()
+        self.registered = False
+        self.speech: tuple[str, ...] = ("desk-hello", "desk-talk")
+        self.on_ring: Callable[[Call], None] = lambda call: None
+        self.on_news: Callable[[str], None] = lambda line: None
+        self.agent: Agent
+        self._transport = SipTransport()
+        self._sync = asyncio.Event()
+        self._refresh: asyncio.Task[None] | None = None
+        self._call_id = ""
+        self._seq = 0
+        self._authenticator: Authenticator
+
+    async def open(self) -> None:
+        """Take a SIP port. Raises OperatorError when there is none."""
+        timers = LoopTimers(asyncio.get_running_loop())
+        transport = self._transport
+        await transport.open(self.host, 0)
+        self.agent = Agent(self, timers, self.rng, transport.send, transport.connect, self.maker.sip_agent)
+        transport.agent = self.agent
+        self._call_id = self.agent.new_tag()
+        secret = self.rng.getrandbits(128).to_bytes(16, "big")
+        self._authenticator = Authenticator(self.maker.name, secret, timers.clock)
+
+    async def close(self) -> None:
+        """Hang up, sign off where that can be done at once, and free the sockets."""
+        for call in list(self.calls):
+            call.hangup()
+        if self._refresh:
+            self._refresh.cancel()
+            await asyncio.gather(self._refresh, return_exceptions=True)
+        self._transport.close()
+
+    def news(self, call: Call | None, what: str) -> None:
+        """Pass on what happened."""
+        self.on_news(f"{call.number}: {what}" if call else what)
+
+    # settings
+
+    @property
+    def account(self) -> Account:
+        """Line 1. Raises PeerError while the phone has none."""
+        if self.configuration.account is None:
+            raise PeerError(f"phone {self.flash.mac} has no account yet; adopt it first")
+        return self.configuration.account
+
+    def credentials(self, _realm: str) -> tuple[str, str]:
+        """A phone answers any realm with its account."""
+        return self.account.auth_user, self.account.password
+
+    def use(self, configuration: Configuration) -> None:
+        """Work with `configuration`, as a boot would find it."""
+        self.configuration = configuration
+        if configuration.account:
+            self.agent.user = configuration.account.user
+
+    async def boot(self) -> Configuration:
+        """Ask the server for all files in the make's order, and use them. Raises UnreachableError."""
+        self.flash.faults.clear()
+        boot = self.maker.boot(self.flash)
+        self.flash.settings = await files.run(boot, self.server, self.agent.new_tag)
+        self.use(self.maker.read(self.flash.settings))
+        for fault in self.flash.faults:
+            self.news(None, fault)
+        return self.configuration
+
+    async def run(self) -> None:
+        """Boot, register when there is an account, boot again when the poll interval or a NOTIFY says so."""
+        before: Account | None = None
+        while True:
+            poll: float | None = self.poll_cap
+            try:
+                configuration = await self.boot()
+                if configuration.account:
+                    poll = configuration.poll
+                    if configuration.account != before or not self.registered:
+                        await self.register()
+                    before = configuration.account
+                else:
+                    self.news(None, "waits to be adopted")
+                    poll = min(configuration.poll or self.poll_cap, self.poll_cap)
+            except ProvisionerError as error:
+                self.news(None, str(error))
+            await self._pause(poll)
+
+    async def _pause(self, seconds: float | None) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._sync.wait()
+        except TimeoutError:
+            pass
+        self._sync.clear()
+
+    # registration
+
+    async def register(self) -> int:
+        """Register now, and again before it ends; the seconds granted. Raises PeerError with the status."""
+        wanted = self.account.expires
+        response = await self._register(wanted)
+        if response and response.status == 423:
+            wanted = int(response.get("min-expires", "0") or 0)
+            response = await self._register(wanted)
+        if self._refresh and self._refresh is not asyncio.current_task():
+            self._refresh.cancel()
+        granted = _granted(response, wanted) if response and response.status == 200 else 0
+        self.registered = granted > 0
+        self._refresh = asyncio.create_task(self._register_again(granted / 2 if granted else RETRY))
+        if not granted:
+            status = response.status if response else 408
+            raise PeerError(f"registration as {self.account.user} was refused with {status}", status)
+        self.news(None, f"registered as {self.account.user} for {granted} s")
+        return granted
+
+    async def _register(self, expires: int) -> Response | None:
+        flow = await self._flow(self.account.host, self.account.port)
+        me = NameAddr(self._uri(self.account.user), self.account.display)
+        target = str(self._uri(""))
+        request = self.agent.new_request(
+            "REGISTER", target, me, NameAddr(me.uri), [("expires", str(expires))]
+        )
+        self._seq += 1
+        request.set("call-id", self._call_id)
+        request.set("cseq", f"{self._seq} REGISTER")
+        final: asyncio.Future[Response | None] = asyncio.get_running_loop().create_future()
+
+        def on_response(response: Response | None) -> None:
+            if not final.done() and (response is None or response.status >= 200):
+                final.set_result(response)
+
+        exchange = self.agent.request(request, flow, on_response, self.credentials)
+        response = await asyncio.wait_for(final, REGISTER_SECONDS)
+        self._seq = exchange.request.cseq[0]
+        return response
+
+    async def _register_again(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+        try:
+            await self.register()
+        except (ProvisionerError, OSError, TimeoutError) as error:
+            self.news(None, str(error))
+
+    # calls
+
+    async def call(self, number: str) -> Call:
+        """Call `number` (no digit map); the INVITE is out when this returns."""
+        call = Call(self, number)
+        self.calls.add(call)
+        await call.open()
+        host, port = self.configuration.emergency.get(number, (self.account.host, self.account.port))
+        flow = await self._flow(host, port)
+        self.news(call, "calling")
+        to = self._uri(number)
+        me = NameAddr(self._uri(self.account.user), self.account.display)
+        session = self.agent.invite(
+            str(to), flow, me, NameAddr(to), call.offer(), call.on_event, credentials=self.credentials
+        )
+        call.placed(session)
+        return call
+
+    async def dial(self, keys: str) -> Call:
+        """Press `keys` on the idle phone and call what its digit map makes of them. Raises PeerError."""
+        dialled = self.configuration.dial_plan.dial(keys)
+        if not dialled.number:
+            raise PeerError(f"the phone's digit map refuses {len(keys)} keys")
+        return await self.call(dialled.number)
+
+    def on_invite(self, session: Session) -> None:
+        """Ring."""
+        call = Call(self, session.remote.uri.dialled, session)
+        session.listener = call.on_event
+        session.progress(180)
+        self.calls.add(call)
+        self.news(call, "rings")
+        self.on_ring(call)
+
+    def on_request(self, transaction: ServerTransaction) -> None:
+        """OPTIONS is answered, NOTIFY obeyed."""
+        method = transaction.request.method
+        if method == "NOTIFY":
+            self._on_notify(transaction)
+        else:
+            transaction.reply(200 if method == "OPTIONS" else 405, "", self.agent.abilities)
+
+    def _on_notify(self, transaction: ServerTransaction) -> None:
+        request, source = transaction.request, transaction.flow.remote[0]
+        if not request.get("event").startswith("check-sync"):
+            transaction.reply(200)
+            return
+        if self.maker.challenges:
+            value, known = request.get("authorization"), self.configuration.account
+            verdict = self._authenticator.check(
+                value,
+                "NOTIFY",
+                source,
+                lambda user: known.password if known and user == known.auth_user else None,
+            )
+            if verdict.outcome != "ok":
+                challenges = self._authenticator.challenges(source, verdict.outcome == "stale")
+                transaction.reply(401, "", [("www-authenticate", each) for each in challenges])
+                return
+        transaction.reply(200)
+        self._sync.set()
+
+    def _uri(self, user: str) -> Uri:
+        port = self.account.port if self.account.port != 5060 else None
+        return Uri("sip", self.account.host, port, user.translate(ESCAPES))
+
+    async def _flow(self, host: str, port: int) -> Flow:
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, family=socket.AF_INET, type=socket.SOCK_DGRAM)
+        address = (str(found[0][4][0]), port)
+        self.host = self._transport.local_host(address[0])
+        return self._transport.connect(self.account.transport, address)
+
+
+def _granted(response: Response, wanted: int) -> int:
+    """Seconds that a registrar granted: of the Contact that it lists, else of the Expires header."""
+    for value in response.all("contact"):
+        for each in split_list(value):
+            text = NameAddr.parse(each).params.get("expires") or ""
+            if text.isdecimal():
+                return int(text)
+    text = response.get("expires")
+    return int(text) if text.isdecimal() else wanted

@@ -1,0 +1,78 @@
+"""A provisioning server out of a dictionary, which records what it was asked."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from provisioner.simulate.vendors.base import Ask, Boot, Reply, Settings
+
+
+class FileServer(ThreadingHTTPServer):
+    """`files` by name; `asked`: (method, name, user agent); `password`: of Basic authentication, "" for none."""
+
+    daemon_threads = True
+
+    def __init__(self, files: dict[str, bytes]) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.files = files
+        self.asked: list[tuple[str, str, str]] = []
+        self.challenge = ""
+        self.authorizations: list[str] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/"
+
+    def names(self) -> list[str]:
+        return [f"{method} {name}" for method, name, _ in self.asked]
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: FileServer
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        name = self.path.lstrip("/")
+        self.server.asked.append((self.command, name, self.headers["User-Agent"]))
+        self.server.authorizations.append(self.headers.get("Authorization", ""))
+        body = self.server.files.get(name) if self.command != "PUT" else b""
+        challenged = self.server.challenge and not self.headers.get("Authorization")
+        self.send_response(401 if challenged else 404 if body is None else 200)
+        if challenged:
+            self.send_header("WWW-Authenticate", self.server.challenge)
+        self.send_header("Content-Length", str(len(body or b"")))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body or b"")
+
+    do_GET = do_HEAD = do_PUT = answer
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests are silent."""
+
+
+@contextmanager
+def serving(files: dict[str, bytes]) -> Iterator[FileServer]:
+    with FileServer(files) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield server
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def boot_from(boot: Boot, files: dict[str, bytes]) -> tuple[list[Ask], Settings]:
+    """Play a boot in memory: what was asked, and the settings."""
+    asked: list[Ask] = []
+    try:
+        asked.append(next(boot))
+        while True:
+            body = files.get(asked[-1].path) if asked[-1].method == "GET" else None
+            asked.append(boot.send(Reply(404) if body is None else Reply(200, body)))
+    except StopIteration as done:
+        return asked, done.value
