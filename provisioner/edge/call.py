@@ -68,7 +68,9 @@ class Call:
         if not attempts:
             self._finish("nobody to ring", 480)
             return
-        self._ring_all("call", attempts, seconds)
+        if not self._ring_all("call", attempts, seconds):
+            self._finish("no media port", 503)
+            return
         self.edge.publish_call(self)
 
     def _ring_all(
@@ -124,9 +126,11 @@ class Call:
     def _tell_caller(self, ring: _Ring, leg: Leg, kind: Kind) -> None:
         caller = self.legs["caller"]
         if kind == "early" and len(ring.legs) == 1:
-            if caller.early(leg.codec):
-                caller.hear(leg)
-                leg.hear(caller)
+            if not caller.early(leg.codec):
+                self._finish("no codec in common", 488)
+                return
+            caller.hear(leg)
+            leg.hear(caller)
         else:
             caller.progress(180)
 

@@ -101,6 +101,8 @@ class EmergencyCall:
         elif kind == "early":
             if self._caller.early(leg.codec):
                 self._connect(leg)
+            else:
+                self._finish("no codec in common", 488)
         elif kind == "answered":
             self._talk(leg)
         elif kind == "failed":

@@ -233,11 +233,12 @@ class Party:
         self.flow = Flow("UDP", address, EDGE)
         self.timers = Timers(world.clock)
         self.agent = Agent(
-            self, self.timers, random.Random(address[0]), world.sender(address), self.connect, "fake"
+            self, self.timers, random.Random(address[0]), self.send, self.connect, "fake"
         )
         self.calls: list[Talk] = []
         self.received: list[Request | Response] = []
         self.dead = False
+        self.answers_late = True  # to an offer that comes with a 200: with an answer in the ACK
         self.on_call: Callable[[Talk], None] = lambda talk: talk.session.progress(180)
         self._port = 4000
 
@@ -286,6 +287,19 @@ class Party:
     def receive(self, data: bytes) -> None:
         self.received.append(parse(data))
         self.agent.receive(data, self.flow)
+
+    def send(self, flow: Flow, data: bytes) -> None:
+        """Put bytes on the wire; an ACK of a 200 that held an offer gets its answer (RFC 3264 4)."""
+        if data.startswith(b"ACK "):
+            message = parse(data)
+            talk = next((t for t in self.calls if t.session.invite.call_id == message.call_id), None)
+            last = self.received[-1]
+            ours = talk and not talk.session.incoming and not talk.session.invite.body
+            if talk and ours and self.answers_late and last.cseq == talk.session.invite.cseq and last.body:
+                message.body = talk.sdp.answer(last.body)
+                message.headers.append(("content-type", "application/sdp"))
+                data = message.encode()
+        self.world.carry(self.address, flow.remote, data)
 
     def requests(self, method: str) -> list[Request]:
         """What the edge sent here, repeats included."""
@@ -364,9 +378,13 @@ class World:
             lambda table, row: self.rows.append((table, row)),
             b"key",
         )
-        send = self.sender(EDGE)
         self.edge.agent = Agent(
-            self.edge, self.timers, rng, send, lambda t, remote: Flow(t, EDGE, remote), "Edge"
+            self.edge,
+            self.timers,
+            rng,
+            lambda flow, data: self.carry(EDGE, flow.remote, data),
+            lambda transport, remote: Flow(transport, EDGE, remote),
+            "Edge",
         )
         self.edge.trunks.update(self.edge.directory.trunks)
         self.phones = {extension: self.add(Phone(self, extension)) for extension in EXTENSIONS}
@@ -377,8 +395,8 @@ class World:
         self.parties[party.address] = party
         return party
 
-    def sender(self, address: tuple[str, int]) -> Callable[[Flow, bytes], None]:
-        return lambda flow, data: self._queue.append((address, flow.remote, data))
+    def carry(self, sender: tuple[str, int], receiver: tuple[str, int], data: bytes) -> None:
+        self._queue.append((sender, receiver, data))
 
     def register_all(self) -> None:
         for phone in self.phones.values():
