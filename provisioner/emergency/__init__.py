@@ -1,1 +1,1 @@
-"""Locations and how they travel with an emergency call."""
+"""Emergency: where a phone is, in the form that an emergency call carries."""

@@ -103,6 +103,15 @@ class PhoneFiles:
         connection = request.connection
         if not request.body.complete:
             request.keep_alive = False
+        self._recorder.answered(
+            verdict,
+            connection.address,
+            request.method,
+            request.target,
+            status,
+            len(body),
+            request.header("user-agent"),
+        )
         connection.transport.write(
             answers.whole(
                 status,
@@ -112,14 +121,5 @@ class PhoneFiles:
                 only_head=request.method == "HEAD",
                 extra=extra,
             )
-        )
-        self._recorder.answered(
-            verdict,
-            connection.address,
-            request.method,
-            request.target,
-            status,
-            len(body),
-            request.header("user-agent"),
         )
         connection.done(request)

@@ -94,7 +94,9 @@ class Renderer:
             return None
         name = (about.files if phone or not asked.mac else about.waiting).get(asked.kind)
         model = self.model(asked, identity)
-        return self._file(vendor, name, model, phone) if name and (model or not phone) else None
+        if name is None or (model is None and (phone or asked.kind == "common")):
+            return None
+        return self._file(vendor, name, model, phone)
 
     def model(self, asked: Asked, identity: Identity) -> Model | None:
         """The asker's model: the adopted phone's own, else what its agent says, else what the file's name says."""

@@ -16,7 +16,7 @@ CHAT_EVERY = (60.0, 120.0)  # seconds between calls from desk to desk
 
 
 class Desk:
-    """One person. `colleagues`: phones that can be called and transferred to. `pace` multiplies all waiting."""
+    """One person. `colleagues`: phones to call and to transfer to. `pace` multiplies all waiting."""
 
     def __init__(
         self, phone: Phone, colleagues: Sequence[Phone], rng: Random, busy: bool, pace: float = 1.0

@@ -44,7 +44,7 @@ class Phone:
         self.flash = Flash(mac)
         self.server = server
         self.rng = rng
-        self.host = bind
+        self.host, self.port = bind, 0  # of SIP
         self.poll_cap = poll_cap
         self.configuration = Configuration()
         self.calls: set[Call] = set()
@@ -64,20 +64,26 @@ class Phone:
         """Take a SIP port. Raises OperatorError when there is none."""
         timers = LoopTimers(asyncio.get_running_loop())
         transport = self._transport
-        await transport.open(self.host, 0)
+        _, self.port = await transport.open(self.host, 0)
         self.agent = Agent(self, timers, self.rng, transport.send, transport.connect, self.maker.sip_agent)
         transport.agent = self.agent
         self._call_id = self.agent.new_tag()
         secret = self.rng.getrandbits(128).to_bytes(16, "big")
         self._authenticator = Authenticator(self.maker.name, secret, timers.clock)
 
-    async def close(self) -> None:
-        """Hang up, sign off where that can be done at once, and free the sockets."""
+    async def close(self, seconds: float = 1.0) -> None:
+        """Hang up, give what is under way `seconds` to be answered, and free the sockets."""
         for call in list(self.calls):
             call.hangup()
         if self._refresh:
             self._refresh.cancel()
             await asyncio.gather(self._refresh, return_exceptions=True)
+        waiting, clock = self.agent.transactions.clients, self.agent.timers.clock
+        limit = clock() + seconds
+        while clock() < limit and any(  # noqa: ASYNC110  the transactions have no event for it
+            one.state in ("trying", "proceeding") for one in waiting.values()
+        ):
+            await asyncio.sleep(0.01)
         self._transport.close()
 
     def news(self, call: Call | None, what: str) -> None:

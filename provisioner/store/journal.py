@@ -259,7 +259,7 @@ class _Writer:
         self._path = path
         self._clock = clock
         self._connection: sqlite3.Connection | None = None
-        self._identity = (0, 0, b"")
+        self._identity = (0, 0)
 
     def write(self, batch: list[tuple[str, Row]]) -> int:
         """Write all rows, or raise sqlite3.Error, OperatorError or OSError; the number that were no good."""
@@ -280,6 +280,8 @@ class _Writer:
 
     def _open(self) -> sqlite3.Connection:
         if self._connection and self._path.exists() and database.identity(self._path) == self._identity:
+            with closing(database.connect(self._path)) as fresh:  # ours may go on from its cache over garbage
+                fresh.execute("PRAGMA schema_version")
             return self._connection
         self.close()
         database.prepare(self._path, migrations)

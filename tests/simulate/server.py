@@ -11,7 +11,7 @@ from provisioner.simulate.vendors.base import Ask, Boot, Reply, Settings
 
 
 class FileServer(ThreadingHTTPServer):
-    """`files` by name; `asked`: (method, name, user agent); `password`: of Basic authentication, "" for none."""
+    """`files` by name; `asked`: (method, name, user agent); `challenge`: of a 401."""
 
     daemon_threads = True
 
