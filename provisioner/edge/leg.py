@@ -160,7 +160,7 @@ class Leg:
 
     @property
     def held(self) -> bool:
-        """The peer has put us on hold: it hears nothing of us (sendonly, inactive, or 0.0.0.0 as in RFC 2543)."""
+        """The peer has put us on hold: it hears nothing (sendonly, inactive, 0.0.0.0 of RFC 2543)."""
         return self.sdp.negotiated is not None and not self.sdp.negotiated.send
 
     def hear(self, source: Leg | Play | None) -> None:
@@ -267,6 +267,11 @@ class Leg:
             self.session.reject(status, "", headers)
         else:
             self.session.hangup(status, reason)
+
+    @property
+    def heard(self) -> bool:
+        """Whether the party that we call has answered anything at all, a 100 at least."""
+        return self.session.heard
 
     @property
     def up(self) -> bool:

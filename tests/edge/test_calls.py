@@ -343,7 +343,8 @@ def test_outbound_shows_the_number_of_the_line(world: World) -> None:
         ("remote-party-id", "<sip:+12025550199@evil.example>"),
         ("subject", "secret subject"),
     ]
-    caller = world.phones["102"].call("2124567890", from_='"Mallory" <sip:+12025550199@x.example>', headers=lies)
+    who = '"Mallory" <sip:+12025550199@x.example>'
+    caller = world.phones["102"].call("2124567890", from_=who, headers=lies)
     far = world.core.calls[-1]
     invite = far.invite
     assert invite.uri == f"sip:{OUTSIDE}@{CORE[0]}:{CORE[1]}"
@@ -455,7 +456,8 @@ def test_outage_not_yet_seen_is_announced_after_the_attempt(world: World, status
     caller = world.phones["101"].call("2124567890")
     if status:
         world.core.calls[-1].refuse(status)
-    world.pass_time(33)
+    else:
+        world.pass_time(33)
     caller.sdp.accept(caller.events[-1].sdp)
     assert world.hears(caller) == "trunk-down"
     world.prompt_ends(caller)

@@ -193,7 +193,7 @@ class Talk:
         self.party.world.run()
 
     def reinvite(self, direction: str = "", connection: str = "") -> Response:
-        """Offer again with `direction`; without one, ask the edge for an offer. Returns the final response."""
+        """Offer again with `direction`; without one, ask the edge for an offer. The final response."""
         dialog = self.session.dialog
         assert dialog
         agent = self.party.agent
@@ -232,9 +232,7 @@ class Party:
         self.address = address
         self.flow = Flow("UDP", address, EDGE)
         self.timers = Timers(world.clock)
-        self.agent = Agent(
-            self, self.timers, random.Random(address[0]), self.send, self.connect, "fake"
-        )
+        self.agent = Agent(self, self.timers, random.Random(address[0]), self.send, self.connect, "fake")
         self.calls: list[Talk] = []
         self.received: list[Request | Response] = []
         self.dead = False
@@ -295,7 +293,7 @@ class Party:
             talk = next((t for t in self.calls if t.session.invite.call_id == message.call_id), None)
             last = self.received[-1]
             ours = talk and not talk.session.incoming and not talk.session.invite.body
-            if talk and ours and self.answers_late and last.cseq == talk.session.invite.cseq and last.body:
+            if talk and ours and self.answers_late and last.call_id == message.call_id and last.body:
                 message.body = talk.sdp.answer(last.body)
                 message.headers.append(("content-type", "application/sdp"))
                 data = message.encode()
