@@ -91,6 +91,7 @@ class Authenticator:
         self._secret = secret
         self._clock = clock
         self._algorithms = algorithms
+        self._stamp = 0
         self._counts: OrderedDict[str, int] = OrderedDict()
 
     def _nonce(self, stamp: str, source: str) -> str:
@@ -98,7 +99,8 @@ class Authenticator:
 
     def challenges(self, source: str, stale: bool = False) -> list[str]:
         """Values of WWW-/Proxy-Authenticate for a peer at address `source`, strongest algorithm first."""
-        nonce = self._nonce(f"{int(self._clock() * 1000):012x}", source)
+        self._stamp = max(int(self._clock() * 1000), self._stamp + 1)  # two lines of one phone ask at once
+        nonce = self._nonce(f"{self._stamp:012x}", source)
         tail = ", stale=true" if stale else ""
         return [
             f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={algorithm}, qop="auth"{tail}'
@@ -125,7 +127,7 @@ class Authenticator:
     def _fresh(self, nonce: str, params: Params) -> bool:
         """Whether the nonce is young and its count was not used before (RFC 7616 3.4)."""
         age = self._clock() - int(nonce[:12], 16) / 1000
-        if not -1 <= age <= NONCE_SECONDS:
+        if not -5 <= age <= NONCE_SECONDS:
             return False
         try:  # without qop (RFC 2069) a nonce is good for once, else an answer could be replayed
             count = int(params.get("nc") or "", 16) if params.get("qop") else 1
