@@ -16,6 +16,8 @@ class JournalLike(Protocol):
 
     def write(self, table: str, row: dict[str, Any]) -> None: ...
 
+    def close(self) -> None: ...
+
 
 class Recorder:
     """Tells each answer to the journal and to `publish`; `count` is the number of all answers."""
