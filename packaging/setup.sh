@@ -43,7 +43,7 @@ echo "Setting up .venv with $("$found" --version), once; this takes a minute." >
 rm -f ".venv/ready-$1-"*
 .venv/bin/python -c '' 2>/dev/null || "$found" -m venv --clear .venv || fail "could not make .venv: see above"
 pip_install --require-hashes -r "$lock" || fail_install "what $lock lists"
-pip_install --no-deps --no-build-isolation --editable . || fail_install "the program"
+PYTHONWARNINGS=ignore pip_install --no-deps --no-build-isolation --editable . || fail_install "the program"
 # needs a compiler; psutil does its work where it is missing
 pip_install --no-deps --no-build-isolation --require-hashes -r packaging/requirements-netifaces.lock || true
 touch ".venv/ready-run-$state" ".venv/ready-$1-$state" # what dev has is all that run needs
