@@ -84,13 +84,17 @@ class MessageError(PeerError):
 
 
 class Message:
-    """What requests and responses share: headers (lower-case names, in order) and a body."""
+    """What requests and responses share: headers (lower-case names, in order) and a body.
 
-    __slots__ = ("body", "headers")
+    `size`: the bytes that it came in as; 0 for one of our own.
+    """
+
+    __slots__ = ("body", "headers", "size")
 
     def __init__(self, headers: Iterable[Header], body: bytes = b"") -> None:
         self.headers = list(headers)
         self.body = body
+        self.size = 0
 
     def get(self, name: str, default: str = "") -> str:
         """First value of header `name` (lower case), or `default`."""
@@ -276,6 +280,7 @@ def parse(data: bytes) -> Request | Response:
     lines, body = split(data)
     headers, fault = _headers(lines[1:])
     message = _start(lines[0], headers, body)
+    message.size = len(data)
     try:
         if fault:
             raise fault
@@ -329,8 +334,6 @@ class Stream:
             if end < 0:
                 return
             self._needed = end + 4 + self._body_length(start, end + 4)
-            if self._needed > MAX_MESSAGE:
-                raise MessageError("message too large", 513)
             if len(self._held) >= self._needed:
                 whole, self._held = self._held[start : self._needed], self._held[self._needed :]
                 self._needed = 1
@@ -351,8 +354,11 @@ class Stream:
             length = content_length(headers)
             if length is None:
                 raise MessageError("no Content-Length on a stream")
+            if end + length > MAX_MESSAGE:
+                raise MessageError("message too large", 513)
         except MessageError as error:
             message = _start(lines[0], headers, b"")
+            message.size = end - start
             error.message = message if isinstance(message, Request) else None
             raise
         return length
