@@ -103,7 +103,7 @@ class Authenticator:
         nonce = self._nonce(f"{self._stamp:012x}", source)
         tail = ", stale=true" if stale else ""
         return [
-            f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={algorithm}, qop="auth"{tail}'
+            f'Digest realm={quoted(self.realm)}, nonce="{nonce}", algorithm={algorithm}, qop="auth"{tail}'
             for algorithm in self._algorithms
         ]
 
