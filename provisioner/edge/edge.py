@@ -301,12 +301,13 @@ class Edge:
         except PeerError as error:
             session.reject(error.status)
             return
+        destination = classify(dialled, "keypad", self.directory.plan(None))
+        urgent = destination.kind in ("emergency", "emergency-test", "crisis")
+        if urgent and (peer is None or flow.remote != peer.address):  # a phone may share the core's address
+            self._emergency(session, destination)
+            return
         if peer:
             self._from_core(session, peer, routes.called_number(dialled))
-            return
-        destination = classify(dialled, "keypad", self.directory.plan(None))
-        if destination.kind in ("emergency", "emergency-test", "crisis"):
-            self._emergency(session, destination)
             return
         station = self.directory.account(session.incoming.account) if session.incoming else None
         if station is None:
