@@ -1,4 +1,4 @@
-"""What a SIP scanner does to everybody else, on loopback: `scanner.py [--seconds N] [--rate N]`.
+"""What a SIP scanner does to everybody else, on loopback: `scanner.py [--seconds N] [--rate N] [--sources N]`.
 
 Sweeps of OPTIONS, REGISTER and INVITE, in the manner of sipvicious, come from 127.0.0.2 and up, while a phone on
 127.0.0.1 sets up calls. Half of the sources say who they are; the others pass for phones and try passwords.
@@ -44,9 +44,8 @@ ROOT = Path(__file__).parent.parent
 EXTENSIONS = ("101", "102")
 PASSWORD = "not-to-be-guessed-123456"
 METHODS = ("OPTIONS", "REGISTER", "INVITE")
-SOURCES = 8
 CALLS_A_SECOND = 5
-Shape = tuple[str, int, str]
+Shape = tuple[int, str]
 
 
 # the appliance
@@ -121,7 +120,7 @@ class _Source:
         self.open = number % 2 == 0  # says who it is
         self.edge = edge
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((f"127.0.0.{number + 2}", 0))
+        self.socket.bind((f"127.0.{(number + 2) >> 8}.{(number + 2) & 255}", 0))
         self.socket.setblocking(False)
         self.host, self.port = self.socket.getsockname()
         self.rng = random.Random(number)
@@ -166,7 +165,7 @@ class _Source:
                 continue
             sweep.answered += 1
             by = sweep.shapes.setdefault(kind, {True: Counter(), False: Counter()})
-            by[target in EXTENSIONS][_shape(response, target, data)] += 1
+            by[target in EXTENSIONS][_shape(response, target)] += 1
             challenge = response.get("www-authenticate")
             if kind == "REGISTER" and challenge and not self.open:
                 uri = f"sip:{target}@{self.edge[0]}:{self.edge[1]}"
@@ -174,18 +173,18 @@ class _Source:
                 self.send("REGISTER with a password", target, value or "")
 
 
-def _shape(response: Response, target: str, data: bytes) -> Shape:
-    """An answer with all that is random or an echo taken out: status, length, the rest."""
+def _shape(response: Response, target: str) -> Shape:
+    """An answer with all that is random or an echo taken out, but for its length."""
     if response.status == 503:
         response.remove("retry-after")
     text = response.encode().decode().replace(f"sip:{target}@", "")
-    blank = re.sub(r"[0-9a-f]{16,}", "#", re.sub(r"127\.0\.0\.\d+:\d+|rport=\d+|received=[\d.]+", "", text))
-    return f"{response.status}", len(data) if response.status != 503 else 0, blank
+    text = re.sub(r"127\.0\.\d+\.\d+(:\d+)?|rport=\d+", "", text)
+    return response.status, re.sub(r"[0-9a-f]{16,}", lambda found: "#" * len(found[0]), text)
 
 
-def scan(edge: tuple[str, int], rate: float, seconds: float) -> Sweep:
+def scan(edge: tuple[str, int], rate: float, seconds: float, count: int) -> Sweep:
     """Sweep at `rate` requests a second; every other target is an extension that exists."""
-    sources = [_Source(number, edge) for number in range(SOURCES)]
+    sources = [_Source(number, edge) for number in range(count)]
     sweep, rng = Sweep(), random.Random(1)
     poll = select.poll()
     for source in sources:
@@ -194,10 +193,10 @@ def scan(edge: tuple[str, int], rate: float, seconds: float) -> Sweep:
     begin = time.monotonic()
     while (now := time.monotonic()) < begin + seconds + 1:
         while sweep.sent < min(now - begin, seconds) * rate:
-            source = sources[sweep.sent % SOURCES]
+            source = sources[sweep.sent % count]
             known = rng.random() < 0.5
             target = rng.choice(EXTENSIONS) if known else str(rng.randrange(200, 900))  # no 911 among them
-            source.send(METHODS[sweep.sent // SOURCES % 3], target)
+            source.send(METHODS[sweep.sent // count % 3], target)
             sweep.sent += 1
         for descriptor, _ in poll.poll(2):
             by_descriptor[descriptor].receive(sweep)
@@ -206,8 +205,8 @@ def scan(edge: tuple[str, int], rate: float, seconds: float) -> Sweep:
     return sweep
 
 
-def _scan(edge: tuple[str, int], rate: float, seconds: float, results: Any) -> None:
-    results.put(scan(edge, rate, seconds))
+def _scan(edge: tuple[str, int], rate: float, seconds: float, count: int, results: Any) -> None:
+    results.put(scan(edge, rate, seconds, count))
 
 
 # the others
@@ -288,40 +287,43 @@ async def calls(edge: tuple[str, int], seconds: float) -> list[float]:
 
 @dataclass
 class Report:
-    """What one run found; times in seconds, memory in bytes."""
+    """What one run found; times in seconds (`cpu` of the edge), memory in bytes."""
 
     quiet: list[float]
     scanned: list[float]
     sweep: Sweep
     before: int
     after: int
+    cpu: float
     status: ipc.Json
 
 
-def run(seconds: float, rate: float) -> Report:
-    """Calls without, then with a scan of `seconds`."""
+def run(seconds: float, rate: float, count: int) -> Report:
+    """Calls without, then with a scan of `seconds` from `count` addresses."""
     context = multiprocessing.get_context("spawn")
     with appliance() as (state, process):
         host, _, port = ipc.ask(state.socket("edge"), "status")["sip"].rpartition(":")
         edge = (host, int(port))
         quiet = asyncio.run(calls(edge, max(2.0, seconds / 3)))
-        before = process.memory_info().rss
+        before, used = process.memory_info().rss, sum(process.cpu_times()[:2])
         results = context.Queue()
-        scanner = context.Process(target=_scan, args=(edge, rate, seconds, results))
+        scanner = context.Process(target=_scan, args=(edge, rate, seconds, count, results))
         scanner.start()
         scanned = asyncio.run(calls(edge, seconds))
         sweep = results.get(timeout=30)
         scanner.join()
         status = ipc.ask(state.socket("edge"), "status")
-        return Report(quiet, scanned, sweep, before, process.memory_info().rss, status)
+        used = sum(process.cpu_times()[:2]) - used
+        return Report(quiet, scanned, sweep, before, process.memory_info().rss, used, status)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=60.0)
     parser.add_argument("--rate", type=float, default=1000.0)
+    parser.add_argument("--sources", type=int, default=8, help="addresses that it comes from")
     options = parser.parse_args()
-    report = run(options.seconds, options.rate)
+    report = run(options.seconds, options.rate, options.sources)
     without, with_scan = statistics.median(report.quiet), statistics.median(report.scanned)
     print(f"{report.sweep.sent} requests in {options.seconds:g} s, {report.sweep.answered} answered")
     print(
@@ -330,14 +332,16 @@ def main() -> None:
         f"the slowest {max(report.scanned) * 1000:.1f} ms"
     )
     grown = (report.after - report.before) / 2**20
-    print(f"the edge's memory: {report.before / 2**20:.1f} MB, grown by {grown:.1f} MB")
+    print(
+        f"the edge's memory: {report.before / 2**20:.1f} MB, grown by {grown:.1f} MB; its CPU time: {report.cpu:.1f} s"
+    )
     for kind, by in report.sweep.shapes.items():
         print(
             f"  {kind}: {sum(by[True].values())} answers about extensions, {sum(by[False].values())} others"
         )
     different = report.sweep.differences()
     print("answers that differ:", ", ".join(different) if different else "none")
-    print("bans:", report.status["bans"])
+    print("bans:", dict(Counter(ban["reason"] for ban in report.status["bans"])))
     print("counters:", report.status["counters"])
 
 

@@ -27,7 +27,7 @@ _CHALLENGE = {
 }
 _NEEDS_READING = re.compile(rb"(?:SIP/2\.0|INVITE|ACK|BYE|CANCEL|PRACK|UPDATE|INFO) ")
 MAX_CREDENTIALS = 3  # that one request is checked for
-_POINTS = {"scanner": 5.0, "flood": 0.1, "junk": 0.5}
+_POINTS = {"scanner": 5.0, "flood": 0.125, "junk": 0.5}
 _log = logging.getLogger(__name__)
 
 

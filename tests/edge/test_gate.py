@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -87,15 +86,6 @@ class Stranger:
             challenge = challenge.replace('realm="provisioner"', f'realm="{realm}"')
         value = digest.answer(challenge, user, password, method, f"sip:{EDGE[0]}", "cnonce")
         return self.send(method, target or user, f"{header}: {value}")
-
-
-@pytest.fixture
-def world() -> Iterator[World]:
-    world = World()
-    world.register_all()
-    yield world
-    world.end()
-    world.assert_nothing_left()
 
 
 def counters(world: World) -> dict[str, int]:
@@ -278,7 +268,7 @@ def test_too_fast_hears_one_503_and_then_nothing(world: World) -> None:
 
 def test_who_goes_on_too_fast_is_banned(world: World) -> None:
     stranger = Stranger(world)
-    for _ in range(121 + 99):
+    for _ in range(121 + 79):
         stranger.send("OPTIONS")
     assert world.edge.gate.bans() == []
     stranger.send("OPTIONS")
@@ -287,12 +277,18 @@ def test_who_goes_on_too_fast_is_banned(world: World) -> None:
 
 def test_junk_is_held_against_its_source(world: World) -> None:
     stranger = Stranger(world)
-    junk = b"REGISTER sip:a SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.66;branch=z9hG4bKt\r\n\r\n"
-    assert [answer.status for answer in stranger.put(junk)] == [400]
-    for _ in range(19):
-        stranger.put(junk)
+    junk = b"REGISTER sip:a SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.66;branch=z9hG4bKt\r\nSubject: %b\r\n\r\n" % (
+        b"x" * 200
+    )
+    for _ in range(20):
+        world.carry(INSIDE, EDGE, junk)
+        world.run()
     assert [ban["reason"] for ban in world.edge.gate.bans()] == ["junk"]
-    assert stranger.put(junk) == []
+    heard = len(stranger.received)
+    world.carry(INSIDE, EDGE, junk)
+    world.run()
+    assert (heard, len(stranger.received)) == (20, 20)
+    assert stranger.received[0].startswith(b"SIP/2.0 400 No From header")
     world.edge.agent.transactions.malformed = 0
 
 
@@ -441,7 +437,8 @@ def test_calls_beyond_the_limit_are_refused() -> None:
 def test_retry_after_is_not_the_same_for_all(world: World) -> None:
     world.edge.gate.overload.measured(100)
     waits = {
-        Stranger(world, (f"10.0.2.{number}", 5060)).send("REGISTER")[0].get("retry-after") for number in range(40)
+        Stranger(world, (f"10.0.2.{number}", 5060)).send("REGISTER")[0].get("retry-after")
+        for number in range(40)
     }
     assert len(waits) > 10
 
@@ -477,13 +474,10 @@ def test_200_phones_that_come_back_within_5_s_all_register_within_10(nat: bool) 
     world.phones.clear()
     for number in range(200):
         phone = Phone(world, str(200 + number))
-        if nat:
-            world.parties.pop(phone.address, None)
-            phone.address = ("10.0.0.1", 20000 + number)
-            phone.flow = Flow("UDP", phone.address, EDGE)
+        phone.address = ("10.0.4.1", 20000 + number) if nat else (f"10.0.4.{number}", 5060)
+        phone.flow = Flow("UDP", phone.address, EDGE)
         world.add(phone)
-        statuses = phone.register().status
-        assert statuses == 200
+        assert phone.register().status == 200
         world.pass_time(5 / 200)
     assert len(list(world.edge.registrar.all())) == 200
     assert counters(world) == {"challenges": 200}
@@ -501,7 +495,7 @@ def test_a_storm_beyond_all_measure_is_paced_and_known_phones_do_not_notice(worl
     for number in range(900):
         stranger = Stranger(world, (f"10.{number >> 8}.5.{number & 255}", 5060))
         answers += stranger.statuses("REGISTER", "500")
-    assert answers == [401] * 500 + [503] * 400 or answers.count(401) in range(495, 507)
+    assert answers == [401] * 500 + [503] * 400
     assert world.phones["101"].register().status == 200
 
 

@@ -65,6 +65,7 @@ def test_no_page_has_inline_script_or_style(staff: FlaskClient, edge: object):
         f"/staff/phones/{practice.POLYCOM}",
         "/staff/calls",
         "/staff/requests",
+        "/staff/protection",
     ):
         page = staff.get(path).get_data(as_text=True)
         assert " style=" not in page
