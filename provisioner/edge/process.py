@@ -132,7 +132,10 @@ class Process:
             await asyncio.sleep(WATCH_SECONDS)
             revision = await asyncio.to_thread(self._source.revision)
             if revision is not None and revision != self._edge.directory.snapshot.revision:
-                await self._reload({})
+                try:
+                    await self._reload({})
+                except OperatorError as error:
+                    _log.error("%s (calls go on with the inventory in memory)", error)
 
     async def _sweep(self) -> None:
         while True:

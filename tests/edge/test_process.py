@@ -113,9 +113,7 @@ class Phone:
         uri = Uri("sip", HOST, user=extension)
         me = NameAddr(Uri("sip", HOST, user=self.extension))
         body = self.sdp.offer()
-        self.agent.invite(
-            str(uri), flow, me, NameAddr(uri), body, self.listen, credentials=self.account
-        )
+        self.agent.invite(str(uri), flow, me, NameAddr(uri), body, self.listen, credentials=self.account)
 
 
 async def status_of(state: StateDir) -> dict[str, Any]:
