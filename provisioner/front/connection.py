@@ -120,6 +120,7 @@ class Connection(asyncio.Protocol):
         self._drained: asyncio.Event | None = None
         self._began = 0.0  # when the request being received began; a body's progress moves it on
         self._writing: Request | None = None
+        self.streaming = False  # the answer has no end: it ends when the peer does
         self._ended = False  # the peer sends nothing more
 
     # -- asyncio -----------------------------------------------------------------------------------------------
@@ -154,7 +155,8 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._ended = True
-        return self._busy and self.scheme == "http"  # a phone may close its half and still wait for the answer
+        # A phone may close its half and still wait for the answer; TLS has no halves.
+        return self._busy and self.scheme == "http" and not self.streaming
 
     def pause_writing(self) -> None:
         self._stalled_at = self.server.now()

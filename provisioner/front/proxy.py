@@ -32,11 +32,12 @@ _log = logging.getLogger(__name__)
 
 
 class Head(NamedTuple):
-    """The head of web's answer; `length` is None when only the end of the body tells it."""
+    """The head of web's answer; `length` is None when it does not say, `to_the_end`: the body ends with the connection."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     length: int | None
+    to_the_end: bool
 
 
 class _Answer:
@@ -75,12 +76,14 @@ class _Answer:
         length = int(lengths[0]) if lengths and lengths[0].isdigit() else None
         if status in (204, 304):
             length = None
-        self.head = Head(status, kept, length)
+        chunked = any(name.lower() == "transfer-encoding" for name, _ in self._headers)
+        self.head = Head(status, kept, length, length is None and not chunked)
         if self._only_head or status in (204, 304):
             self.complete = True
 
     def on_body(self, body: bytes) -> None:
-        self.pieces.append(body)
+        if not self.complete:  # else it is an answer to HEAD, which has none
+            self.pieces.append(body)
 
     def on_message_complete(self) -> None:
         self.complete = self.head is not None
@@ -191,8 +194,8 @@ class Proxy:
             data = await reader.read(_PIECE)
         if data:
             answer.feed(data)
-        elif answer.head is not None and answer.head.length is None:
-            answer.complete = True  # its end is the end of the connection
+        elif answer.head is not None and answer.head.to_the_end:
+            answer.complete = True
         else:
             raise EOFError("it ended in the middle of an answer")
 
