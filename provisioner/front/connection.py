@@ -123,7 +123,7 @@ class Connection(asyncio.Protocol):
         self.streaming = False  # the answer has no end: it ends when the peer does
         self._ended = False  # the peer sends nothing more
 
-    # -- asyncio -----------------------------------------------------------------------------------------------
+    # -- asyncio ----------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -168,7 +168,7 @@ class Connection(asyncio.Protocol):
             self._drained.set()
             self._drained = None
 
-    # -- httptools ---------------------------------------------------------------------------------------------
+    # -- httptools ----------------------------------------
 
     def on_message_begin(self) -> None:
         self._receiving = Request(self)
@@ -214,7 +214,7 @@ class Connection(asyncio.Protocol):
         if length is not None and not length:
             self._next_or_wait(request)
 
-    # -- order, size and time ----------------------------------------------------------------------------------
+    # -- order, size and time ----------------------------------------
 
     def _count(self, size: int) -> None:
         self._head_size += size
@@ -259,7 +259,7 @@ class Connection(asyncio.Protocol):
             self.transport.resume_reading()
 
     async def drain(self) -> None:
-        """Wait until the receiver has taken most of what was written. Raises ConnectionError when it is gone."""
+        """Wait until the receiver has taken most of what was written. Raises ConnectionError."""
         if self._drained:
             await self._drained.wait()
         if self._closing:

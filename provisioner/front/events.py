@@ -1,4 +1,4 @@
-"""The event stream for staff (`text/event-stream`): what edge and front report, to every browser that listens."""
+"""The event stream for staff (`text/event-stream`): what edge and front report, to browsers."""
 
 from __future__ import annotations
 

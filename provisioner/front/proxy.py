@@ -1,4 +1,4 @@
-"""Staff pages and the API: each request is passed on to the web process over its Unix socket, bodies as streams."""
+"""Staff pages and the API: each request is passed on to the web process, bodies as streams."""
 
 from __future__ import annotations
 
@@ -21,18 +21,17 @@ ANSWER_SECONDS = 60.0  # for web to begin an answer, and between two pieces of i
 _PIECE = 64 << 10
 
 # About one connection only (RFC 9110, section 7.6.1), or ours alone to say.
-_NOT_PASSED_ON = frozenset(
-    "connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect content-length"
-    " proxy-authorization proxy-authenticate forwarded x-forwarded-for x-forwarded-proto x-forwarded-host"
-    " x-forwarded-port x-forwarded-by".split()
-)
-_NOT_PASSED_BACK = frozenset("connection keep-alive transfer-encoding content-length trailer upgrade date".split())
+_HOP_BY_HOP = "connection keep-alive proxy-connection te trailer transfer-encoding upgrade content-length"
+_OURS = """expect proxy-authorization forwarded x-forwarded-for x-forwarded-proto x-forwarded-host
+x-forwarded-port x-forwarded-by"""
+_NOT_PASSED_ON = frozenset(f"{_HOP_BY_HOP} {_OURS}".split())
+_NOT_PASSED_BACK = frozenset(f"{_HOP_BY_HOP} date".split())
 
 _log = logging.getLogger(__name__)
 
 
 class Head(NamedTuple):
-    """The head of web's answer; `length` is None when it does not say, `to_the_end`: the body ends with the connection."""
+    """The head of web's answer; `length` None: not said; `to_the_end`: its body ends with the connection."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
@@ -117,7 +116,7 @@ class Proxy:
         connection.done(request)
 
     async def session(self, cookie: str, forwarded: tuple[str, str]) -> int:
-        """The status of `GET /staff/session` with this Cookie header: 204 when it is signed in. 502: web is down."""
+        """The status of `GET /staff/session` with this Cookie header: 204 is signed in, 502 web is down."""
         head = _request_head("GET", "/staff/session", [("Cookie", cookie), ("Host", "localhost")], forwarded)
         try:
             reader, writer = await self._open()
@@ -162,9 +161,7 @@ class Proxy:
             # WSGI cannot tell "-" from "_" in a name: X_Forwarded_For must not pass for ours.
             if name not in _NOT_PASSED_ON and "_" not in name
         ]
-        head = _request_head(
-            request.method, request.target, passed, (connection.address, connection.scheme)
-        )
+        head = _request_head(request.method, request.target, passed, (connection.address, connection.scheme))
         if length is None:
             head += b"Transfer-Encoding: chunked\r\n"
         elif length or request.method in ("POST", "PUT", "PATCH"):
