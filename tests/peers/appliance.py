@@ -14,6 +14,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -60,7 +61,8 @@ class Control:
             self._socket.connect(f"/proc/self/fd/{directory}/{path.name}")
         finally:
             os.close(directory)
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         with self._socket.makefile("rb") as lines:
@@ -99,7 +101,9 @@ class Control:
         return event
 
     def close(self) -> None:
-        self._socket.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # the far end may have closed it already
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._reader.join(5)
         self._socket.close()
 
 
@@ -112,6 +116,7 @@ class Appliance:
         self.core_host = f"{self.network}.2"
         self.state = directory / "state"
         self._hosts = itertools.count(11)
+        self._controls: list[Control] = []
         self._log = directory / "appliance.log"
         ready = directory / "ready.json"
         command = [sys.executable, "-m", "provisioner", "run", "--demo", "--no-life"]
@@ -134,7 +139,7 @@ class Appliance:
         address = re.search(r"([\d.]+):(\d+)", sip if isinstance(sip, str) else sip[0])
         assert address, sip
         self.port = int(address.group(2))
-        self.edge = Control(self.state / "run" / "edge.sock")
+        self.edge = self.control("edge")
         self.edge.call("subscribe")
 
     def __enter__(self) -> Self:
@@ -156,7 +161,14 @@ class Appliance:
             except subprocess.TimeoutExpired:
                 os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait(5)
+        for control in self._controls:
+            control.close()
         return self._process.returncode
+
+    def control(self, process: str) -> Control:
+        """The control socket of one of its processes."""
+        self._controls.append(Control(self.state / "run" / f"{process}.sock"))
+        return self._controls[-1]
 
     def new_host(self) -> str:
         """An address for one more phone."""

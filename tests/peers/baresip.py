@@ -76,7 +76,8 @@ class Baresip:
             )
         self.events: list[dict[str, Any]] = []
         self._control = until(self._connect, "baresip's control socket", 10, self.tail)
-        threading.Thread(target=self._read, daemon=True).start()
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
 
     def _connect(self) -> socket.socket | None:
         assert self._process.poll() is None, self.tail()
@@ -146,4 +147,5 @@ class Baresip:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait(5)
+        self._reader.join(5)
         self._control.close()

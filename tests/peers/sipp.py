@@ -13,7 +13,7 @@ from pathlib import Path
 
 from tests.peers import audio
 from tests.peers.appliance import Account, Appliance
-from tests.peers.wait import until
+from tests.peers.wait import bound, until
 
 SCENARIOS = Path(__file__).parent / "scenarios"
 CAPTURES = Path("/usr/share/sip-tester")  # sipp's own key presses: payload type 101, 140 ms each
@@ -125,7 +125,7 @@ class Party:
 
     def listening(self) -> "Party":
         """Wait until its socket is there."""
-        until(lambda: self.process.poll() is not None or _bound(self.host, self.port), self.name, 10, self.tail)
+        until(lambda: self.process.poll() is not None or bound(self.host, self.port), self.name, 10, self.tail)
         return self
 
     def finish(self, seconds: float = 10.0, code: int = 0) -> "Party":
@@ -159,12 +159,6 @@ class Party:
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(5)
-
-
-def _bound(host: str, port: int) -> bool:
-    """Whether a UDP socket is bound there (Linux)."""
-    where = f"{int.from_bytes(socket.inet_aton(host), 'little'):08X}:{port:04X}"
-    return any(line.split()[1] == where for line in Path("/proc/net/udp").read_text().splitlines()[1:])
 
 
 def register(directory: Path, appliance: Appliance, account: Account, host: str, status: str = "200") -> Party:

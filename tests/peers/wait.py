@@ -1,7 +1,9 @@
 """Waiting for a condition with a deadline: the one way in which these tests wait."""
 
+import socket
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -16,3 +18,9 @@ def until(condition: Callable[[], T], what: str, seconds: float = 10.0, tail: Ca
             raise AssertionError(f"not within {seconds:g} s: {what}\n{tail()}")
         time.sleep(POLL)
     return value
+
+
+def bound(host: str, port: int) -> bool:
+    """Whether a UDP socket is bound to this IPv4 address and port (Linux)."""
+    where = f"{int.from_bytes(socket.inet_aton(host), 'little'):08X}:{port:04X}"
+    return any(line.split()[1] == where for line in Path("/proc/net/udp").read_text().splitlines()[1:])
