@@ -187,16 +187,17 @@ def core(state: Path | None, log: str, **where: Any) -> None:
 
 
 @cli.command()
-@state_option
 @click.option("--server", required=True, metavar="URL", help="Where the phones read their files.")
-@click.option("--mac", default="", help="One phone with this MAC; else one of each maker.")
-@click.option("--vendor", default="", help="Its maker: polycom, yealink or grandstream.")
-@click.option("--life", is_flag=True, help="People also transfer calls, and call each other.")
-@click.option("--do", default="", metavar="SCRIPT", help='Such as "call 101; wait 3; press *1103#; hangup".')
+@click.option("--mac", default="", help="One phone with this MAC. [the three of the demo]")
+@click.option("--vendor", default="", help="Maker of that phone, where the MAC does not tell.")
+@click.option("--life", is_flag=True, help="People use the phones: they transfer calls and call each other.")
+@click.option("--do", default="", metavar="SCRIPT", help='As "call 101; wait 3; press *1103#; hangup".')
+@click.option("--bind", default="127.0.0.1", show_default=True, help="The phones' own address.")
 @log_option
-def simulate(state: Path | None, log: str, **what: Any) -> None:
-    """Run simulated phones that boot, register, call and press keys like the real ones."""
-    _begin(state, log)
+def simulate(log: str, **what: Any) -> None:
+    """Run simulated phones, one of each maker, that boot, register and call like the real ones."""
+    die_with_parent()
+    logs.set_up(log)
     from provisioner.simulate.process import main
 
     main(**what)

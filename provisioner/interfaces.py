@@ -18,7 +18,7 @@ except ImportError:
 
 @dataclass(frozen=True, slots=True)
 class Interface:
-    """A network interface: its MAC as twelve lower-case hex digits ("" without one), addresses without scope."""
+    """A network interface; MAC: twelve lower-case hex digits ("" without one), addresses without scope."""
 
     name: str
     mac: str

@@ -261,9 +261,7 @@ class Client:
     async def _run(self) -> None:
         while True:
             try:
-                sock = connect_unix(
-                    self._path, timeout=0
-                )  # never waits: a full backlog counts as nobody there
+                sock = connect_unix(self._path, timeout=0)  # waits for nobody: our loop has calls to carry
             except Gone:
                 await asyncio.sleep(self._retry)
                 continue

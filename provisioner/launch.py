@@ -20,7 +20,7 @@ from provisioner.interfaces import local_addresses
 from provisioner.paths import StateDir, write_atomically
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import Practice
-from provisioner.supervisor import Child, NotStarted, Supervisor, only_one
+from provisioner.supervisor import Child, NotStartedError, Supervisor, only_one
 
 DAY = 86_400.0
 LOOPBACK = "127.0.0.1"
@@ -133,26 +133,26 @@ def _choose(name: str, port: Port, options: Options, rng: random.Random) -> int:
 
 def processes(options: Options, ports: Mapping[str, int], required: bool = True) -> list[Child]:
     """The table of processes. Without `required` the appliance is ready when calls work."""
-    state, sip = ("--state", str(options.state.root)), ("--sip-port", str(ports["sip"]))
+    state = ("--state", str(options.state.root))
+    sip = ("--sip-port", str(ports["sip"]))
     bind = ("--bind", options.bind)
     web_ports = [f"--{name}-port={ports[name]}" for name in ("http", "https", "tftp")]
 
     def child(name: str, *arguments: str, needed: bool = True) -> Child:
-        command = (sys.executable, "-m", "provisioner", name, *state, "--log", options.log, *arguments)
+        command = (sys.executable, "-m", "provisioner", name, "--log", options.log, *arguments)
         return Child(name, command, needed)
 
     table = [
-        child("media"),
-        child("edge", *bind, *sip),
-        child("web", needed=required),
-        child("front", *bind, *web_ports, "--sip-host", options.phone_host, *sip, needed=required),
+        child("media", *state),
+        child("edge", *state, *bind, *sip),
+        child("web", *state, needed=required),
+        child("front", *state, *bind, *web_ports, "--sip-host", options.phone_host, *sip, needed=required),
     ]
     if options.own_core:
+        where = ("--bind", LOOPBACK, "--sip-port", str(ports["core"]))
+        edge = ("--edge-sip", f"{options.host}:{ports['sip']}")
         life = ("--life",) if options.life else ()
-        edge = f"{options.host}:{ports['sip']}"
-        table.append(
-            child("core", "--bind", LOOPBACK, "--sip-port", str(ports["core"]), "--edge-sip", edge, *life)
-        )
+        table.append(child("core", *state, *where, *edge, *life))
     if options.demo and options.life:
         table.append(child("simulate", "--server", _http(options, ports), "--life", needed=False))
     return table
@@ -240,7 +240,7 @@ def _round(options: Options, pid: int, rng: random.Random) -> bool:
     supervisor = Supervisor(options.state, children)
     try:
         asyncio.run(supervisor.run(lambda: announce(options, ports, inventory, pid)))
-    except NotStarted:
+    except NotStartedError:
         if _still_free(options, ports):
             raise
         return False

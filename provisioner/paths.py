@@ -14,7 +14,7 @@ _PACKAGE = Path(__file__).parent
 
 
 def shipped(name: str) -> Path:
-    """Directory `name` (`phone_templates`, `firmware_rules`): in the wheel, else at the top of the checkout."""
+    """Directory `name` (`phone_templates`, `firmware_rules`): in the wheel, else in the checkout."""
     inside = _PACKAGE / name
     return inside if inside.is_dir() else _PACKAGE.parent / name
 

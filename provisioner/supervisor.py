@@ -29,7 +29,7 @@ _PR_SET_PDEATHSIG = 1  # prctl(2)
 _log = logging.getLogger(__name__)
 
 
-class NotStarted(OperatorError):
+class NotStartedError(OperatorError):
     """A process that the appliance cannot do without did not come up."""
 
 
@@ -91,7 +91,7 @@ class Supervisor:
     async def run(self, on_ready: Callable[[], None]) -> None:
         """Start all, call `on_ready` when all that is required is up, and return when all is ended.
 
-        Raises NotStarted when a required process does not come up, or what `on_ready` raises.
+        Raises NotStartedError when a required process does not come up, or what `on_ready` raises.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -114,7 +114,7 @@ class Supervisor:
             self._tasks.append(loop.create_task(self._keep(child)))
 
     async def _all_up(self) -> bool:
-        """True when all are up, False when we are to stop before. Raises NotStarted."""
+        """True when all are up, False when we are to stop before. Raises NotStartedError."""
         stopped: asyncio.Future[Any] = asyncio.ensure_future(self._stop.wait())
         everyone: asyncio.Future[Any] = asyncio.gather(*self._up.values())
         await asyncio.wait({stopped, everyone}, timeout=START_SECONDS, return_when=asyncio.FIRST_COMPLETED)
@@ -123,7 +123,7 @@ class Supervisor:
             everyone.result()
         elif not self._stop.is_set():
             late = ", ".join(sorted(name for name, up in self._up.items() if not up.done()))
-            raise NotStarted(f"{late} did not answer in {START_SECONDS:g} s", "look for its last line above")
+            raise NotStartedError(f"{late} did not answer in {START_SECONDS:g} s", "look for its last line above")
         everyone.cancel()
         return not self._stop.is_set()
 
@@ -147,7 +147,7 @@ class Supervisor:
             deaths = 1 if loop.time() - began > SETTLED_SECONDS else deaths + 1
             _log.warning("%s ended (%s) and is started again", child.name, _ending(code))
             if child.required and deaths >= TRIES and not self._up[child.name].done():
-                fault = NotStarted(f"{child.name} does not start", "mend what its line above says")
+                fault = NotStartedError(f"{child.name} does not start", "mend what its line above says")
                 self._up[child.name].set_exception(fault)
                 return
             await asyncio.sleep(PAUSES[min(deaths, len(PAUSES)) - 1])

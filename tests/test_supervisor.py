@@ -13,7 +13,7 @@ from provisioner import supervisor
 from provisioner.errors import OperatorError
 from provisioner.ipc import Client
 from provisioner.paths import StateDir
-from provisioner.supervisor import Child, NotStarted, Supervisor, only_one
+from provisioner.supervisor import Child, NotStartedError, Supervisor, only_one
 
 # A process that answers, and writes what happens to it into a file. Arguments: its name, the state directory.
 PROCESS = """
@@ -140,7 +140,7 @@ def test_one_that_does_not_start_is_named_and_the_rest_ended(state):
         raise AssertionError("it must not become ready")
 
     async def main():
-        with pytest.raises(NotStarted, match="web does not start"):
+        with pytest.raises(NotStartedError, match="web does not start"):
             await Supervisor(state, [child("media", state), broken]).run(lambda: None)
 
     asyncio.run(main())
@@ -151,7 +151,7 @@ def test_one_that_never_answers_is_named(state, monkeypatch):
     silent = Child("web", [sys.executable, "-c", "import signal; signal.pause()"])
 
     async def main():
-        with pytest.raises(NotStarted, match=r"web did not answer in 0\.05 s"):
+        with pytest.raises(NotStartedError, match=r"web did not answer in 0\.05 s"):
             await Supervisor(state, [silent]).run(lambda: None)
 
     asyncio.run(main())

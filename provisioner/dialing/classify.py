@@ -21,6 +21,7 @@ Prompt = Literal[
     "area-code",
     "not-nanp",
     "dial-911",
+    "trunk-down",
 ]
 
 # This table decides, not a library: theirs are prefix tests, and change with every release.

@@ -14,16 +14,23 @@ if TYPE_CHECKING:
     from provisioner.edge.edge import Edge
 
 
-class Announcement:
-    """Plays one prompt to a desk phone, then refuses its call."""
+UNREACHABLE = Destination("refused", reason="no core answers", prompt="trunk-down", status=503)
 
-    def __init__(self, edge: Edge, leg: Leg, refused: Destination, station: Station) -> None:
+
+class Announcement:
+    """Plays one prompt to a desk phone, then refuses its call. `called`: for the log, "" when it is no number."""
+
+    def __init__(
+        self, edge: Edge, leg: Leg, refused: Destination, station: Station, called: str = ""
+    ) -> None:
         self.edge = edge
         self.id = edge.new_id()
         self.over = False
         self.started = edge.wall_clock()
         self.answered: float | None = None
         self._leg = leg
+        self._called = called
+        leg.owner = self
         self._prompt = refused.prompt or "invalid"
         self._status = refused.status
         self._station = station
@@ -65,13 +72,13 @@ class Announcement:
         self.edge.call_over(self, f"refused: {self._reason}")
 
     def view(self) -> dict[str, Any]:
-        """CallView of docs/internals.md; what was dialled is not repeated."""
+        """CallView of docs/internals.md; what was dialled and is no number is not repeated."""
         return {
             "id": self.id,
             "direction": "outbound",
             "state": "refused",
             "from": self._station.extension,
-            "to": "",
+            "to": self._called,
             "desk": self._station.extension,
             "target": "",
             "started": self.started,

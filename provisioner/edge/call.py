@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from provisioner.dialing.classify import Destination, classify
 from provisioner.edge import ringing, transfer
+from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.leg import Attempt, Kind, Leg
 from provisioner.edge.transfer import MUSIC, Party, Play, Transfer
 from provisioner.sip.timers import Timer
@@ -29,6 +30,14 @@ class _Ring:
     machine: ringing.Ringing
     legs: dict[str, Leg]
     timer: Timer | None = None
+
+    @property
+    def unreachable(self) -> bool:
+        """All failed without a word from the far end, or because it can take no calls at all."""
+        failed = self.machine.ringing
+        return all(
+            failed[name] == 503 or (failed[name] == 408 and not leg.heard) for name, leg in self.legs.items()
+        )
 
     def member(self, leg: Leg) -> str:
         return next((name for name, other in self.legs.items() if other is leg), "")
@@ -68,7 +77,9 @@ class Call:
         if not attempts:
             self._finish("nobody to ring", 480)
             return
-        self._ring_all("call", attempts, seconds)
+        if not self._ring_all("call", attempts, seconds):
+            self._finish("no media port", 503)
+            return
         self.edge.publish_call(self)
 
     def _ring_all(
@@ -91,6 +102,9 @@ class Call:
         ring = self._ring
         if ring is None:
             return
+        for leg in ring.legs.values():
+            if not leg.heard:  # a living phone says 100 or 180 at once
+                self.edge.contact_failed(leg, 408)
         self._stop_ringing()
         if ring.purpose == "call":
             self._finish("no answer", 480)
@@ -124,9 +138,11 @@ class Call:
     def _tell_caller(self, ring: _Ring, leg: Leg, kind: Kind) -> None:
         caller = self.legs["caller"]
         if kind == "early" and len(ring.legs) == 1:
-            if caller.early(leg.codec):
-                caller.hear(leg)
-                leg.hear(caller)
+            if not caller.early(leg.codec):
+                self._finish("no codec in common", 488)
+                return
+            caller.hear(leg)
+            leg.hear(caller)
         else:
             caller.progress(180)
 
@@ -164,7 +180,9 @@ class Call:
 
     def _nobody(self, ring: _Ring, status: int) -> None:
         self._end_ring(ring)
-        if ring.purpose == "call":
+        if ring.purpose == "call" and self.direction == "outbound" and ring.unreachable:
+            self._core_unreachable()
+        elif ring.purpose == "call":
             self._finish("busy" if status == 486 else "nobody answered", status)
         elif self.transfer and ring.purpose == "target":
             statuses = [*ring.machine.ringing.values()]
@@ -172,6 +190,15 @@ class Call:
             self._do(self.transfer.target_failed(statuses[0] if len(statuses) == 1 else status))
         elif self.transfer:
             self._do(self.transfer.desk_failed())
+
+    def _core_unreachable(self) -> None:
+        """An announcement instead of a dead line; it goes on under this call's id."""
+        self.over = True
+        assert self.station
+        caller = self.legs.pop("caller")
+        announcement = Announcement(self.edge, caller, UNREACHABLE, self.station, self.called)
+        announcement.id, announcement.started = self.id, self.started
+        announcement.begin()
 
     # talking
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from provisioner.dialing.classify import Destination, classify
 from provisioner.edge import routes
-from provisioner.edge.announce import Announcement
+from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.call import Call, Direction
 from provisioner.edge.directory import Directory, Station
 from provisioner.edge.emergency import EmergencyCall
@@ -23,6 +23,7 @@ from provisioner.sip.agent import ALLOW, Agent, Random
 from provisioner.sip.digest import Authenticator
 from provisioner.sip.headers import NameAddr, Uri
 from provisioner.sip.message import Header, Request
+from provisioner.sip.sdp import MediaSession
 from provisioner.sip.session import Session
 from provisioner.sip.timers import Timers
 from provisioner.sip.transaction import Flow, ServerTransaction
@@ -148,10 +149,11 @@ class Edge:
         return self.outside_attempts(destination.number, station)
 
     def outside_attempts(self, number: str, station: Station | None) -> list[Attempt]:
-        """An attempt over the best trunk, with the line's own number."""
+        """An attempt over the best trunk that is not known to be down, with the line's own number."""
         practice = self.directory.snapshot.practice
         calling = self.directory.outside_number(station) if station else practice.main_number
-        return [routes.to_trunk(self, peer, number, calling) for peer in self.trunks.by_preference()[:1]]
+        peers = [peer for peer in self.trunks.by_preference() if peer.up is not False]
+        return [routes.to_trunk(self, peer, number, calling) for peer in peers[:1]]
 
     def shown_caller(self, call: Call) -> tuple[str, str]:
         """(display name, user) that a desk phone shows; of an outside caller with privacy, the label."""
@@ -330,6 +332,12 @@ class Edge:
         call.begin()
 
     def _leg(self, session: Session, extension: str) -> Leg | None:
+        try:
+            if session.offer:
+                MediaSession("", 0, 0).answer(session.offer)  # nobody is rung for what nobody could hear
+        except PeerError as error:
+            session.reject(error.status)
+            return None
         media = self.take_media()
         if media is None:
             session.reject(503, "", [("retry-after", "5")])
@@ -342,9 +350,7 @@ class Edge:
             return
         if destination.kind == "refused":
             _log.info("extension %s dialled what is refused: %s", station.extension, destination.reason)
-            refusal = Announcement(self, leg, destination, station)
-            leg.owner = refusal
-            refusal.begin()
+            Announcement(self, leg, destination, station).begin()
             return
         direction: Direction = "internal" if destination.kind == "extension" else "outbound"
         call = Call(self, direction, station.extension, destination.number)
@@ -355,7 +361,11 @@ class Edge:
             attempts = self.phone_attempts(destination.number, station.extension, label)
             call.begin(leg, attempts, EXTENSION_SECONDS)
         else:
-            call.begin(leg, self.outside_attempts(destination.number, station), OUTBOUND_SECONDS)
+            attempts = self.outside_attempts(destination.number, station)
+            if attempts:
+                call.begin(leg, attempts, OUTBOUND_SECONDS)
+            else:
+                Announcement(self, leg, UNREACHABLE, station, destination.number).begin()
 
     def _from_core(self, session: Session, peer: Peer, called: str) -> None:
         number = self.directory.number(called)

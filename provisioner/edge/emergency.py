@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from provisioner.edge.edge import Edge
 
 ROUTE_SECONDS = 4.0
+RINGING_SECONDS = 20.0  # for a route that said 100 in time and is still setting the call up
 ROUNDS = 2  # all routes are tried again once before the caller hears a refusal
 NO_LOCATION = frozenset(
     {*range(400, 500), 513}
@@ -74,7 +75,14 @@ class EmergencyCall:
         self._timer = self.edge.timers.after(ROUTE_SECONDS, self._silent)
 
     def _silent(self) -> None:
-        """This route does not answer: leave it, and let a late answer end by itself."""
+        """This route does not answer; one that said 100 has the call, for a while."""
+        if self._out and self._out.heard:
+            self._timer = self.edge.timers.after(RINGING_SECONDS, self._next_route)
+        else:
+            self._next_route()
+
+    def _next_route(self) -> None:
+        """Leave this route, and let a late answer end by itself."""
         self._step("route silent")
         self._leave()
         self._next()
@@ -101,6 +109,8 @@ class EmergencyCall:
         elif kind == "early":
             if self._caller.early(leg.codec):
                 self._connect(leg)
+            else:
+                self._finish("no codec in common", 488)
         elif kind == "answered":
             self._talk(leg)
         elif kind == "failed":

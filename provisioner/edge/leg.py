@@ -160,8 +160,8 @@ class Leg:
 
     @property
     def held(self) -> bool:
-        """The peer has put us on hold: nothing is to be heard from it."""
-        return self.sdp.negotiated is not None and not self.sdp.negotiated.receive
+        """The peer has put us on hold: it hears nothing (sendonly, inactive, 0.0.0.0 of RFC 2543)."""
+        return self.sdp.negotiated is not None and not self.sdp.negotiated.send
 
     def hear(self, source: Leg | Play | None) -> None:
         """What this party hears from now on."""
@@ -199,8 +199,8 @@ class Leg:
             self._end("ended", event.how)
         elif isinstance(event, Offered):
             self._offered(event.sdp, event.transaction)
-        elif isinstance(event, Confirmed) and event.sdp:
-            self._take_answer(event.sdp)
+        elif isinstance(event, Confirmed):
+            self._confirmed(event.sdp)
         elif isinstance(event, Info):
             self.edge.count("info")
 
@@ -224,6 +224,15 @@ class Leg:
             return False
         self._agreed()
         return True
+
+    def _confirmed(self, sdp: bytes) -> None:
+        """ACK of our 200, with the answer when the offer in it was ours (RFC 3264 4)."""
+        before = self.held
+        if (sdp and not self._take_answer(sdp)) or not self.sdp.negotiated:
+            self.hangup()
+            self.owner.on_leg(self, "ended", "no audio")
+        elif self.held != before:
+            self.owner.on_leg(self, "held", int(self.held))
 
     def _offered(self, sdp: bytes, transaction: ServerTransaction) -> None:
         """A re-INVITE or UPDATE: hold, resume, a moved port. The other leg need not know."""
@@ -258,6 +267,11 @@ class Leg:
             self.session.reject(status, "", headers)
         else:
             self.session.hangup(status, reason)
+
+    @property
+    def heard(self) -> bool:
+        """Whether the party that we call has answered anything at all, a 100 at least."""
+        return self.session.heard
 
     @property
     def up(self) -> bool:

@@ -71,6 +71,7 @@ class MediaClient:
         self._pool: deque[MediaLeg] = deque()
         self._taken: dict[str, MediaLeg] = {}
         self._last_id = 0
+        self._closed = False
         self._short = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.filled = asyncio.Event()  # the pool is full
@@ -83,6 +84,7 @@ class MediaClient:
 
     async def close(self) -> None:
         """Drop every leg and disconnect."""
+        self._closed = True
         for leg in [*self._taken.values(), *self._pool]:
             leg.drop()
         self._pool.clear()
@@ -129,12 +131,13 @@ class MediaClient:
         self._short.set()
 
     async def _refill(self) -> None:
-        while True:
+        # asked at each turn: before Python 3.12 wait_for swallows a cancellation that comes with the reply
+        while not self._closed:
             await self._short.wait()
             self._short.clear()
             await self._ipc.connected.wait()
             try:
-                while len(self._pool) < self._size:
+                while len(self._pool) < self._size and not self._closed:
                     self._pool.append(await self._open())
                 self.filled.set()
             except ipc.Refused as error:

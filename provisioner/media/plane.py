@@ -1,12 +1,13 @@
 """The relay plane: packets and time in, packets and events out. Sockets belong to `process.py`.
 
-`latch.py` decides whose packets are let in and where a party's media goes (RFC 7362): it begins at the address
-that signalling named, and moves to an observed one only if nothing was heard from the named one yet, or after
-2 s of silence within the same IP address. Packets of strangers are counted and dropped.
+`latch.py` decides whose packets are let in and where a party's media goes (RFC 7362): to the address that
+signalling named; to an observed one only if nothing was heard from the named one before, or after 2 s of
+silence within the same IP address. Packets of strangers are counted and dropped.
 """
 
 from __future__ import annotations
 
+import logging
 import struct
 from collections.abc import Callable
 from random import Random
@@ -18,6 +19,8 @@ from provisioner.media.g711 import ALAW_TO_MULAW, MULAW_TO_ALAW
 from provisioner.media.latch import Address
 from provisioner.media.leg import Leg, Send, read_document
 from provisioner.media.rtp import COMFORT_NOISE, FRAME_SECONDS, PCMA, PCMU
+
+_log = logging.getLogger(__name__)
 
 Report = Callable[[str, dict[str, Any]], None]
 
@@ -153,6 +156,8 @@ class Plane:
         if found:
             press, new = found
             if new:
+                if packet and packet.payload_type != leg.document.event_in:
+                    _log.info("leg %s sends events as %d, unannounced", leg.id, packet.payload_type)
                 # decided once: the rest of a press goes the way of its first packet
                 press.taken = leg.document.take == "all" or leg.document.take == press.digit
                 if press.taken:

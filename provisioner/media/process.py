@@ -109,7 +109,8 @@ class Process:
         """Serve until `stop`."""
         poll, handlers, clock, plane = self._epoll.poll, self._handlers, self._clock, self.plane
         while self._running:
-            for descriptor, mask in poll(max(0.0, plane.deadline() - clock())):
+            due = plane.deadline()
+            for descriptor, mask in poll(max(0.0, due - clock())):
                 handler = handlers.get(descriptor)
                 if handler is None:
                     continue  # closed by a handler before it in this very round
@@ -117,7 +118,7 @@ class Process:
                     handler(mask)
                 except Exception:
                     _log.exception("a packet or a request could not be handled")
-            if clock() >= plane.deadline():
+            if clock() >= due:
                 self._advance()
 
     def stop(self) -> None:
@@ -153,14 +154,18 @@ class Process:
         read_media, read_control = pair.media.recvfrom, pair.control.recvfrom
 
         def media(_mask: int) -> None:
-            with suppress(BlockingIOError, ConnectionError):  # ICMP errors come up here
+            try:
                 data, source = read_media(MAX_PACKET)
-                receive(leg, data, source, clock())
+            except OSError:  # ICMP errors come up here
+                return
+            receive(leg, data, source, clock())
 
         def control(_mask: int) -> None:
-            with suppress(BlockingIOError, ConnectionError):
+            try:
                 data, source = read_control(MAX_PACKET)
-                receive_control(leg, data, source)
+            except OSError:
+                return
+            receive_control(leg, data, source)
 
         self.watch(pair.media, media)
         self.watch(pair.control, control)
@@ -189,6 +194,8 @@ class Process:
             self._hang_up(link)
             return
         for message in messages:
+            if link.sock.fileno() not in self._links:
+                return  # hung up while it was answered; what it still wanted would belong to nobody
             self._answer(link, message)
         if not data:
             self._hang_up(link)
@@ -218,8 +225,6 @@ class Process:
                 self._write(link, line)
 
     def _write(self, link: Link, line: bytes) -> None:
-        if link.sock.fileno() not in self._links:
-            return  # hung up while its requests were being answered
         waiting = bool(link.unsent)
         link.unsent += line
         if not waiting:

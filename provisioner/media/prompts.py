@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from functools import cache
 from pathlib import Path
 
@@ -30,7 +31,7 @@ _ABBREVIATIONS = {
     "ca": "california",
     "il": "illinois",
 }
-_PART = re.compile(r"[a-z]+|\d|-")
+_PART = re.compile(r"[a-z]+|[0-9]|-")
 
 
 @cache
@@ -57,8 +58,9 @@ def spell(text: str) -> list[str]:
 
     "12 Main ST Ste 4-B" → say-1 say-2 say-main say-street say-suite say-4 say-dash say-b
     """
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     files: list[str] = []
-    for part in _PART.findall(text.lower()):
+    for part in _PART.findall(plain.lower()):
         word = "dash" if part == "-" else _ABBREVIATIONS.get(part, part)
         whole = f"say-{word}"
         files += [whole] if whole in names() else [f"say-{letter}" for letter in word]

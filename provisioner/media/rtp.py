@@ -128,7 +128,7 @@ class Reception:
     def add(self, sequence: int, timestamp: int, ssrc: int, now: float, *, timed: bool = True) -> None:
         """A packet came at `now` (seconds). `timed` false: its timestamp is not its sending time (events)."""
         self.packets += 1
-        step = newer(sequence, self._highest & 0xFFFF)
+        step = ((sequence - self._highest + 0x8000) & 0xFFFF) - 0x8000
         if ssrc != self._ssrc or not -MAX_MISORDER < step < MAX_DROPOUT:
             self._restart(sequence, ssrc)
             step = 0
@@ -138,8 +138,9 @@ class Reception:
         if timed:
             transit = now * RATE - timestamp
             if self._transit is not None:
-                # the timestamp wraps at 2**32: take the difference by the shorter way round
-                gap = abs((transit - self._transit + 0x80000000) % 0x100000000 - 0x80000000)
+                gap = abs(transit - self._transit)
+                if gap > 0x80000000:  # the timestamp wrapped
+                    gap = 0x100000000 - gap
                 self._jitter += (gap - self._jitter) / 16
             self._transit = transit
 

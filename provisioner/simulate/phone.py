@@ -10,7 +10,7 @@ from random import Random
 from provisioner.errors import PeerError, ProvisionerError
 from provisioner.simulate import files
 from provisioner.simulate.call import Call
-from provisioner.simulate.vendors.base import Account, Configuration, Flash, Maker
+from provisioner.simulate.vendors.base import Account, Configuration, Flash, Maker, integer
 from provisioner.sip.agent import Agent
 from provisioner.sip.digest import Authenticator
 from provisioner.sip.headers import NameAddr, Uri, split_list
@@ -54,7 +54,7 @@ class Phone:
         self.on_news: Callable[[str], None] = lambda line: None
         self.agent: Agent
         self._transport = SipTransport()
-        self._sync = asyncio.Event()
+        self.told = asyncio.Event()  # a NOTIFY says: ask for your files
         self._refresh: asyncio.Task[None] | None = None
         self._call_id = ""
         self._seq = 0
@@ -134,36 +134,43 @@ class Phone:
                 else:
                     self.news(None, "waits to be adopted")
                     poll = min(configuration.poll or self.poll_cap, self.poll_cap)
-            except ProvisionerError as error:
-                self.news(None, str(error))
+            except (ProvisionerError, OSError, TimeoutError) as error:
+                self.news(None, str(error) or "no answer in time")
             await self._pause(poll)
 
     async def _pause(self, seconds: float | None) -> None:
         try:
             async with asyncio.timeout(seconds):
-                await self._sync.wait()
+                await self.told.wait()
         except TimeoutError:
             pass
-        self._sync.clear()
+        self.told.clear()
 
     # registration
 
     async def register(self) -> int:
         """Register now, and again before it ends; the seconds granted. Raises PeerError with the status."""
+        granted = 0
+        try:
+            granted = await self._granted()
+        finally:
+            self.registered = granted > 0
+            if self._refresh and self._refresh is not asyncio.current_task():
+                self._refresh.cancel()
+            self._refresh = asyncio.create_task(self._register_again(granted / 2 or RETRY))
+        self.news(None, f"registered as {self.account.user} for {granted} s")
+        return granted
+
+    async def _granted(self) -> int:
         wanted = self.account.expires
         response = await self._register(wanted)
         if response and response.status == 423:
-            wanted = int(response.get("min-expires", "0") or 0)
+            wanted = integer(response.get("min-expires"), wanted)
             response = await self._register(wanted)
-        if self._refresh and self._refresh is not asyncio.current_task():
-            self._refresh.cancel()
         granted = _granted(response, wanted) if response and response.status == 200 else 0
-        self.registered = granted > 0
-        self._refresh = asyncio.create_task(self._register_again(granted / 2 if granted else RETRY))
         if not granted:
             status = response.status if response else 408
             raise PeerError(f"registration as {self.account.user} was refused with {status}", status)
-        self.news(None, f"registered as {self.account.user} for {granted} s")
         return granted
 
     async def _register(self, expires: int) -> Response | None:
@@ -192,17 +199,17 @@ class Phone:
         try:
             await self.register()
         except (ProvisionerError, OSError, TimeoutError) as error:
-            self.news(None, str(error))
+            self.news(None, str(error) or "no answer in time")
 
     # calls
 
     async def call(self, number: str) -> Call:
         """Call `number` (no digit map); the INVITE is out when this returns."""
-        call = Call(self, number)
-        self.calls.add(call)
-        await call.open()
         host, port = self.configuration.emergency.get(number, (self.account.host, self.account.port))
         flow = await self._flow(host, port)
+        call = Call(self, number)
+        await call.open()
+        self.calls.add(call)
         self.news(call, "calling")
         to = self._uri(number)
         me = NameAddr(self._uri(self.account.user), self.account.display)
@@ -254,7 +261,7 @@ class Phone:
                 transaction.reply(401, "", [("www-authenticate", each) for each in challenges])
                 return
         transaction.reply(200)
-        self._sync.set()
+        self.told.set()
 
     def _uri(self, user: str) -> Uri:
         port = self.account.port if self.account.port != 5060 else None

@@ -92,13 +92,15 @@ class Authenticator:
         self._clock = clock
         self._algorithms = algorithms
         self._counts: OrderedDict[str, int] = OrderedDict()
+        self._made = 0
 
     def _nonce(self, stamp: str, source: str) -> str:
         return stamp + hmac.new(self._secret, f"{stamp}|{source}".encode(), "sha256").hexdigest()[:32]
 
     def challenges(self, source: str, stale: bool = False) -> list[str]:
         """Values of WWW-/Proxy-Authenticate for a peer at address `source`, strongest algorithm first."""
-        nonce = self._nonce(f"{int(self._clock() * 1000):012x}", source)
+        self._made += 1  # two lines of one phone may be challenged within a millisecond
+        nonce = self._nonce(f"{int(self._clock() * 1000):012x}{self._made & 0xFFFF:04x}", source)
         tail = ", stale=true" if stale else ""
         return [
             f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={algorithm}, qop="auth"{tail}'
@@ -118,7 +120,7 @@ class Authenticator:
         expected = _response(algorithm, _hash(algorithm, user, self.realm, password or ""), method, params)
         if not _same(expected, params.get("response") or "") or password is None:
             return Verdict("wrong", user)
-        if not _same(self._nonce(nonce[:12], source), nonce) or not self._fresh(nonce, params):
+        if not _same(self._nonce(nonce[:16], source), nonce) or not self._fresh(nonce, params):
             return Verdict("stale", user)
         return Verdict("ok", user)
 

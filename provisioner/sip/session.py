@@ -140,6 +140,7 @@ class Session:
         self.invite: Request
         self.incoming: ServerTransaction | None = None
         self.peer_allows_info = False
+        self.heard = False  # something, a 100 at least, came back to the INVITE that we sent
         self._exchange: Exchange | None = None
         self._forks: dict[str, Dialog] = {}
         self._acks: dict[str, Request] = {}
@@ -173,6 +174,7 @@ class Session:
             self._over(Failed(response.status, response.reason, response))
 
     def _on_provisional(self, response: Response) -> None:
+        self.heard = True
         if self._cancel is not None and self._cancel_timer is None:
             self._send_cancel()
         elif response.status > 100 and self.state == "calling":

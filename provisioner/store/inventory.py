@@ -67,7 +67,7 @@ def _first(db: Database) -> None:
     tokens.create_index(["hash"], unique=True)
 
 
-class Conflict(ProvisionerError):
+class Conflict(ProvisionerError):  # noqa: N818
     """The record is not the one that the caller read: somebody changed it meanwhile."""
 
 

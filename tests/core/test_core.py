@@ -225,6 +225,83 @@ def test_911_with_a_hostile_location_is_answered_from_the_registered_one() -> No
     play(scene)
 
 
+# offers and answers of other shapes
+
+
+async def raw_invite(
+    target: tuple[str, int], uri: str, body: bytes, answer: Callable[[Session, Answered], None]
+) -> Event:
+    """An INVITE with any body; its end, or the answer after `answer` had a look at it."""
+    async with phone_at(target) as phone:
+        done: asyncio.Future[Event] = asyncio.get_running_loop().create_future()
+
+        def listen(session: Session, event: Event) -> None:
+            if isinstance(event, Answered):
+                answer(session, event)
+                session.hangup()
+            if isinstance(event, Answered | Failed):
+                done.set_result(event)
+
+        me = NameAddr(Uri("sip", "127.0.0.1", user="101"))
+        flow = phone.agent.connect("UDP", target)
+        phone.agent.invite(uri, flow, me, me, body, listen)
+        return await asyncio.wait_for(done, LIMIT)
+
+
+def test_without_an_offer_the_answer_offers() -> None:
+    async def scene() -> None:
+        async with running() as (core, _watch), phone_at(core.address, "102") as phone:
+            phone.on_ring = lambda call: asyncio.ensure_future(call.answer())
+            for target, uri in ((core.address, "sip:988@x"), ((phone.host, phone.port), "sip:102@x")):
+                event = await raw_invite(target, uri, b"", lambda _session, _event: None)
+                assert isinstance(event, Answered)
+                assert b"telephone-event" in event.sdp
+
+    play(scene)
+
+
+def test_an_offer_without_a_codec_in_common_is_refused() -> None:
+    video = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=video 9 RTP/AVP 31\r\n"
+
+    async def scene() -> None:
+        async with running() as (core, _watch), phone_at(core.address, "102") as phone:
+            phone.on_ring = lambda call: asyncio.ensure_future(call.answer())
+            for target, uri in ((core.address, "sip:988@x"), ((phone.host, phone.port), "sip:102@x")):
+                event = await raw_invite(target, uri, video, lambda _session, _event: None)
+                assert isinstance(event, Failed)
+                assert event.status == 488
+
+    play(scene)
+
+
+def test_a_number_that_is_no_uri_is_refused() -> None:
+    async def scene() -> None:
+        async with running() as (core, _watch):
+            event = await raw_invite(core.address, "http://x", b"", lambda _session, _event: None)
+            assert isinstance(event, Failed)
+            assert event.status == 416
+
+    play(scene)
+
+
+def test_keys_need_an_other_side_that_takes_them() -> None:
+    async def scene() -> None:
+        plain = MediaSession("127.0.0.1", 9, 1).offer().replace(b"telephone-event", b"x")
+        async with phone_at(("127.0.0.1", 9), "102") as phone:
+            pressed: list[str] = []
+
+            def look(_session: Session, _event: Answered) -> None:
+                with pytest.raises(PeerError, match="no telephone-events"):
+                    next(iter(phone.calls)).press("1")
+                pressed.append("1")
+
+            phone.on_ring = lambda call: asyncio.ensure_future(call.answer())
+            await raw_invite((phone.host, phone.port), "sip:102@x", plain, look)
+            assert pressed == ["1"]
+
+    play(scene)
+
+
 # patients call the practice
 
 

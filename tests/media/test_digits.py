@@ -88,6 +88,7 @@ RULES = {  # V03, V05
     "the whole twice, late": (ONE + [(now + 0.2, p) for now, p in ONE], "5"),
     "backwards": ([(n * 0.02, p) for n, (_, p) in enumerate(reversed(ONE))], "5"),
     "late copy after the next key": (ONE + OTHER[:2] + [(0.34, ONE[3][1])] + OTHER[2:], "56"),
+    "forty presses": ([pair for n in range(40) for pair in press("7", n * 20, n * 9999, n * 1.0)], "7" * 40),
     "same key twice": (ONE + AGAIN, "55"),
     "shortest gap of Q.24": (
         press(updates=2) + press(sequence=107, timestamp=8000 + 4 * STEP, at=0.08, updates=2),
