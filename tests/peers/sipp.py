@@ -21,7 +21,7 @@ KEYS = {**{digit: digit for digit in "0123456789"}, "*": "star", "#": "pound"}
 SIP_PORT = 5060
 MEDIA_PORT = 6000
 LISTEN = 1500  # ms that the desk user listens to a prompt before the next key
-PRESS = 250  # ms from one key to the next
+PRESS = 400  # ms from one key to the next; a capture lasts 140
 TONE_SECONDS = 60.0
 
 _WAIT = '<recv request="BYE" optional="true" next="released"/><recv request="INFO"/>'
