@@ -11,6 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -70,7 +71,7 @@ class Control:
                 message = json.loads(line)
                 with self._news:
                     if "event" in message:
-                        self.events.append(message)
+                        self.events.append({**message, "at": time.time()})
                     else:
                         self._replies[message["id"]] = message
                     self._news.notify_all()
@@ -86,19 +87,19 @@ class Control:
         assert "ok" in reply, reply
         return reply["ok"]
 
-    def wait(self, condition: Callable[[dict[str, Any]], bool], what: str, seconds: float = 10.0) -> dict[str, Any]:
-        """The data of the first event that fits, past or to come."""
+    def wait(
+        self, condition: Callable[[dict[str, Any]], bool], what: str, after: int = 0, seconds: float = 10.0
+    ) -> int:
+        """The place in `events` of the first from `after` on that fits, past or to come."""
 
-        def found() -> dict[str, Any] | None:
-            return next((event["data"] for event in list(self.events) if condition(event)), None)
+        def found() -> bool:
+            return any(condition(event) for event in self.events[after:])
 
         with self._news:
-            assert self._news.wait_for(found, seconds), (
-                f"no event within {seconds:g} s: {what}; came: {json.dumps(self.events[-12:])}"
-            )
-        event = found()
-        assert event is not None
-        return event
+            came = self._news.wait_for(found, seconds)
+            events = list(self.events)
+        assert came, f"no event within {seconds:g} s: {what}"
+        return next(place for place in range(after, len(events)) if condition(events[place]))
 
     def close(self) -> None:
         with suppress(OSError):  # the far end may have closed it already

@@ -49,9 +49,10 @@ class Heard:
         first, last = bisect_left(self.times, since), bisect_left(self.times, until)
         return audio.decode(b"".join(p[12:] for p in self.packets[first:last] if p[1] & 0x7F == 0))
 
-    def events(self) -> list[str]:
-        """The keys heard as telephone-events, each press once."""
-        presses = {(p[4:12], p[12]) for p in self.packets if p[1] & 0x7F == EVENT}
+    def events(self, since: float, until: float) -> list[str]:
+        """The keys heard as telephone-events in a while, each press once."""
+        first, last = bisect_left(self.times, since), bisect_left(self.times, until)
+        presses = {(p[4:12], p[12]) for p in self.packets[first:last] if p[1] & 0x7F == EVENT}
         return ["0123456789*#"[code] for _, code in sorted(presses)]
 
 

@@ -24,8 +24,11 @@ LISTEN = 1500  # ms that the desk user listens to a prompt before the next key
 PRESS = 400  # ms from one key to the next; a capture lasts 140
 TONE_SECONDS = 60.0
 
-_WAIT = '<recv request="BYE" optional="true" next="released"/><recv request="INFO"/>'
 _NOP = "<nop><action>{}</action></nop>"
+_WAIT = (
+    _NOP.format('<log message="waiting [call_id]"/>')
+    + '<recv request="BYE" optional="true" next="released"/><recv request="INFO"/>'
+)
 _PLAY = '<exec play_pcap_audio="{}"/>'
 
 
@@ -33,13 +36,13 @@ def press(keys: str, tone: Path) -> str:
     """Wait for the test, listen a moment, press `keys`, and go on with the tone."""
     pause = f'<pause milliseconds="{PRESS}"/>'
     presses = pause.join(_NOP.format(_PLAY.format(CAPTURES / f"dtmf_2833_{KEYS[key]}.pcap")) for key in keys)
-    done = _NOP.format(f'<log message="pressed {keys}"/>' + _PLAY.format(tone))
+    done = _NOP.format(f'<log message="pressed [call_id]"/>{_PLAY.format(tone)}')
     return f'{_WAIT}<pause milliseconds="{LISTEN}"/>{presses}{pause}{done}'
 
 
 def leave() -> str:
-    """Wait for the test, then hang up."""
-    return f'{_WAIT}<nop next="leave"/>'
+    """Wait for the test, listen a moment, then hang up."""
+    return f'{_WAIT}<pause milliseconds="{LISTEN}"/><nop next="leave"/>'
 
 
 class Tones:
@@ -70,7 +73,7 @@ class Party:
         media: int = MEDIA_PORT,
         number: str = "",
         calls: int | None = 1,
-        seconds: int = 60,
+        seconds: int = 100,
         arguments: Sequence[str] = (),
         **fill: str,
     ) -> None:
@@ -113,14 +116,10 @@ class Party:
         """All that it sent and received."""
         return self._read("messages.log")
 
-    @property
-    def steps(self) -> list[str]:
-        """What it has done so far, first words only."""
-        return [line.rsplit(" ", 1)[0] if " " in line else line for line in self._read("steps.log").splitlines()]
-
-    def reached(self, step: str, seconds: float = 10.0) -> "Party":
-        """Wait until it has done `step`: rung, answered, pressed KEYS, cancelled, released, left."""
-        until(lambda: f"{step}" in self._read("steps.log"), f"{self.name} {step}", seconds, self.tail)
+    def reached(self, step: str, times: int = 1, seconds: float = 10.0) -> "Party":
+        """Wait until it has done `step`: rung, answered, pressed, cancelled, released, left."""
+        what = f"{self.name} {step}"
+        until(lambda: self._read("steps.log").count(step) >= times, what, seconds, self.tail)
         return self
 
     def listening(self) -> "Party":
@@ -137,10 +136,10 @@ class Party:
     # what it is told
 
     def go(self) -> None:
-        """Begin the next step that waits for the test."""
-        log = self._read("steps.log")
-        call = next(line.split()[-1] for line in log.splitlines() if "answered" in line)
+        """Begin the next step that waits for the test, in the call that was answered last."""
         self._order += 1
+        self.reached("waiting", self._order)
+        call = [line.split()[-1] for line in self._read("steps.log").splitlines() if "waiting" in line][-1]
         headers = [
             f"INFO sip:{self.host}:{self.port} SIP/2.0",
             f"Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKgo{self._order}",
