@@ -9,7 +9,7 @@ help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
 
 setup: ## make .venv ready for everything below
-	@sh packaging/setup.sh run && sh packaging/setup.sh dev
+	@sh packaging/setup.sh dev
 
 run: ## the demo practice; make run ARGS="--no-life" passes arguments on
 	@sh packaging/setup.sh run && exec $(BIN)/provisioner run --demo $(ARGS)

@@ -21,7 +21,12 @@ find_python() {
 }
 
 pip_install() {
-    .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check "$@"
+    .venv/bin/python -m pip install --quiet --no-input --disable-pip-version-check "$@" >.venv/setup.log 2>&1
+}
+
+fail_install() {
+    tail -n 5 .venv/setup.log >&2
+    fail "could not install $1 (all of it: .venv/setup.log): check the network, then try again"
 }
 
 cd "$(dirname "$0")/.."
@@ -37,8 +42,8 @@ find_python
 echo "Setting up .venv with $("$found" --version), once; this takes a minute." >&2
 rm -f ".venv/ready-$1-"*
 .venv/bin/python -c '' 2>/dev/null || "$found" -m venv --clear .venv || fail "could not make .venv: see above"
-pip_install --require-hashes -r "$lock" || fail "could not install what $lock lists: see above; is there a network?"
-pip_install --no-deps --no-build-isolation --editable . || fail "could not install the program: see above"
+pip_install --require-hashes -r "$lock" || fail_install "what $lock lists"
+PYTHONWARNINGS=ignore pip_install --no-deps --no-build-isolation --editable . || fail_install "the program"
 # needs a compiler; psutil does its work where it is missing
-pip_install --no-deps --no-build-isolation --require-hashes -r packaging/requirements-netifaces.lock >/dev/null 2>&1 || true
+pip_install --no-deps --no-build-isolation --require-hashes -r packaging/requirements-netifaces.lock || true
 touch ".venv/ready-run-$state" ".venv/ready-$1-$state" # what dev has is all that run needs

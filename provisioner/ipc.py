@@ -69,7 +69,7 @@ class Lines:
 
 
 def _address(path: Path) -> tuple[str, int]:
-    """A name for `path` that fits into sockaddr_un (108 bytes) however deep it is, and what to close after."""
+    """A name for `path` that fits into sockaddr_un (108 bytes) however deep it is; close the second."""
     directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
     return f"/proc/self/fd/{directory}/{path.name}", directory
 

@@ -123,7 +123,8 @@ class Supervisor:
             everyone.result()
         elif not self._stop.is_set():
             late = ", ".join(sorted(name for name, up in self._up.items() if not up.done()))
-            raise NotStartedError(f"{late} did not answer in {START_SECONDS:g} s", "look for its last line above")
+            what = f"{late} did not answer in {START_SECONDS:g} s"
+            raise NotStartedError(what, "look for its last line above")
         everyone.cancel()
         return not self._stop.is_set()
 

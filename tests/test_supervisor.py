@@ -63,7 +63,7 @@ def notes(state):
 
 async def when(condition):
     """Wait for something that another process does; the test's own time limit is the only clock."""
-    while not condition():
+    while not condition():  # noqa: ASYNC110 - it happens in another process
         await asyncio.sleep(0.01)
 
 

@@ -244,9 +244,13 @@ class Core:
         """Patients call `main_number` every 25 s or so, for ever."""
         while True:
             await asyncio.sleep(self._rng.uniform(15.0, 35.0) * self._pace)
-            if self.edge:
-                patient = self._rng.choice(sorted(network.PATIENTS))
+            if self.edge is None:
+                continue
+            patient = self._rng.choice(sorted(network.PATIENTS))
+            try:
                 await self.call(patient, main_number, self._rng.uniform(20.0, 40.0))
+            except OSError as error:  # no port just now; the next patient may find one
+                _log.warning("a patient cannot call: %s", error)
 
     # control
 

@@ -18,7 +18,7 @@ UNREACHABLE = Destination("refused", reason="no core answers", prompt="trunk-dow
 
 
 class Announcement:
-    """Plays one prompt to a desk phone, then refuses its call. `called`: for the log, "" when it is no number."""
+    """Plays one prompt to a desk phone, then refuses its call. `called`: a number, for the log."""
 
     def __init__(
         self, edge: Edge, leg: Leg, refused: Destination, station: Station, called: str = ""

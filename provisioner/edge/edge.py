@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime
+from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
 
 from provisioner.dialing.classify import Destination, classify
@@ -283,7 +284,8 @@ class Edge:
         contacts = [
             f"<{binding.contact}>;expires={self.registrar.remaining(binding)}" for binding in bindings
         ]
-        transaction.reply(200, "", [("contact", contact) for contact in contacts])
+        date = formatdate(self.wall_clock(), usegmt=True)  # phones without NTP set their clock by it
+        transaction.reply(200, "", [*(("contact", contact) for contact in contacts), ("date", date)])
 
     # calls
 

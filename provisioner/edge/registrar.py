@@ -37,6 +37,11 @@ class IntervalTooBriefError(PeerError):
         super().__init__("Interval Too Brief", 423)
 
 
+def _restarted(old: Binding, flow: Flow) -> bool:
+    """Whether a lower CSeq is that of a phone that began anew: the same instance at the same address."""
+    return old.key != old.contact and old.flow.remote[0] == flow.remote[0]
+
+
 class Registrar:
     """All bindings, by a monotonic clock; `on_change` hears of each that comes, is refreshed or goes."""
 
@@ -48,7 +53,8 @@ class Registrar:
 
     def register(self, request: Request, extension: str, flow: Flow) -> list[Binding]:
         """Apply a REGISTER; returns what is left. Raises PeerError, and changes nothing then."""
-        held = self._bindings.get(extension, {})
+        now = self._clock()
+        held = {key: old for key, old in self._bindings.get(extension, {}).items() if old.expires > now}
         values = [value for line in request.all("contact") for value in split_list(line)]
         if values == ["*"]:
             if request.get("expires") != "0":
@@ -58,7 +64,8 @@ class Registrar:
             changes = [self._binding(NameAddr.parse(value), request, extension, flow) for value in values]
         for change in changes:
             old = held.get(change.key)
-            if old and old.call_id == request.call_id and request.cseq[0] <= old.cseq and old.flow == flow:
+            late = old and old.call_id == request.call_id and request.cseq[0] <= old.cseq
+            if old and late and not _restarted(old, flow):
                 raise PeerError("CSeq out of order", 500)
         if len({*held, *(change.key for change in changes)}) > MAX_CONTACTS:
             raise PeerError("Too many contacts", 403)
@@ -98,8 +105,12 @@ class Registrar:
         binding = self._bindings.get(extension, {}).pop(key, None)
         if binding is None:
             return
-        if not any(other.flow.remote == binding.flow.remote for other in self.contacts(extension)):
-            self._by_address.pop(binding.flow.remote, None)
+        remote = binding.flow.remote
+        others = [other.extension for other in self.all() if other.flow.remote == remote]
+        if others:  # another line of the same phone
+            self._by_address[remote] = others[-1]
+        else:
+            self._by_address.pop(remote, None)
         self._on_change(binding, False)
 
     def restore(self, binding: Binding) -> None:

@@ -119,7 +119,7 @@ _PICTURE: dict[State, tuple[Action, ...]] = {
 
 def failure_prompt(status: int) -> str:
     """What the desk user hears when the target's leg failed with a SIP status (RFC 3261 section 21)."""
-    if status in (486, 600):
+    if status in (486, 600, 603):
         return "busy-target"
     return "no-answer" if status in (408, 480, 487) else "unreachable"
 

@@ -107,6 +107,8 @@ class Call:
 
     def press(self, keys: str) -> asyncio.Future[None]:
         """Press keys one after the other (RFC 4733); done when all are sent. Raises PeerError."""
+        if self.state == "ended":
+            raise PeerError("the call is over")
         try:
             return self.endpoint.press(keys)
         except ValueError as error:

@@ -53,9 +53,12 @@ class Desk:
 
     async def _take(self, call: Call) -> None:
         await self._wait(2, 4)
-        await call.answer()
-        if self._busy and self._colleagues and self._rng.random() < TRANSFERS:
-            await self._transfer(call)
+        try:
+            await call.answer()
+            if self._busy and self._colleagues and self._rng.random() < TRANSFERS:
+                await self._transfer(call)
+        except (ProvisionerError, OSError) as error:
+            self.phone.news(call, str(error))
 
     async def _transfer(self, call: Call) -> None:
         """The warm transfer: `*` `1` extension `#`, announce the caller, `*` `1`."""

@@ -40,14 +40,17 @@ def choose(mac: str, vendor: str) -> list[tuple[Maker, str]]:
 
 
 async def live(phones: list[Phone], rng: Random, busy: bool, stop: asyncio.Event) -> None:
-    """Boot the phones and let people sit at them until `stop`."""
+    """Boot the phones and let people sit at them until `stop`. Raises what ended a phone before."""
     desks = [Desk(phone, phones, rng, busy) for phone in phones]
     running = [asyncio.create_task(phone.run()) for phone in phones]
     waiting = asyncio.create_task(stop.wait())
     await asyncio.wait([waiting, *running], return_when=asyncio.FIRST_COMPLETED)
+    broken = [task for task in running if task.done()]
     for task in [waiting, *running]:
         task.cancel()
     await asyncio.gather(waiting, *running, *(desk.leave() for desk in desks), return_exceptions=True)
+    for task in broken:
+        task.result()
 
 
 async def play(phone: Phone, steps: list[Step]) -> None:

@@ -90,11 +90,8 @@ class Player:
         await self.call.answer()
 
     async def press(self, keys: str) -> None:
-        """Press keys in the call, to the last."""
-        pressed = self.call.press(keys)
-        await asyncio.wait([pressed])
-        if pressed.cancelled():
-            raise PeerError("the call ended before all keys were pressed")
+        """Press keys in the call, to the last; the last one may end it, as a transfer does."""
+        await asyncio.wait([self.call.press(keys)])
 
     async def wait(self, seconds: str) -> None:
         """Let time pass."""

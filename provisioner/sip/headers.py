@@ -109,6 +109,8 @@ class Uri:
         if not colon or not rest or not _SCHEME.match(scheme):
             raise PeerError("bad URI")
         if scheme in ("tel", "urn"):
+            if re.search(r"[\s<>\"]", rest):
+                raise PeerError("bad URI")
             return cls(scheme, opaque=rest)
         if scheme not in ("sip", "sips"):
             raise PeerError("unknown URI scheme", 416)

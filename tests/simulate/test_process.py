@@ -7,11 +7,14 @@ import os
 import signal
 import subprocess
 import sys
+from random import Random
 
 import pytest
 
 from provisioner.errors import UsageError
-from provisioner.simulate.process import DEMO_PHONES, choose, main
+from provisioner.simulate.phone import Phone
+from provisioner.simulate.process import DEMO_PHONES, choose, live, main
+from provisioner.simulate.vendors import MAKERS
 from tests.simulate.fixtures import GRANDSTREAM, GRANDSTREAM_FILES
 from tests.simulate.registrar import Registrar, registering
 from tests.simulate.server import serving
@@ -41,6 +44,31 @@ def test_wrong_use_is_said_before_anything_starts() -> None:
         main("http://127.0.0.1:9", do="fly")
     with pytest.raises(UsageError, match="--server"):
         main("127.0.0.1")
+
+
+def test_desks_live_until_they_are_told_to_stop() -> None:
+    async def scene() -> None:
+        async with registering() as registrar:
+            with serving(files_for(registrar)) as server:
+                phone = Phone(MAKERS["grandstream"], GRANDSTREAM, server.url, Random(1))
+                await phone.open()
+                stop = asyncio.Event()
+                living = asyncio.create_task(live([phone], Random(1), True, stop))
+                await asyncio.wait_for(registrar.registered.get(), 10)
+                stop.set()
+                await asyncio.wait_for(living, 10)
+                await phone.close()
+
+    asyncio.run(scene())
+
+
+def test_a_phone_that_breaks_is_not_hidden() -> None:
+    async def scene() -> None:
+        phone = Phone(MAKERS["grandstream"], GRANDSTREAM, "http://127.0.0.1:9/", Random(1))
+        with pytest.raises(AttributeError):  # it was never opened
+            await asyncio.wait_for(live([phone], Random(1), False, asyncio.Event()), 10)
+
+    asyncio.run(scene())
 
 
 def files_for(registrar: Registrar) -> dict[str, bytes]:

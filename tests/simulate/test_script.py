@@ -77,6 +77,28 @@ def test_a_script_takes_a_call_from_another() -> None:
     play(scene)
 
 
+def test_the_last_key_may_end_the_call_and_none_follows_it() -> None:
+    async def scene() -> None:
+        async with phone_at(NOWHERE, "102") as other, phone_at(("127.0.0.1", other.port)) as phone:
+            ended = asyncio.Event()
+
+            def hear(line: str) -> None:
+                if line == "101: heard 1":
+                    next(iter(other.calls)).hangup()
+                    ended.set()
+
+            other.on_news = hear
+            other.on_ring = lambda call: asyncio.ensure_future(call.answer())
+            player = Player(phone)
+            await asyncio.wait_for(player.play(parse("call 102; press 1")), LIMIT)
+            await asyncio.wait_for(ended.wait(), LIMIT)
+            await player.call.until("ended")
+            with pytest.raises(PeerError, match="the call is over"):
+                await player.play(parse("press 2"))
+
+    play(scene)
+
+
 def test_a_step_without_a_call_is_refused() -> None:
     async def scene() -> None:
         async with phone_at(NOWHERE) as phone:

@@ -38,7 +38,8 @@ def with_lines(*lines: str) -> bytes:
     [
         ("i", "call-id"), ("m", "contact"), ("e", "content-encoding"), ("l", "content-length"),
         ("c", "content-type"), ("f", "from"), ("s", "subject"), ("k", "supported"), ("t", "to"), ("v", "via"),
-        ("r", "refer-to"), ("b", "referred-by"), ("o", "event"), ("u", "allow-events"), ("x", "session-expires"),
+        ("r", "refer-to"), ("b", "referred-by"), ("o", "event"), ("u", "allow-events"),
+        ("x", "session-expires"),
         ("a", "accept-contact"), ("j", "reject-contact"), ("d", "request-disposition"), ("y", "identity"),
     ],
 )  # fmt: skip
@@ -170,7 +171,8 @@ def test_a_strange_method_is_kept() -> None:
 @pytest.mark.parametrize(
     ("value", "tagged"),
     [
-        ("<sip:a@b>;tag=1", True), ("sip:a@b;tag=1", True), ("<sip:a@b> ; TAG = 1", True), ("<sip:a@b;tag=1>", False),
+        ("<sip:a@b>;tag=1", True), ("sip:a@b;tag=1", True), ("<sip:a@b> ; TAG = 1", True),
+        ("<sip:a@b;tag=1>", False),
         ('"x;tag=1" <sip:a@b>', False), ("<sip:a@b>;mytag=1", False), ("<sip:a@b>;x=tag=", False),
     ],
 )  # fmt: skip
@@ -197,7 +199,8 @@ def test_encode() -> None:
         ("x-some-thing", ""),
     ]
     assert Request("X", "sip:a", headers, b"body").encode() == (
-        b"X sip:a SIP/2.0\r\nVia: v\r\nCall-ID: c\r\nCSeq: 1 X\r\nX-Some-Thing: \r\nContent-Length: 4\r\n\r\nbody"
+        b"X sip:a SIP/2.0\r\nVia: v\r\nCall-ID: c\r\nCSeq: 1 X\r\n"
+        b"X-Some-Thing: \r\nContent-Length: 4\r\n\r\nbody"
     )
 
 
@@ -268,11 +271,13 @@ def test_the_head_before_a_large_body_is_not_read_at_each_piece(monkeypatch: pyt
 
 TORTURE = Path("/usr/share/doc/RFC/links/rfc4475.txt.gz")
 OUTCOMES = {
-    "badvers": 505, "clerr": 400, "insuf": 400, "ltgtruri": 400, "lwsruri": 400, "lwsstart": 400, "mcl01": 400,
+    "badvers": 505, "clerr": 400, "insuf": 400, "ltgtruri": 400, "lwsruri": 400, "lwsstart": 400,
+    "mcl01": 400,
     "mismatch01": 400, "mismatch02": 400, "multi01": 400, "ncl": 400, "novelsc": 416, "quotbal": 400,
     "scalar02": 400, "trws": 400, "unkscm": 416, "unksm2": 400, "bext01": 420, "invut": 415,
     "baddn": 0, "bcast": 0, "bigcode": 0, "noreason": 0, "scalarlg": 0, "unreason": 0, "test": 0,
-    "badinv01": 100, "baddate": 100, "esc01": 100, "escruri": 100, "inv2543": 100, "longreq": 100, "sdp01": 100,
+    "badinv01": 100, "baddate": 100, "esc01": 100, "escruri": 100, "inv2543": 100, "longreq": 100,
+    "sdp01": 100,
     "wsinv": 481,
 }  # fmt: skip
 

@@ -1,0 +1,264 @@
+"""Real sockets on the loopback: calls, lost connections, junk (RFC 3261 section 18)."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Coroutine
+
+import pytest
+
+from provisioner.errors import OperatorError
+from provisioner.sip.agent import Agent
+from provisioner.sip.headers import NameAddr, Uri
+from provisioner.sip.message import parse
+from provisioner.sip.sdp import MediaSession
+from provisioner.sip.session import Event, Failed, Session
+from provisioner.sip.transaction import Flow, ServerTransaction
+from provisioner.sip.transport import LoopTimers, SipTransport
+from tests.sip.lone import request
+
+HOST = "127.0.0.1"
+ANYONE = NameAddr(Uri("sip", HOST, user="x"))
+OPTIONS = request("OPTIONS", transport="TCP")
+
+
+class Station:
+    """An agent on its own sockets that takes every call."""
+
+    def __init__(self) -> None:
+        self.lost: list[Flow] = []
+        self.transport = SipTransport(self.lost.append)
+        self.events: asyncio.Queue[Event] = asyncio.Queue()
+        self.sessions: list[Session] = []
+        self.media = MediaSession(HOST, 4000, 1)
+        self.agent: Agent
+
+    async def open(self, host: str = HOST) -> Station:
+        await self.transport.open(host, 0)
+        timers = LoopTimers(asyncio.get_running_loop())
+        send, connect = self.transport.send, self.transport.connect
+        self.agent = Agent(self, timers, random.Random(self.transport.address[1]), send, connect, "test")
+        self.transport.agent = self.agent
+        return self
+
+    def on_invite(self, session: Session) -> None:
+        session.listener = self.listen
+        self.sessions.append(session)
+        session.progress(180)
+        session.accept(self.media.answer(session.invite.body))
+
+    def on_request(self, transaction: ServerTransaction) -> None:
+        transaction.reply(200)
+
+    def listen(self, session: Session, event: Event) -> None:
+        self.events.put_nowait(event)
+
+    async def next(self) -> str:
+        return type(await self.events.get()).__name__
+
+    def call(self, transport: str, port: int) -> Session:
+        flow = self.agent.connect(transport, (HOST, port))
+        return self.agent.invite(
+            f"sip:x@{HOST}:{port}", flow, ANYONE, ANYONE, self.media.offer(), self.listen
+        )
+
+    @property
+    def port(self) -> int:
+        return self.transport.address[1]
+
+
+def played(scene: Callable[[Station, Station], Coroutine], host: str = HOST) -> None:
+    """Run a scene between two stations; no exception may be left over in a callback."""
+
+    async def play() -> None:
+        left: list[dict] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: left.append(context))
+        a, b = await Station().open(host), await Station().open(host)
+        async with asyncio.timeout(20):
+            await scene(a, b)
+        for station in (a, b):
+            station.transport.close()
+        await asyncio.sleep(0)
+        assert left == []
+
+    asyncio.run(play())
+
+
+@pytest.mark.parametrize("transport", ["UDP", "TCP"])
+@pytest.mark.parametrize("host", [HOST, "0.0.0.0"])
+def test_a_call(transport: str, host: str) -> None:
+    async def scene(a: Station, b: Station) -> None:
+        session = a.call(transport, b.port)
+        assert [await a.next() for _ in range(2)] == ["Progress", "Answered"]
+        assert await b.next() == "Confirmed"
+        assert session.dialog.target == f"sip:{HOST}:{b.port}" + (
+            ";transport=tcp" if transport == "TCP" else ""
+        )
+        b.sessions[0].hangup()  # over the connection that the call came on
+        assert await a.next() == "Ended"
+        if transport == "TCP":
+            assert (len(a.transport._connections), len(b.transport._connections)) == (1, 1)
+
+    played(scene, host)
+
+
+def test_t17_nobody_listens_on_tcp() -> None:
+    async def scene(a: Station, b: Station) -> None:
+        port = b.port
+        b.transport.close()
+        a.call("TCP", port)
+        assert await a.events.get() == Failed(503, "Not delivered")
+        assert [flow.remote for flow in a.lost] == [(HOST, port)]
+
+    played(scene)
+
+
+def test_t12_a_lost_connection_fails_what_waits_on_it() -> None:
+    async def scene(a: Station, b: Station) -> None:
+        closing = asyncio.Event()
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.close()
+            closing.set()
+
+        server = await asyncio.start_server(accept, HOST, 0)
+        a.call("TCP", server.sockets[0].getsockname()[1])
+        await closing.wait()
+        assert await a.events.get() == Failed(503, "Not delivered")
+        assert len(a.lost) == 1
+        assert a.transport._connections == {}
+        flow = a.lost[0]
+        a.transport.send(flow, b"x")  # what comes too late is lost, and told again
+        await asyncio.sleep(0)
+        assert a.lost == [flow, flow]
+        server.close()
+
+    played(scene)
+
+
+async def spoken(station: Station, *pieces: bytes, until: bytes = b"") -> bytes:
+    """What a raw TCP client hears until `until`, or until the station closes."""
+    reader, writer = await asyncio.open_connection(HOST, station.port)
+    for piece in pieces:
+        writer.write(piece)
+        await writer.drain()
+    heard = b""
+    while (not until or until not in heard) and (data := await reader.read(4096)):
+        heard += data
+    writer.close()
+    return heard
+
+
+@pytest.mark.parametrize(
+    "junk", [b"GET / HTTP/1.1\r\n", b"\x16\x03\x01\x00\xa5", b"\0" * 50, b"\r\n\r\nEHLO x\r\n"]
+)
+def test_t11_a_probe_is_closed_without_a_word(junk: bytes) -> None:
+    async def scene(a: Station, b: Station) -> None:
+        assert (await spoken(b, junk)).strip() == b""
+        assert b.agent.transactions.malformed == 1
+
+    played(scene)
+
+
+def test_t10_missing_content_length_is_400_and_closed() -> None:
+    async def scene(a: Station, b: Station) -> None:
+        heard = await spoken(
+            b, OPTIONS + OPTIONS.replace(b"Content-Length: 0\r\n", b"").replace(b"b1", b"b2")
+        )
+        assert [line for line in heard.split(b"\r\n") if line.startswith(b"SIP/2.0 ")] == [
+            b"SIP/2.0 200 OK",
+            b"SIP/2.0 400 No Content-Length on a stream",
+        ]
+
+    played(scene)
+
+
+def test_a_bad_message_does_not_cost_the_connection() -> None:
+    async def scene(a: Station, b: Station) -> None:
+        bad = OPTIONS.replace(b"CSeq: 1", b"CSeq: x").replace(b"b1", b"b2")
+        heard = await spoken(b, bad + OPTIONS, until=b"200 OK")
+        assert heard.startswith(b"SIP/2.0 400 Bad CSeq")
+
+    played(scene)
+
+
+def test_t10_keep_alive_gets_its_pong() -> None:
+    async def scene(a: Station, b: Station) -> None:
+        assert await spoken(b, b"\r\n\r\n", until=b"\r\n") == b"\r\n"
+
+    played(scene)
+
+
+def test_messages_cut_anywhere() -> None:
+    async def scene(a: Station, b: Station) -> None:
+        pieces = [OPTIONS[at : at + 1] for at in range(len(OPTIONS))]
+        assert parse(await spoken(b, *pieces, until=b"\r\n\r\n")).status == 200
+
+    played(scene)
+
+
+@pytest.mark.parametrize(
+    "quiet", [b"", b"\r\n", b"\r\n\r\n", b"\0", b"\0\0\0\0", b"\r\n" * 5, b"hello world\r\n\r\n"]
+)
+def test_n01_keep_alives_and_junk_on_udp_are_quiet(quiet: bytes) -> None:
+    async def scene(a: Station, b: Station) -> None:
+        answers: asyncio.Queue[bytes] = asyncio.Queue()
+
+        class Peer(asyncio.DatagramProtocol):
+            def datagram_received(self, data: bytes, addr: tuple) -> None:
+                answers.put_nowait(data)
+
+        loop = asyncio.get_running_loop()
+        udp, _ = await loop.create_datagram_endpoint(Peer, remote_addr=(HOST, b.port))
+        udp.sendto(quiet)
+        udp.sendto(request("OPTIONS"))
+        assert parse(await answers.get()).status == 200
+        assert answers.empty()
+        udp.close()
+
+    played(scene)
+
+
+def test_a_taken_port_is_said_so() -> None:
+    async def scene(a: Station, b: Station) -> None:
+        with pytest.raises(OperatorError, match=f"cannot listen for SIP on {HOST}:{a.port} .*--sip-port"):
+            await SipTransport().open(HOST, a.port)
+
+    played(scene)
+
+
+def test_a_taken_tcp_port_is_said_so() -> None:
+    async def scene(a: Station, b: Station) -> None:
+        server = await asyncio.start_server(lambda r, w: None, HOST, 0)
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(OperatorError):
+            await SipTransport().open(HOST, port)
+        server.close()
+
+    played(scene)
+
+
+def test_a_failing_application_does_not_stop_the_sockets(caplog: pytest.LogCaptureFixture) -> None:
+    async def scene(a: Station, b: Station) -> None:
+        def fail(*_: object) -> None:
+            raise RuntimeError("broken")
+
+        b.on_request = fail
+        b.agent.timers.after(0, fail)
+        for number in (1, 2):
+            flow = a.agent.connect(("UDP", "TCP")[number - 1], (HOST, b.port))
+            a.agent.request(
+                a.agent.new_request("MESSAGE", f"sip:x@{HOST}", ANYONE, ANYONE, []),
+                flow,
+                lambda response: None,
+            )
+        while len(caplog.records) < 3:
+            await asyncio.sleep(0)
+        a.call("UDP", b.port)
+        assert [await a.next() for _ in range(2)] == ["Progress", "Answered"]
+
+    played(scene)
+    said = sorted(record.getMessage() for record in caplog.records)
+    assert said == ["a datagram could not be handled", "a message could not be handled", "a timer failed"]

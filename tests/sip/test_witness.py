@@ -1,0 +1,92 @@
+"""An independent reader of what we write: tshark must find nothing malformed in a whole call."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from provisioner.sip.digest import Authenticator
+from provisioner.sip.headers import NameAddr, Uri
+from provisioner.sip.session import Session
+from tests.sip.pair import Wire
+
+TSHARK = shutil.which("tshark")
+ODD = NameAddr(Uri("sip", "10.0.0.1", user="a%20b"), 'Dr. "X", \u0416')
+YOU = NameAddr(Uri("sip", "10.0.0.2", user="bob"), "Bob")
+
+
+def conversation() -> Wire:
+    """A challenged and refused call, one with hold and digits, one that is cancelled."""
+    wire = Wire()
+    guard = Authenticator('the "practice"', b"s", wire.clock, ("SHA-256", "MD5"))
+    flow = wire.a.connect("UDP", wire.b.address)
+
+    def challenge(session: Session) -> None:
+        headers = [("proxy-authenticate", value) for value in guard.challenges("10.0.0.1")]
+        session.reject(486 if session.invite.get("proxy-authorization") else 407, "", headers)
+
+    def call(on_call, **more) -> Session:
+        wire.b.on_call = on_call
+        more["headers"] = [
+            ("alert-info", "<http://10.0.0.1/ring>;info=alert-internal"),
+            ("subject", "\u0416"),
+        ]
+        session = wire.a.agent.invite(
+            "sip:bob@10.0.0.2", flow, ODD, YOU, wire.a.media.offer(), wire.a.listen, **more
+        )
+        wire.run()
+        return session
+
+    call(challenge, credentials=lambda realm: ('u"x', "p"))
+    session = call(lambda session: (session.progress(183, wire.b.media.answer(session.invite.body)),
+                                    session.accept(wire.b.media.answer(session.invite.body))))  # fmt: skip
+    for method, kind, body in (
+        ("UPDATE", "application/sdp", wire.a.media.offer("sendonly")),
+        ("INFO", "application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"),
+        ("REFER", "text/plain", b""),
+    ):
+        message = session.dialog.request(method)
+        message.headers += [("content-type", kind)]
+        message.body = body
+        wire.a.agent.request_in(session.dialog, message)
+        wire.run()
+    wire.b.sessions[-1].hangup(reason='SIP;cause=200;text="done"')
+    wire.run()
+    cancelled = call(lambda session: session.progress(180))
+    cancelled.hangup(reason="SIP;cause=200")
+    wire.run()
+    wire.pass_time(40)
+    return wire
+
+
+@pytest.mark.peer
+@pytest.mark.skipif(not TSHARK, reason="tshark is not installed")
+@pytest.mark.filterwarnings("ignore")  # of scapy's own imports
+def test_tshark_reads_all_that_we_write(tmp_path: Path) -> None:
+    from scapy.layers.inet import IP, UDP
+    from scapy.layers.l2 import Ether
+    from scapy.packet import Raw
+    from scapy.utils import wrpcap
+
+    messages = conversation().log
+    file = tmp_path / "sip.pcap"
+    head = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="10.0.0.1", dst="10.0.0.2")
+    wrpcap(str(file), [head / UDP(sport=5060, dport=5060) / Raw(data) for data in messages])
+    fields = ("sip.Method", "sip.Status-Code", "sip.CSeq.method", "_ws.malformed", "_ws.expert.message")
+    command = [TSHARK, "-r", str(file), "-T", "fields", "-E", "separator=/s", "-E", "quote=n"]
+    command += [part for field in fields for part in ("-e", field)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    rows = [line.split() for line in done.stdout.splitlines()]
+    expected = []
+    for data in messages:
+        first, second = data.decode().split(" ", 2)[:2]
+        method = data.split(b"CSeq: ")[1].split(b"\r\n")[0].split()[1].decode()
+        expected.append([second if first == "SIP/2.0" else first, method])
+    assert rows == expected
+    assert len(rows) > 30
+    assert {"INVITE", "ACK", "BYE", "CANCEL", "UPDATE", "INFO", "REFER", "407", "183", "487", "603"} <= {
+        row[0] for row in rows
+    }
