@@ -55,18 +55,22 @@ class Control:
         self.events: list[dict[str, Any]] = []
         self._replies: dict[int, dict[str, Any]] = {}
         self._news = threading.Condition()
+        self._gone = False
         self._ids = itertools.count(1)
         self._socket = socket.socket(socket.AF_UNIX)
         directory = os.open(path.parent, os.O_RDONLY)  # the path itself may be too long for a socket's name
         try:
             self._socket.connect(f"/proc/self/fd/{directory}/{path.name}")
+        except OSError:
+            self._socket.close()
+            raise
         finally:
             os.close(directory)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        with self._socket.makefile("rb") as lines:
+        with suppress(ConnectionResetError), self._socket.makefile("rb") as lines:
             for line in lines:
                 message = json.loads(line)
                 with self._news:
@@ -75,6 +79,9 @@ class Control:
                     else:
                         self._replies[message["id"]] = message
                     self._news.notify_all()
+        with self._news:
+            self._gone = True
+            self._news.notify_all()
 
     def call(self, name: str, **args: Any) -> dict[str, Any]:
         """Ask, and return what came back."""
@@ -82,7 +89,8 @@ class Control:
         line = json.dumps({"id": number, "call": name, "args": args}) + "\n"
         with self._news:
             self._socket.sendall(line.encode())
-            assert self._news.wait_for(lambda: number in self._replies, 10), f"no reply to {name}"
+            self._news.wait_for(lambda: number in self._replies or self._gone, 10)
+            assert number in self._replies, f"no reply to {name}"
             reply = self._replies.pop(number)
         assert "ok" in reply, reply
         return reply["ok"]
@@ -130,7 +138,9 @@ class Appliance:
                 command, cwd=ROOT, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
             )
         try:
-            until(lambda: ready.exists() or self._process.poll() is not None, "ready", READY_SECONDS, self.tail)
+            until(
+                lambda: ready.exists() or self._process.poll() is not None, "ready", READY_SECONDS, self.tail
+            )
             assert self._process.poll() is None, self.tail()
         except BaseException:
             self.stop()
@@ -142,6 +152,21 @@ class Appliance:
         self.port = int(address.group(2))
         self.edge = self.control("edge")
         self.edge.call("subscribe")
+
+    def kill_edge(self) -> None:
+        """SIGKILL to the edge alone; waits until another one serves."""
+        before = self.edge.call("ping")["pid"]
+        os.kill(before, signal.SIGKILL)
+
+        def again() -> Control | None:
+            try:
+                edge = self.control("edge")
+                return edge if edge.call("ping")["pid"] != before else None
+            except (OSError, AssertionError):
+                return None
+
+        self.edge = until(again, "the edge is started again", tail=self.tail)
+        self.port = int(self.edge.call("status")["sip"].rpartition(":")[2])
 
     def __enter__(self) -> Self:
         return self
@@ -196,14 +221,17 @@ class Appliance:
     def adopt(self, mac: str) -> str:
         """Boot a new phone, adopt it through the API, and return its extension."""
         self.fetch(f"{mac}.cfg", mac)
-        waiting = {"Authorization": f"Bearer {self.info['api_token']}"}
 
         def seen() -> bool:
-            return mac in self._request("/api/v1/phones", waiting).decode()
+            return mac in str(self.api("phones"))
 
         until(seen, f"{mac} waits for adoption", tail=self.tail)
-        phone = json.loads(self._request(f"/api/v1/phones/{mac}/adopt", waiting, b""))
-        return phone["lines"][0]["extension"]
+        return self.api(f"phones/{mac}/adopt", b"")["lines"][0]["extension"]
+
+    def api(self, path: str, body: bytes | None = None) -> Any:
+        """GET, or POST of `body`, at /api/v1."""
+        token = {"Authorization": f"Bearer {self.info['api_token']}"}
+        return json.loads(self._request(f"/api/v1/{path}", token, body))
 
     def account(self, mac: str) -> Account:
         """Line 1, taken out of the files that this phone reads."""
@@ -211,7 +239,9 @@ class Appliance:
 
     def _polycom(self, mac: str) -> Account:
         master = ElementTree.fromstring(self.fetch(f"{mac}.cfg", mac))
-        names = next(element.get("CONFIG_FILES", "") for element in master.iter() if "CONFIG_FILES" in element.attrib)
+        names = next(
+            element.get("CONFIG_FILES", "") for element in master.iter() if "CONFIG_FILES" in element.attrib
+        )
         values: dict[str, str] = {}
         for name in reversed([name.strip() for name in names.split(",")]):  # what is named first wins
             for element in ElementTree.fromstring(self.fetch(name, mac)).iter():

@@ -4,6 +4,7 @@ import math
 import struct
 import wave
 from array import array
+from collections.abc import Iterator
 from operator import mul
 from pathlib import Path
 
@@ -68,33 +69,23 @@ def read_wav(path: Path) -> array:
     return array("h", data[at : at + (len(data) - at) // 2 * 2])
 
 
-def write_tone_capture(path: Path, hertz: int, seconds: float) -> None:
-    """A capture of RTP (PCMU) with a tone, for sipp's play_pcap_audio. The tone fits a second in whole periods."""
+def tone_packets(hertz: int, seconds: float) -> Iterator[bytes]:
+    """RTP (PCMU) with a tone that fits a second in whole periods, a packet for each 20 ms."""
     second = bytes(map(encode, sine(hertz, 1)))
-    with path.open("wb") as file:
-        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
-        for number in range(int(seconds * RATE) // FRAME):
-            start = number * FRAME % RATE
-            rtp = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * FRAME, hertz)
-            packet = _ethernet(rtp + second[start : start + FRAME])
-            at = number * 20_000
-            file.write(struct.pack("<IIII", at // 1_000_000, at % 1_000_000, len(packet), len(packet)) + packet)
+    for number in range(int(seconds * RATE) // FRAME):
+        start = number * FRAME % RATE
+        rtp = struct.pack("!BBHII", 0x80, 0, number & 0xFFFF, number * FRAME, hertz)
+        yield rtp + second[start : start + FRAME]
 
 
-def _ethernet(payload: bytes) -> bytes:
-    """UDP over IPv4 over Ethernet; sipp takes the payload and makes addresses and checksums of its own."""
-    udp = struct.pack("!HHHH", 10000, 10000, 8 + len(payload), 0)
-    ip = struct.pack("!BBHHHBBHII", 0x45, 0, 28 + len(payload), 0, 0, 64, 17, 0, 0x7F000001, 0x7F000001)
-    return bytes(12) + b"\x08\x00" + ip + udp + payload
+def likeness(heard: array, recording: array) -> float:
+    """Highest normalised cross-correlation, -1 to 1, of the beginning of `recording` with what was `heard`.
 
-
-def likeness(heard: array, recording: array, seconds: float = 0.8) -> float:
-    """Highest normalised cross-correlation, -1 to 1, of the first `seconds` of `recording` with what was `heard`.
-
-    Lags are whole packets: a recording begins with a packet. A coarse search on every fourth sample finds the best
-    places, which are then compared in full.
+    1.4 s are compared: two of the prompts are alike for a second. Lags are whole packets: a
+    recording begins with a packet. A coarse search on every fourth sample finds the best places, which are then
+    compared in full.
     """
-    template = recording[: int(seconds * RATE)]
+    template = recording[: int(1.4 * RATE)]
     lags = range(0, len(heard) - len(template) + 1, FRAME)
     coarse = sorted(lags, key=lambda lag: _correlation(heard[lag : lag + len(template) : 4], template[::4]))
     return max((_correlation(heard[lag : lag + len(template)], template) for lag in coarse[-5:]), default=0.0)

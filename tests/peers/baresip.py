@@ -58,7 +58,12 @@ class Baresip:
         audio.write_wav(tone, audio.sine(hertz, 30))
         (directory / "config").write_text(
             CONFIG.format(
-                host=host, port=SIP_PORT, control=CONTROL_PORT, tone=tone, directory=directory, modules=MODULES
+                host=host,
+                port=SIP_PORT,
+                control=CONTROL_PORT,
+                tone=tone,
+                directory=directory,
+                modules=MODULES,
             )
         )
         (directory / "accounts").write_text(
@@ -110,7 +115,12 @@ class Baresip:
     def registered(self, outcome: str = "200 OK") -> None:
         """Wait for the registrar's last word; baresip may have it before it can be asked."""
         line = re.compile(rf"^[^\n]*{self.account.user}@[^\n]*{outcome}", re.M)
-        until(lambda: line.search(self._log.read_text(errors="replace")), f"registration: {outcome}", 10, self.tail)
+        until(
+            lambda: line.search(self._log.read_text(errors="replace")),
+            f"registration: {outcome}",
+            10,
+            self.tail,
+        )
 
     def heard_of(self, kind: str, seconds: float = 10.0, times: int = 1) -> None:
         """Wait for an event such as CALL_ESTABLISHED or CALL_CLOSED."""

@@ -87,17 +87,23 @@ class Capture:
         """By the address that received: all RTP that the appliance sent."""
         by_address: dict[Address, Heard] = defaultdict(Heard)
         appliance = socket.inet_aton(self._host)
-        for time, source, destination, payload in _datagrams(self.path.read_bytes()):
-            if source[0] == appliance and len(payload) > 12 and payload[0] == 0x80 and payload[1] & 0x7F in (0, EVENT):
+        for time, source, destination, payload in datagrams(self.path.read_bytes()):
+            if (
+                source[0] == appliance
+                and len(payload) > 12
+                and payload[0] == 0x80
+                and payload[1] & 0x7F in (0, EVENT)
+            ):
                 by_address[socket.inet_ntoa(destination[0]), destination[1]].add(time, payload)
         return by_address
 
-    def media_ports(self) -> set[int]:
-        """All ports that an SDP named."""
-        return {int(port) for port in re.findall(rb"^m=audio (\d+)", self.path.read_bytes(), re.M)} - {0}
+
+def media_ports(path: Path) -> set[int]:
+    """All ports that an SDP in a capture named."""
+    return {int(port) for port in re.findall(rb"^m=audio (\d+)", path.read_bytes(), re.M)} - {0}
 
 
-def _datagrams(data: bytes) -> Iterable[tuple[float, tuple[bytes, int], tuple[bytes, int], bytes]]:
+def datagrams(data: bytes) -> Iterable[tuple[float, tuple[bytes, int], tuple[bytes, int], bytes]]:
     """Time, source, destination and payload of each UDP datagram of a pcap file of Ethernet frames over IPv4."""
     at = 24
     while at + 16 <= len(data):
@@ -108,15 +114,33 @@ def _datagrams(data: bytes) -> Iterable[tuple[float, tuple[bytes, int], tuple[by
             continue
         udp = 14 + (frame[14] & 0x0F) * 4
         source, destination = struct.unpack_from("!HH", frame, udp)
-        yield seconds + microseconds / 1e6, (frame[26:30], source), (frame[30:34], destination), frame[udp + 8 :]
+        yield (
+            seconds + microseconds / 1e6,
+            (frame[26:30], source),
+            (frame[30:34], destination),
+            frame[udp + 8 :],
+        )
 
 
-def judge(capture: Capture, sip_ports: Iterable[int]) -> Counter[str]:
-    """How many packets of each protocol tshark found. Fails with what it found wrong."""
+def record(path: Path, packets: Iterable[tuple[int, bytes]]) -> None:
+    """A capture of our own: UDP payloads with their destination port, 20 ms apart, from and to 127.0.0.1."""
+    with path.open("wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65535, 1))
+        for number, (port, payload) in enumerate(packets):
+            udp = struct.pack("!HHHH", port, port, 8 + len(payload), 0)
+            total = 28 + len(payload)
+            ip = struct.pack("!BBHHHBBHII", 0x45, 0, total, 0, 0, 64, 17, 0, 0x7F000001, 0x7F000001)
+            frame = bytes(12) + b"\x08\x00" + ip + udp + payload
+            seconds, microseconds = divmod(number * 20_000, 1_000_000)
+            file.write(struct.pack("<IIII", seconds, microseconds, len(frame), len(frame)) + frame)
+
+
+def judge(path: Path, sip_ports: Iterable[int]) -> Counter[str]:
+    """How many packets of each protocol tshark found in a capture. Fails with what it found wrong."""
     program = shutil.which("tshark")
     assert program
-    command = [program, "-n", "-r", str(capture.path), "-o", f"rtpevent.event_payload_type_value:{EVENT}"]
-    for port in sorted(capture.media_ports()):
+    command = [program, "-n", "-r", str(path), "-o", f"rtpevent.event_payload_type_value:{EVENT}"]
+    for port in sorted(media_ports(path)):
         command += ["-d", f"udp.port=={port},rtp", "-d", f"udp.port=={port + 1},rtcp"]
     for port in sip_ports:
         command += ["-d", f"udp.port=={port},sip", "-d", f"tcp.port=={port},sip"]
@@ -129,7 +153,7 @@ def judge(capture: Capture, sip_ports: Iterable[int]) -> Counter[str]:
     for line in done.stdout.splitlines():
         _, stack, malformed, severities, _ = line.split("\t")
         protocols.update(set(stack.split(":")))
-        if malformed or str(ERROR) in severities.split(","):
+        if malformed or "_ws.malformed" in stack or str(ERROR) in severities.split(","):
             wrong.append(line)
     assert not wrong, f"{len(wrong)} packets that tshark finds wrong:\n" + "\n".join(wrong[:20])
     return protocols

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from tests.peers import audio
 from tests.peers.appliance import Account, Appliance
+from tests.peers.capture import record
 from tests.peers.wait import bound, until
 
 SCENARIOS = Path(__file__).parent / "scenarios"
@@ -20,7 +21,7 @@ CAPTURES = Path("/usr/share/sip-tester")  # sipp's own key presses: payload type
 KEYS = {**{digit: digit for digit in "0123456789"}, "*": "star", "#": "pound"}
 SIP_PORT = 5060
 MEDIA_PORT = 6000
-LISTEN = 1500  # ms that the desk user listens to a prompt before the next key
+LISTEN = 1700  # ms that the desk user listens to a prompt before the next key
 PRESS = 400  # ms from one key to the next; a capture lasts 140
 TONE_SECONDS = 60.0
 
@@ -54,7 +55,7 @@ class Tones:
     def __call__(self, hertz: int) -> Path:
         path = self._directory / f"{hertz}.pcap"
         if not path.exists():
-            audio.write_tone_capture(path, hertz, TONE_SECONDS)
+            record(path, ((MEDIA_PORT, packet) for packet in audio.tone_packets(hertz, TONE_SECONDS)))
         return path
 
 
@@ -108,7 +109,11 @@ class Party:
 
     def tail(self) -> str:
         """The ends of its logs."""
-        parts = (self._read("errors.log")[-1500:], self._read("steps.log")[-500:], self._read("messages.log")[-4000:])
+        parts = (
+            self._read("errors.log")[-1500:],
+            self._read("steps.log")[-500:],
+            self._read("messages.log")[-4000:],
+        )
         return f"--- {self.name}, exit {self.process.poll()}\n" + "\n---\n".join(parts)
 
     @property
@@ -124,7 +129,9 @@ class Party:
 
     def listening(self) -> "Party":
         """Wait until its socket is there."""
-        until(lambda: self.process.poll() is not None or bound(self.host, self.port), self.name, 10, self.tail)
+        until(
+            lambda: self.process.poll() is not None or bound(self.host, self.port), self.name, 10, self.tail
+        )
         return self
 
     def finish(self, seconds: float = 10.0, code: int = 0) -> "Party":
@@ -160,10 +167,19 @@ class Party:
             self.process.wait(5)
 
 
-def register(directory: Path, appliance: Appliance, account: Account, host: str, status: str = "200") -> Party:
+def register(
+    directory: Path, appliance: Appliance, account: Account, host: str, status: str = "200"
+) -> Party:
     """Register a phone at `host` with sipp; it is to be answered with `status`."""
     arguments = ("-au", account.auth_user, "-ap", account.password)
     party = Party(
-        directory, "register", host, appliance, number=account.user, seconds=10, arguments=arguments, STATUS=status
+        directory,
+        "register",
+        host,
+        appliance,
+        number=account.user,
+        seconds=10,
+        arguments=arguments,
+        STATUS=status,
     )
     return party.finish()

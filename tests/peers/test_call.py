@@ -8,7 +8,7 @@ import pytest
 
 from tests.peers.appliance import DEMO, Appliance
 from tests.peers.baresip import Baresip
-from tests.peers.capture import Capture, judge, needs_capture
+from tests.peers.capture import Capture, judge, media_ports, needs_capture
 from tests.peers.wait import bound, until
 
 pytestmark = pytest.mark.peer
@@ -45,14 +45,19 @@ def test_extension_call(
         caller.hears(OTHER)
         callee.hears(ONE)
         (call,) = appliance.calls()
-        assert (call["direction"], call["state"], call["from"], call["to"]) == ("internal", "talking", "101", "102")
-        legs = [port for port in capture.media_ports() if bound(appliance.host, port)]
+        assert (call["direction"], call["state"], call["from"], call["to"]) == (
+            "internal",
+            "talking",
+            "101",
+            "102",
+        )
+        legs = [port for port in media_ports(capture.path) if bound(appliance.host, port)]
         assert len(legs) == 2
         (caller if who_hangs_up == "calling" else callee).command("hangup")
         for phone in (caller, callee):
             phone.heard_of("CALL_CLOSED")
         until(lambda: not appliance.calls(), "no call is left", tail=appliance.tail)
         until(lambda: not any(bound(appliance.host, port) for port in legs), "media drops both legs")
-    seen = judge(capture, [appliance.port])
+    seen = judge(capture.path, [appliance.port])
     assert seen["sip"] >= 12
     assert seen["rtp"] >= 150
