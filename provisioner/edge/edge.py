@@ -223,6 +223,7 @@ class Edge:
         body = {
             "key": binding.key,
             "contact": binding.contact,
+            "transport": binding.flow.transport,
             "local": list(binding.flow.local),
             "remote": list(binding.flow.remote),
             "agent": binding.agent,

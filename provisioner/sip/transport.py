@@ -69,11 +69,11 @@ class _Tcp(asyncio.Protocol):
         self.queued: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = stream = cast(asyncio.Transport, transport)  # uvloop's is no subclass
+        self.transport = cast(asyncio.Transport, transport)  # those of uvloop are not of that class
         if self.flow is None:
-            self.flow = self.owner.accepted(self, stream.get_extra_info("peername")[:2])
+            self.flow = self.owner.accepted(self, transport.get_extra_info("peername")[:2])
         for data in self.queued:
-            stream.write(data)
+            self.transport.write(data)
         self.queued.clear()
 
     def data_received(self, data: bytes) -> None:

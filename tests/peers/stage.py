@@ -188,7 +188,7 @@ class Listener:
         recording = audio.decode((PROMPTS / f"{name}.ulaw").read_bytes())
         heard = self.during(role, state, turn, seconds)
         likeness = audio.likeness(heard, recording)
-        assert likeness > 0.9, f"{role} in {state}: {name} {likeness:.2f} in {len(heard)} samples"
+        assert likeness > 0.95, f"{role} in {state}: {name} {likeness:.2f} in {len(heard)} samples"
 
     def tone(self, role: str, hertz: int, state: str, turn: int = 0) -> None:
         """A party heard that tone, and next to nothing else, within 1.4 s of a state's beginning."""
@@ -200,7 +200,7 @@ class Listener:
         """A party heard the music somewhere in its middle, and nothing else, in a state's first second."""
         music = audio.decode((PROMPTS / "music.ulaw").read_bytes())
         likeness = audio.likeness(music + music, self.during(role, state, 0, 1.2)[1600:])
-        assert likeness > 0.9, f"{role} in {state}: music {likeness:.2f}"
+        assert likeness > 0.95, f"{role} in {state}: music {likeness:.2f}"
 
 
 Check = Callable[[Listener], None]

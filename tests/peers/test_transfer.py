@@ -182,14 +182,23 @@ def back_at_the_menu(p: Play) -> None:
     p.end(caller="left", desk="released")
 
 
-@play
-def target_busy(p: Play) -> Check:
-    p.begin([*keys(p, 3), "2"], target="486 Busy Here")
-    to_dialling(p)
-    p.state("menu")
-    p.parties["target"].finish()
-    back_at_the_menu(p)
-    return lambda heard: heard.prompt("desk", "busy-target", "menu", 1)
+def target_refuses(status: str, prompt: str) -> Callable[[Play], Check]:
+    """The target's phone refuses with `status`, and the desk user hears why."""
+
+    def acted(p: Play) -> Check:
+        p.begin([*keys(p, 3), "2"], target=status)
+        to_dialling(p)
+        p.state("menu")
+        p.parties["target"].finish()
+        back_at_the_menu(p)
+        return lambda heard: heard.prompt("desk", prompt, "menu", 1)
+
+    return acted
+
+
+PLAYS["target_busy"] = target_refuses("486 Busy Here", "busy-target")
+PLAYS["target_declines"] = target_refuses("603 Decline", "unreachable")
+PLAYS["target_fails"] = target_refuses("503 Service Unavailable", "unreachable")
 
 
 @play
