@@ -314,6 +314,20 @@ def test_refusing_route_is_followed_by_the_next(world: World, status: int) -> No
     assert caller.up
 
 
+def test_route_that_cannot_be_used_at_all_is_passed_over(world: World) -> None:
+    connect = world.edge.agent.connect
+
+    def broken(transport: str, remote: tuple[str, int]) -> Flow:
+        if remote == CORE:
+            raise ValueError("an address of another family")
+        return connect(transport, remote)
+
+    routed(world).edge.agent.connect = broken
+    caller = bare(world)
+    world.backup.calls[-1].answer()
+    assert caller.up
+
+
 def test_all_fail(world: World) -> None:
     routed(world).core.on_call = refuse(503)
     world.backup.on_call = refuse(503)
