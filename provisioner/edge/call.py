@@ -131,7 +131,7 @@ class Call:
             self._carry_out(ring, ring.machine.failed(member, status))
         elif ring.purpose == "call":
             self._tell_caller(ring, leg, kind)
-        elif ring.purpose == "target" and kind == "early" and self.transfer:
+        elif ring.purpose == "target" and kind == "early" and len(ring.legs) == 1 and self.transfer:
             self.legs["target"] = leg
             self._do(self.transfer.target_early())
 

@@ -10,7 +10,7 @@ from lxml import etree
 
 from provisioner.edge.edge import EMERGENCY_RESERVE
 from provisioner.emergency.pidf import CIVIC
-from provisioner.sip.headers import NameAddr
+from provisioner.sip.headers import NameAddr, Uri
 from provisioner.sip.message import Request
 from provisioner.sip.transaction import Flow
 from provisioner.store import records
@@ -404,6 +404,24 @@ def test_without_an_offer(world: World) -> None:
     world.core.calls[-1].answer()
     assert caller.up
     assert world.hears(caller) is world.core.calls[-1]
+
+
+@pytest.mark.parametrize("early", [False, True])
+def test_a_phone_without_a_usable_codec_is_told_so(world: World, early: bool) -> None:
+    phone = world.phones["102"]
+    talk = Talk(phone)
+    phone.calls.append(talk)
+    me = NameAddr(Uri("sip", EDGE[0], user="102"))
+    body = b"v=0\r\nm=audio 4000 RTP/AVP 9\r\n"
+    talk.session = phone.agent.invite(f"sip:911@{EDGE[0]}", phone.flow, me, me, body, talk.listen)
+    world.run()
+    far = world.core.calls[-1]  # it went out all the same: nothing is checked before
+    if early:
+        far.early()
+    else:
+        far.answer()
+    assert talk.status == 488
+    assert far.over
 
 
 def test_caller_gives_up(world: World) -> None:
