@@ -590,16 +590,18 @@ def test_busy_on_one_contact_rings_the_other_on(world: World) -> None:
     assert caller.status == 486
 
 
-def test_early_media_of_one_of_two_targets_goes_when_that_one_fails(world: World) -> None:
+def test_early_media_of_one_of_two_targets_is_not_heard(world: World) -> None:
     other = second_contact(world, "102")
     world.inbound(number_of("101"))
     desk = world.ringing("101")
     desk.answer()
     world.press(desk, "*1102#")
     other.calls[-1].early()
-    assert world.hears(desk) is other.calls[-1]
+    assert world.hears(desk) == "ringback"
     other.calls[-1].refuse(486)
     assert world.hears(desk) == "ringback"
+    world.ringing("102").answer()
+    assert world.hears(desk) is world.ringing("102")
 
 
 @pytest.mark.parametrize(
