@@ -1,4 +1,4 @@
-"""Trunks: which requests are the core's, and how its name is looked up ahead of any call."""
+"""Trunks: which requests are the core's, how its name is looked up, and what an outage sounds like."""
 
 from __future__ import annotations
 
@@ -119,6 +119,90 @@ def test_watching_resolves_and_probes(world: World, monkeypatch: pytest.MonkeyPa
         asyncio.run(watch())
     world.run()
     assert world.edge.trunks.peers[0].up
+
+
+# the core is unreachable
+
+
+@pytest.mark.parametrize("transport", ["UDP", "TCP"])
+def test_trunk_that_answers_is_up(world: World, transport: str) -> None:
+    trunk = records.Trunk(id="core", uri=f"sip:{CORE[0]}:{CORE[1]};transport={transport.lower()}")
+    world.edge.trunks.update([trunk])
+    world.edge.trunks._probe(world.edge.trunks.peers[0])
+    world.run()
+    assert world.events[-1] == ("trunk", {"id": "core", "up": True})
+    assert f"SIP/2.0/{transport} " in world.core.requests("OPTIONS")[0].get("via")
+
+
+def test_trunk_that_is_overloaded_is_down(world: World) -> None:
+    world.core.on_request = lambda transaction: transaction.reply(503)  # type: ignore[method-assign]
+    world.edge.trunks._probe(world.edge.trunks.peers[0])
+    world.run()
+    assert world.events[-1] == ("trunk", {"id": "core", "up": False})
+
+
+def test_trunk_that_is_slow_to_answer_is_up_again(world: World) -> None:
+    asked = []
+    world.core.on_request = asked.append  # type: ignore[method-assign]
+    world.edge.trunks._probe(world.edge.trunks.peers[0])
+    world.pass_time(4.1)
+    assert world.events[-1] == ("trunk", {"id": "core", "up": False})
+    asked[0].reply(200)
+    world.run()
+    assert world.events[-1] == ("trunk", {"id": "core", "up": True})
+
+
+def test_trunk_without_a_valid_uri_is_left_out(world: World) -> None:
+    world.edge.trunks.update([records.Trunk(id="bad", uri="mailto:x"), *world.edge.directory.trunks])
+    world.phones["101"].call("2124567890")
+    assert len(world.core.calls) == 1
+
+
+def test_trunks_that_stay_keep_what_is_known(world: World) -> None:
+    peer = world.edge.trunks.peers[0]
+    peer.up = True
+    world.edge.trunks.update(list(world.edge.directory.trunks))
+    assert world.edge.trunks.peers == [peer]
+
+
+def test_outage_seen_by_the_probe_is_announced_at_once(world: World) -> None:
+    world.core.dead = True
+    world.edge.trunks._probe(world.edge.trunks.peers[0])
+    world.pass_time(4.1)
+    assert ("trunk", {"id": "core", "up": False}) in world.events
+    caller = world.phones["101"].call("2124567890")
+    caller.sdp.accept(caller.events[0].sdp)
+    assert world.hears(caller) == "trunk-down"
+    world.prompt_ends(caller)
+    assert caller.status == 503
+
+
+@pytest.mark.parametrize("status", [0, 503])
+def test_outage_not_yet_seen_is_announced_after_the_attempt(world: World, status: int) -> None:
+    world.core.dead = not status
+    caller = world.phones["101"].call("2124567890")
+    if status:
+        world.core.calls[-1].refuse(status)
+    else:
+        world.pass_time(33)
+    caller.sdp.accept(caller.events[-1].sdp)
+    assert world.hears(caller) == "trunk-down"
+    world.prompt_ends(caller)
+    assert caller.status == 503
+
+
+def test_back_in_service_without_a_restart(world: World) -> None:
+    peer = world.edge.trunks.peers[0]
+    world.core.dead = True
+    world.edge.trunks._probe(peer)
+    world.pass_time(33)
+    world.core.dead = False
+    world.edge.trunks._probe(peer)
+    world.run()
+    assert peer.up
+    world.phones["101"].call("2124567890")
+    world.core.calls[-1].answer()
+    assert world.states() == ["talking"]
 
 
 # what an INVITE says
