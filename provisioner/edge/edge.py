@@ -82,7 +82,7 @@ class Edge:
         self.publish = publish
         self.record = record
         self.port = 5060
-        self.registrar = Registrar(timers.clock, self._registration)
+        self.registrar = Registrar(timers.clock, self._registration, lambda: 1 - rng.randrange(101) / 1000)
         self.trunks = Trunks(self, lambda peer: self.publish("trunk", {"id": peer.trunk.id, "up": peer.up}))
         self.auth = Authenticator(REALM, nonce_key, timers.clock)
         self.calls: dict[str, ActiveCall] = {}

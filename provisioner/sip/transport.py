@@ -75,7 +75,7 @@ class _Tcp(asyncio.Protocol):
         if self.flow is None:
             peer = transport.get_extra_info("peername")[:2]
             if not self.owner.admits(peer[0]):
-                transport.abort()
+                self.transport.abort()
                 return
             self.flow = self.owner.accepted(self, peer)
         for data in self.queued:
