@@ -113,7 +113,7 @@ class Sweep:
         return [kind for kind, by in self.shapes.items() if set(by[True]) != set(by[False])]
 
 
-class _Source:
+class Source:
     """One address that scans."""
 
     def __init__(self, number: int, edge: tuple[str, int]) -> None:
@@ -184,7 +184,7 @@ def _shape(response: Response, target: str) -> Shape:
 
 def scan(edge: tuple[str, int], rate: float, seconds: float, count: int) -> Sweep:
     """Sweep at `rate` requests a second; every other target is an extension that exists."""
-    sources = [_Source(number, edge) for number in range(count)]
+    sources = [Source(number, edge) for number in range(count)]
     sweep, rng = Sweep(), random.Random(1)
     poll = select.poll()
     for source in sources:

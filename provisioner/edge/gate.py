@@ -158,13 +158,17 @@ class EdgeGate:
         return True
 
     def _rate(self, flow: Flow) -> str:
-        host = flow.remote[0]
-        known = bool(self._edge.registrar.extension_at(flow.remote))
-        rate = self.guard.rate(host, host in self.networks, known)
+        source = self._source(flow)
+        rate = self.guard.rate(source, flow.remote[0] in self.networks, source != flow.remote[0])
         if rate == "silent":
             self._edge.count("dropped-rate")
             self._blame(flow, "flood")
         return rate
+
+    def _source(self, flow: Flow) -> str:
+        """Whose rate a request counts against: a registered phone has its own, whoever shares its address."""
+        host, port = flow.remote
+        return f"{host} {port}" if self._edge.registrar.extension_at(flow.remote) else host
 
     def _overloaded(self) -> bool:
         edge = self._edge
@@ -180,18 +184,19 @@ class EdgeGate:
         values = request.all(_CHALLENGE[method][1])[:MAX_CREDENTIALS]
         password = self._edge.directory.password
         verdicts = [self._edge.auth.check(value, method, host, password) for value in values]
-        if any(self.guard.ignored(host, verdict.user) for verdict in verdicts):
+        trusted = self._trusted(flow.remote)
+        if not trusted and any(self.guard.ignored(host, verdict.user) for verdict in verdicts):
             self._edge.count("dropped-pair")
             self._blame(flow, "flood")
             return DROPPED
         for verdict in verdicts:
             if verdict.outcome == "ok":
-                self.guard.proved(host, verdict.user, target)
+                self.guard.proved(self._source(flow), verdict.user, target)
                 return Admission(True, verdict.user)
         stale = any(verdict.outcome == "stale" for verdict in verdicts)
         if verdicts and not stale:
             self._wrong(flow, verdicts[0].user)
-        elif not verdicts and not self._trusted(flow.remote) and self.guard.asked(host, target):
+        elif not verdicts and not trusted and self.guard.asked(host, target):
             self._report(flow, True)
             return DROPPED
         return self._challenge(request, flow, stale)
