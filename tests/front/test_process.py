@@ -14,14 +14,14 @@ from typing import Any
 
 import msgspec
 import pytest
-from provisioner.store.inventory import Inventory
-from provisioner.store.journal import Journal
 
 from provisioner.errors import OperatorError
 from provisioner.front.process import Options, main
 from provisioner.ipc import Gone, ask
 from provisioner.paths import StateDir
 from provisioner.phones.adopt import adopt
+from provisioner.store.inventory import Inventory
+from provisioner.store.journal import Journal
 from provisioner.store.records import Credential, Practice
 from tests.phones.samples import AGENTS
 

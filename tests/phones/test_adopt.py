@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from provisioner.store.inventory import Inventory
 
 from provisioner.errors import OperatorError
 from provisioner.phones.adopt import PASSWORD_LENGTH, adopt, new_password
+from provisioner.store.inventory import Inventory
 from provisioner.store.records import Credential, Line, Number, Phone, Practice, Record
 
 PRACTICE = Practice(id="practice", name="Elm Street Clinic", main_number="+14155550100")
