@@ -178,9 +178,13 @@ def blow_up(rng: random.Random, data: bytes) -> bytes:
     """A piece of the message, or a nasty one, repeated until the message nears 64 kB."""
     at = rng.randrange(len(data) + 1)
     piece = rng.choice(PIECES) or b"x"
-    match rng.randrange(4):
+    match rng.randrange(5):
         case 0:
             piece = data[at : at + 1 + int(rng.random() * 30)] or b"x"
+        case 4:  # inside the last header or the body: it stays a message
+            at = data.rfind(b"\r\n", 0, data.find(b"\r\n\r\n") if rng.random() < 0.5 else -2)
+            at = max(at, 0)
+            piece = rng.choice((b" 0", b" 1", b",a", b";a", b'"', b"<sip:a>,", b"\\x", b"--b\r\n\r\n"))
         case 1:
             piece = rng.choice(_LINES) + b"\r\n"
             at = data.find(b"\r\n") + 2
