@@ -68,7 +68,7 @@ def sentence(status: int, words: str) -> bytes:
     ).encode()
 
 
-def ranged(value: str, size: int) -> tuple[int, int] | None | bool:
+def ranged(value: str, size: int) -> tuple[int, int] | bool | None:
     """The bytes that a Range header asks for, as (first, last + 1).
 
     None: answer with the whole (no range, several, or none that we understand; RFC 9110, section 14.2); False: there

@@ -30,7 +30,7 @@ def _same(expected: str, given: str) -> bool:
 
 
 def parse_credentials(value: str) -> Params:
-    """Parameters of an Authorization or WWW-Authenticate value; {} when its scheme is not Digest or none can be read."""
+    """Parameters of an Authorization or WWW-Authenticate value; {} when it is no Digest that can be read."""
     scheme, rest = (*value.split(None, 1), "", "")[:2]
     try:
         return parse_params(";".join(split_list(rest))) if scheme.lower() == "digest" else {}

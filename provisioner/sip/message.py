@@ -52,11 +52,12 @@ _SPELLING = {  # by our names; others are written as title() does
 _NAMES = {  # as they are usually written → our names: spares most lines the look at their grammar
     **{spelt: name for name, spelt in _SPELLING.items()},
     **{name.title(): name for name in _SPELLING},
-    **{short: name for short, name in _COMPACT.items()},
+    **_COMPACT,
 }
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+\Z")
 _STATUS = re.compile(r"[1-6][0-9][0-9]\Z")
 _CSEQ = re.compile(r"([0-9]{1,10})\s+([A-Za-z0-9\-.!%*_+`'~]+)\Z")
+_NUMBER = re.compile(r"[0-9]{1,10}(?!\S)")
 _TAG = re.compile(r";\s*tag\s*=", re.I)
 _START = re.compile(rb"SIP/2\.0 |[A-Za-z0-9\-.!%*_+`'~]+ .*SIP/\d+\.\d+\s*\Z", re.S | re.I)
 _START_BYTE = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]")
@@ -137,8 +138,7 @@ class Message:
         found = _CSEQ.match(value)
         if found and (number := int(found[1])) < 1 << 31:
             return number, found[2]
-        numbered = value[:1].isdecimal() and value.isascii() and not found
-        raise MessageError("bad CSeq method" if numbered else "bad CSeq")
+        raise MessageError("bad CSeq method" if _NUMBER.match(value) and not found else "bad CSeq")
 
     @property
     def call_id(self) -> str:

@@ -17,7 +17,6 @@ from provisioner.sip.transaction import Flow
 from provisioner.store import records
 from tests.edge.world import (
     BACKUP,
-    CIVIC as ADDRESS,
     CORE,
     EDGE,
     MAIN,
@@ -27,6 +26,9 @@ from tests.edge.world import (
     World,
     number_of,
     practice,
+)
+from tests.edge.world import (
+    CIVIC as ADDRESS,
 )
 
 TWO_ROUTES = {

@@ -40,7 +40,9 @@ class Run:
             self._crashed(name, error, data)
             return
         if cost > self.dearest[name][0] and not (name == "agent" and not target.inputs):
-            cost = min(cost, *(self._again(name, data) for _ in range(3)))  # a pause of the machine is no cost
+            cost = min(
+                cost, *(self._again(name, data) for _ in range(3))
+            )  # a pause of the machine is no cost
             if cost > self.dearest[name][0]:
                 self.dearest[name] = (cost, data)
 
@@ -90,14 +92,14 @@ def main() -> int:
     parser.add_argument("--target", default="", choices=["", *TARGETS])
     parser.add_argument("--large", type=float, default=0.002, help="share of messages blown up towards 64 kB")
     parser.add_argument("--crashes", type=Path, help="folder for the inputs that crash")
-    parser.add_argument("--atheris", action="store_true", help="guided by coverage; needs the package atheris")
+    parser.add_argument(
+        "--atheris", action="store_true", help="guided by coverage; needs the package atheris"
+    )
     options = parser.parse_args()
     if options.atheris:
         return guided.main(options.target or "parse", options.inputs, options.seed)
     began = time.monotonic()
-    state = run(
-        options.inputs, options.seed, options.seconds, options.target, options.large, options.crashes
-    )
+    state = run(options.inputs, options.seed, options.seconds, options.target, options.large, options.crashes)
     took = time.monotonic() - began
     total = sum(state.inputs.values())
     print(f"{'target':10} {'inputs':>10} {'dearest':>10} {'of bytes':>9}")
@@ -105,7 +107,7 @@ def main() -> int:
         cost, data = state.dearest[name]
         print(f"{name:10} {count:10} {cost / 1e6:7.2f} ms {len(data):9}")
     for place, count in state.crashes.items():
-        print(f"crash ×{count}: {place}")
+        print(f"crash x{count}: {place}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     most = max(cost for cost, _ in state.dearest.values()) / 1e6
     print(

@@ -90,7 +90,14 @@ PIECES = [
     b"identity", b"Digest ", b"auth", b"nonce=", b"boundary=b",
 ]  # fmt: skip
 
-_NAMES = {b"Call-ID": b"i", b"Contact": b"m", b"Content-Length": b"l", b"From": b"f", b"To": b"t", b"Via": b"v"}
+_NAMES = {
+    b"Call-ID": b"i",
+    b"Contact": b"m",
+    b"Content-Length": b"l",
+    b"From": b"f",
+    b"To": b"t",
+    b"Via": b"v",
+}
 _EXTRA = [
     b"Require: x", b"Require: 100rel", b"Proxy-Require: y", b"Content-Encoding: gzip", b"Expires: -1",
     b"Content-Disposition: session;handling=optional", b"Max-Forwards: 0", b"Timestamp: 5 .3",
@@ -193,4 +200,6 @@ def blow_up(rng: random.Random, data: bytes) -> bytes:
         case _:
             pass
     most = rng.choice((8000, 8190, 30000, 64900))
-    return (data[:at] + piece * ((most - len(data)) // len(piece) if len(data) < most else 1) + data[at:])[:65535]
+    return (data[:at] + piece * ((most - len(data)) // len(piece) if len(data) < most else 1) + data[at:])[
+        :65535
+    ]

@@ -112,7 +112,9 @@ class Calls:
             self.calls.append(lone.call(credentials=lambda realm: ("u", "p")))
             ours = lone.last("INVITE")
             branch = Via.parse(ours.get("via")).branch.encode()
-            self.dialogs.append((branch, NameAddr.parse(ours.get("from")).tag.encode(), ours.call_id.encode()))
+            self.dialogs.append(
+                (branch, NameAddr.parse(ours.get("from")).tag.encode(), ours.call_id.encode())
+            )
         reply = lone.last("INVITE").response(200, "", "far")
         reply.headers += [("contact", "<sip:bob@10.0.0.2:5060>"), ("content-type", "application/sdp")]
         reply.body = ANSWER
