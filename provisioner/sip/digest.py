@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from provisioner.errors import PeerError
 from provisioner.sip.headers import Params, parse_params, quoted, split_list
 
 NONCE_SECONDS = 300.0
@@ -30,9 +31,12 @@ def _same(expected: str, given: str) -> bool:
 
 
 def parse_credentials(value: str) -> Params:
-    """Parameters of an Authorization or WWW-Authenticate value; {} when its scheme is not Digest."""
+    """Parameters of an Authorization or WWW-Authenticate value; {} when it is no Digest that can be read."""
     scheme, rest = (*value.split(None, 1), "", "")[:2]
-    return parse_params(";".join(split_list(rest))) if scheme.lower() == "digest" else {}
+    try:
+        return parse_params(";".join(split_list(rest))) if scheme.lower() == "digest" else {}
+    except PeerError:
+        return {}
 
 
 def _response(algorithm: str, ha1: str, method: str, params: Params) -> str:
