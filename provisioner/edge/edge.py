@@ -223,6 +223,7 @@ class Edge:
         body = {
             "key": binding.key,
             "contact": binding.contact,
+            "transport": binding.flow.transport,
             "local": list(binding.flow.local),
             "remote": list(binding.flow.remote),
             "agent": binding.agent,
@@ -298,12 +299,13 @@ class Edge:
         except PeerError as error:
             session.reject(error.status)
             return
+        destination = classify(dialled, "keypad", self.directory.plan(None))
+        urgent = destination.kind in ("emergency", "emergency-test", "crisis")
+        if urgent and (peer is None or flow.remote != peer.address):  # a phone may share the core's address
+            self._emergency(session, destination)
+            return
         if peer:
             self._from_core(session, peer, routes.called_number(dialled))
-            return
-        destination = classify(dialled, "keypad", self.directory.plan(None))
-        if destination.kind in ("emergency", "emergency-test", "crisis"):
-            self._emergency(session, destination)
             return
         station, challenges = self._authenticated(request, flow, "proxy-authorization")
         if station is None:

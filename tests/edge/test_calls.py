@@ -6,6 +6,7 @@ import pytest
 
 from provisioner.edge.ringing import ELSEWHERE
 from provisioner.sip.message import Request
+from provisioner.store import records
 from tests.edge.world import CORE, EDGE, MAIN, OUTSIDE, PATIENT, Party, Talk, World, number_of, practice
 
 
@@ -438,10 +439,51 @@ def test_refused_number_without_an_offer_is_refused_at_once(world: World) -> Non
 # the core is unreachable
 
 
+@pytest.mark.parametrize("transport", ["UDP", "TCP"])
+def test_trunk_that_answers_is_up(world: World, transport: str) -> None:
+    trunk = records.Trunk(id="core", uri=f"sip:{CORE[0]}:{CORE[1]};transport={transport.lower()}")
+    world.edge.trunks.update([trunk])
+    world.edge.trunks._probe(world.edge.trunks.peers[0])
+    world.run()
+    assert world.events[-1] == ("trunk", {"id": "core", "up": True})
+    assert f"SIP/2.0/{transport} " in world.core.requests("OPTIONS")[0].get("via")
+
+
+def test_trunk_that_is_overloaded_is_down(world: World) -> None:
+    world.core.on_request = lambda transaction: transaction.reply(503)  # type: ignore[method-assign]
+    world.edge.trunks._probe(world.edge.trunks.peers[0])
+    world.run()
+    assert world.events[-1] == ("trunk", {"id": "core", "up": False})
+
+
+def test_trunk_that_is_slow_to_answer_is_up_again(world: World) -> None:
+    asked = []
+    world.core.on_request = asked.append  # type: ignore[method-assign]
+    world.edge.trunks._probe(world.edge.trunks.peers[0])
+    world.pass_time(4.1)
+    assert world.events[-1] == ("trunk", {"id": "core", "up": False})
+    asked[0].reply(200)
+    world.run()
+    assert world.events[-1] == ("trunk", {"id": "core", "up": True})
+
+
+def test_trunk_without_a_valid_uri_is_left_out(world: World) -> None:
+    world.edge.trunks.update([records.Trunk(id="bad", uri="mailto:x"), *world.edge.directory.trunks])
+    world.phones["101"].call("2124567890")
+    assert len(world.core.calls) == 1
+
+
+def test_trunks_that_stay_keep_what_is_known(world: World) -> None:
+    peer = world.edge.trunks.peers[0]
+    peer.up = True
+    world.edge.trunks.update(list(world.edge.directory.trunks))
+    assert world.edge.trunks.peers == [peer]
+
+
 def test_outage_seen_by_the_probe_is_announced_at_once(world: World) -> None:
     world.core.dead = True
     world.edge.trunks._probe(world.edge.trunks.peers[0])
-    world.pass_time(33)
+    world.pass_time(4.1)
     assert ("trunk", {"id": "core", "up": False}) in world.events
     caller = world.phones["101"].call("2124567890")
     caller.sdp.accept(caller.events[0].sdp)

@@ -364,6 +364,7 @@ class World:
         self.rows: list[tuple[str, dict[str, Any]]] = []
         self.passed_on: list[str] = []
         self.media = FakeMedia()
+        self.lose: Callable[[], bool] = lambda: False
         self.timers = Timers(self.clock)
         rng = random.Random(7)
         self.edge = Edge(
@@ -394,7 +395,8 @@ class World:
         return party
 
     def carry(self, sender: tuple[str, int], receiver: tuple[str, int], data: bytes) -> None:
-        self._queue.append((sender, receiver, data))
+        if not self.lose():
+            self._queue.append((sender, receiver, data))
 
     def register_all(self) -> None:
         for phone in self.phones.values():
@@ -478,7 +480,7 @@ class World:
     def inbound(self, to: str = MAIN, caller: str = PATIENT, **more: Any) -> Talk:
         """The core brings a patient's call."""
         who = f'"Jane Patient" <sip:{caller}@{CORE[0]}>'
-        headers = [("p-asserted-identity", who), *more.pop("headers", [])]
+        headers = [("p-asserted-identity", who), ("privacy", "id"), *more.pop("headers", [])]
         return self.core.dial(f"sip:{to}@{EDGE[0]}", who, headers=headers, **more)
 
     def ringing(self, extension: str) -> Talk:
