@@ -76,20 +76,24 @@ class AudioOffer:
     ptime: int = PTIME
 
 
-def offered(body: bytes) -> AudioOffer:
-    """What an offer holds for a session that takes every codec and SRTP. Raises PeerError (488) when nothing."""
+def offered(body: bytes, host: str = "") -> AudioOffer:
+    """What an offer holds for a session (at `host`) that takes all codecs and SRTP. Raises PeerError (488)."""
     for stream in parse(body):
         if stream.audible and (found := stream.codecs()):
-            _address(stream)
+            _address(stream, host)
             return AudioOffer(tuple(found), stream.ptime or PTIME)
     raise PeerError("no audio codec in common", 488)
 
 
-def _address(stream: Stream) -> str:
+def _address(stream: Stream, host: str) -> str:
+    """Where the audio goes, of the IP version of our `host`."""
     try:
-        return str(ip_address(stream.address))
+        address = str(ip_address(stream.address))
     except ValueError:  # a name would have to be resolved, and media waits for nobody
         raise PeerError("no IP address for the audio in SDP", 488) from None
+    if host and (":" in address) != (":" in host) and address not in _NOWHERE:
+        raise PeerError("the audio's address is not of our IP version", 488)
+    return address
 
 
 def event_name(clock: int) -> str:
@@ -279,10 +283,8 @@ class MediaSession:
 
     def _agree(self, stream: Stream, form: Format, crypto: Crypto | None) -> Negotiated:
         """What holds in both directions of negotiating, all but what we receive under."""
-        address = _address(stream)
+        address = _address(stream, self.host)
         held = address in _NOWHERE
-        if self.host and (":" in address) != (":" in self.host) and not held:
-            raise PeerError("the audio's address is not of our IP version", 488)
         remote = (address, stream.port)
         if held and self.negotiated:  # what comes meanwhile is still the party's (RFC 3264 8.4)
             remote = self.negotiated.remote
