@@ -18,10 +18,10 @@ MENU = prompts.load("menu")
 class Bench:
     """A plane with its clock, legs by letter, and what each party got."""
 
-    def __init__(self, *legs, source=None):
+    def __init__(self, *legs, epoch=0.0):
         self.now = 1000.0
         self.events = []
-        self.plane = Plane(lambda name, data: self.events.append((name, data)), Random(1), self.now)
+        self.plane = Plane(lambda name, data: self.events.append((name, data)), Random(1), self.now, epoch)
         self.sent = {}
         self.documents = {}
         for leg in legs:
