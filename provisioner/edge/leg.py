@@ -12,7 +12,7 @@ from provisioner.errors import PeerError
 from provisioner.sip.agent import Credentials
 from provisioner.sip.headers import NameAddr
 from provisioner.sip.message import Header
-from provisioner.sip.sdp import CODECS, AudioOffer, MediaSession, Negotiated
+from provisioner.sip.sdp import CODECS, AudioOffer, MediaSession
 from provisioner.sip.session import (
     SDP,
     Answered,
@@ -147,7 +147,8 @@ class Leg:
         if not self._answer:
             offer = self.session.offer
             self.sdp.codecs = bridged(codec)
-            fmtp = other.agreed.fmtp if other and other.agreed else ""
+            theirs = other.sdp.negotiated if other else None
+            fmtp = theirs.fmtp if theirs else ""
             self._answer = self.sdp.answer(offer, codec, fmtp) if offer else self.sdp.offer()
             if offer:
                 self._agreed()
@@ -307,25 +308,13 @@ class Leg:
             self.edge.media_owners.pop(self.media.id, None)
             self.media.drop()
 
-    def hangup(self, status: int = 480, reason: str = "", headers: list[Header] | None = None) -> None:
-        """End this leg: BYE, CANCEL, or refuse with `status` and `headers`."""
-        if self.over:
-            return
-        self._drop()
-        if headers and self.session.state == "incoming":
-            self.session.reject(status, "", headers)
-        else:
+    def hangup(self, status: int = 480, reason: str = "") -> None:
+        """End this leg: BYE or CANCEL with `reason` as Reason, or refuse with `status`."""
+        if not self.over:
+            self._drop()
             self.session.hangup(status, reason)
 
     @property
     def heard(self) -> bool:
         """Whether the party that we call has answered anything at all, a 100 at least."""
         return self.session.heard
-
-    @property
-    def up(self) -> bool:
-        return not self.over and self.session.state == "up"
-
-    @property
-    def agreed(self) -> Negotiated | None:
-        return self.sdp.negotiated

@@ -190,7 +190,10 @@ class SipTransport:
         """Put bytes on a flow; what cannot be sent is lost, and the transactions find out."""
         if flow.transport == "UDP":
             if self._udp and not self._udp.is_closing():
-                self._udp.sendto(data, flow.remote)
+                try:
+                    self._udp.sendto(data, flow.remote)
+                except ValueError:  # uvloop, for an address of the other family
+                    asyncio.get_running_loop().call_soon(self.lost, flow)
             return
         connection = self._connections.get(flow.connection)
         if connection:

@@ -159,7 +159,9 @@ class Practice(RuleBasedStateMachine):
         self.world.assert_nothing_left()
 
 
-Practice.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+Practice.TestCase.settings = settings(
+    max_examples=100, stateful_step_count=30, deadline=None, derandomize=True
+)
 TestPractice = Practice.TestCase
 
 
@@ -169,5 +171,7 @@ class LossyPractice(Practice):
     lossy = True
 
 
-LossyPractice.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+LossyPractice.TestCase.settings = settings(
+    max_examples=100, stateful_step_count=30, deadline=None, derandomize=True
+)
 TestLossyPractice = LossyPractice.TestCase

@@ -233,7 +233,7 @@ class Party:
     def __init__(self, world: World, address: tuple[str, int]) -> None:
         self.world = world
         self.address = address
-        self.transport = "UDP"
+        self.flow = Flow("UDP", address, EDGE)
         self.codecs: tuple[str, ...] = G711
         self.srtp = False
         self.timers = Timers(world.clock)
@@ -244,10 +244,6 @@ class Party:
         self.answers_late = True  # to an offer that comes with a 200: with an answer in the ACK
         self.on_call: Callable[[Talk], None] = lambda talk: talk.session.progress(180)
         self._port = 4000
-
-    @property
-    def flow(self) -> Flow:
-        return Flow(self.transport, self.address, EDGE)
 
     def next_port(self) -> int:
         self._port += 2
@@ -419,7 +415,7 @@ class World:
             sender, receiver, data = self._queue.popleft()
             if receiver == EDGE:
                 if not self.parties[sender].dead:
-                    self.edge.agent.receive(data, Flow(self.parties[sender].transport, EDGE, sender))
+                    self.edge.agent.receive(data, Flow(self.parties[sender].flow.transport, EDGE, sender))
             elif not self.parties[receiver].dead:
                 self.parties[receiver].receive(data)
 
