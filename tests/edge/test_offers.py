@@ -86,6 +86,7 @@ def test_the_document_for_media() -> None:
     [
         ("198.51.100.7", ["198.51.100.7/32"]),
         ("2001:db8:1:2:3::9", ["2001:db8:1:2::/64"]),
+        ("phone.example", []),
     ],
 )
 def test_a_phone_outside_is_where_its_signalling_is(host: str, nets: list[str]) -> None:
