@@ -13,6 +13,8 @@ from provisioner.errors import PeerError
 
 MAX_SDP = 16384
 MAX_LINES = 512
+MAX_FORMATS = 128  # of one m= line: there are no more payload types
+MAX_PARTS = 16  # of a multipart body that are looked at
 MAX_FMTP = 200  # characters; a codec with more is left out, an INVITE must fit a packet
 PTIMES = (10, 20, 30, 40)  # milliseconds that media copes with
 KEY_BYTES = 30  # master key and salt of both suites (RFC 4568 6.2)
@@ -169,8 +171,11 @@ def _section(value: str, session: Stream) -> Stream:
     found = _MEDIA.match(value)
     if not found or int(found.group(2)) > 65535:
         raise PeerError("bad m= line in SDP", 488)
-    kind, port, protocol, formats = found.groups()
-    return Stream(kind, int(port), protocol, formats.split(), {}, session.address, session.direction)
+    kind, port, protocol, text = found.groups()
+    formats = list(dict.fromkeys(text.split()))
+    if len(formats) > MAX_FORMATS:
+        raise PeerError("too many formats in SDP", 488)
+    return Stream(kind, int(port), protocol, formats, {}, session.address, session.direction)
 
 
 def _attribute(stream: Stream, value: str) -> None:
@@ -217,7 +222,7 @@ def audio_part(content_type: str, body: bytes) -> bytes:
     if not kind.startswith("multipart/") or not boundary:
         return b""
     marker = b"\r\n--" + boundary.group(1).strip().encode("utf-8", "surrogateescape")
-    for part in (b"\r\n" + body).split(marker)[1:]:
+    for part in (b"\r\n" + body).split(marker, MAX_PARTS)[1:MAX_PARTS]:
         head, blank, content = part.partition(b"\r\n\r\n")
         if blank and re.search(rb"content-type:\s*application/sdp", head, re.I):
             return content

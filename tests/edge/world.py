@@ -508,7 +508,12 @@ class World:
         for talk in list(self.talks()):
             talk.session.hangup()
         self.run()
+        self.assert_no_timer_of_the_dead()
         self.pass_time(300)
+
+    def assert_no_timer_of_the_dead(self) -> None:
+        for _, _, timer in self.timers._heap:
+            assert not getattr(getattr(timer.callback, "__self__", None), "over", False)
 
     def assert_nothing_left(self) -> None:
         edge = self.edge

@@ -197,7 +197,7 @@ def target_refuses(status: str, prompt: str) -> Callable[[Play], Check]:
 
 
 PLAYS["target_busy"] = target_refuses("486 Busy Here", "busy-target")
-PLAYS["target_declines"] = target_refuses("603 Decline", "unreachable")
+PLAYS["target_declines"] = target_refuses("603 Decline", "busy-target")
 PLAYS["target_fails"] = target_refuses("503 Service Unavailable", "unreachable")
 
 
