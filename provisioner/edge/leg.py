@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from provisioner.edge.edge import Edge
     from provisioner.media.client import MediaLeg
 
+OFFER_REFUSED = (406, 415, 488, 606)  # by who does not take SRTP, or none of the codecs (RFC 3261 21)
+
 Kind = Literal["ringing", "early", "answered", "failed", "ended", "held"]
 
 
@@ -96,7 +98,7 @@ class Leg:
         media: MediaLeg,
         offers: Sequence[AudioOffer] = (PLAIN,),
     ) -> Leg:
-        """The leg of a call that we place; each of `offers` is made to who refuses the one before (488)."""
+        """The leg of a call that we place; each of `offers` is made to who refuses the one before."""
         leg = cls(edge, owner, media, attempt.flow.local[0], attempt.extension)
         leg._attempt = attempt
         leg._tries = [(offer, False) for offer in offers]
@@ -261,7 +263,7 @@ class Leg:
             self.owner.on_leg(self, "failed", 488)
 
     def _failed(self, status: int) -> None:
-        if status in (488, 606) and self._tries:
+        if status in OFFER_REFUSED and self._tries:
             self.edge.count("offered-again")
             self._invite()
         else:
