@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
@@ -87,6 +88,15 @@ def join_host(host: str, port: int | None = None) -> str:
     """`host:port`, an IPv6 literal in brackets."""
     text = f"[{host}]" if ":" in host else host
     return text if port is None else f"{text}:{port}"
+
+
+def numeric(host: str) -> bool:
+    """Whether a host is an IP address, brackets off, rather than a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
