@@ -125,6 +125,7 @@ class Server:
         self._methods = {**methods, "subscribe": _subscribed}
         self._subscribers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.AbstractServer | None = None
+        self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def start(self, path: Path) -> None:
@@ -133,6 +134,7 @@ class Server:
 
     async def close(self) -> None:
         """Stop listening and drop all clients."""
+        self._closed = True  # also for a client that was accepted and is not served yet
         if self._server:
             self._server.close()
         for task in list(self._tasks):
@@ -157,7 +159,7 @@ class Server:
         self._tasks.add(task)
         lines = Lines()
         try:
-            while data := await reader.read(65536):
+            while not self._closed and (data := await reader.read(65536)):
                 for message in lines.feed(data):
                     await self._answer(message, writer)
                 await writer.drain()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import random
 import socket
 import sys
@@ -213,10 +214,14 @@ def announce(options: Options, ports: Mapping[str, int], inventory: Inventory | 
         print(f"  staff page (this link works once)  {staff}")
     print(f"  phones read their files from       {http}/")
     print(f"  phones register at                 sip:{options.host}:{ports['sip']}")
-    print(
-        f"  see the phones                     provisioner phones list --state {options.state.root}",
-        flush=True,
-    )
+    listing = f"{_command()} phones list --state {options.state.root}"
+    print(f"  see the phones                     {listing}", flush=True)
+
+
+def _command() -> str:
+    """How this program is called from here."""
+    installed = Path(sys.executable).with_name("provisioner")
+    return min(str(installed), os.path.relpath(installed), key=len) if installed.exists() else "provisioner"
 
 
 def run(options: Options, pid: int, rng: random.Random) -> None:

@@ -173,6 +173,15 @@ def test_the_ready_file_says_where_everything_is(state, tmp_path, capsys):
     inventory.close()
 
 
+def test_the_command_is_named_as_it_can_be_called_from_here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(launch.sys, "executable", str(tmp_path / ".venv" / "bin" / "python"))
+    assert launch._command() == "provisioner"
+    (tmp_path / ".venv" / "bin").mkdir(parents=True)
+    (tmp_path / ".venv" / "bin" / "provisioner").touch()
+    assert launch._command() == ".venv/bin/provisioner"
+
+
 def test_without_an_inventory_there_is_no_way_in(state, tmp_path):
     told = ready(Options(state, ready_file=tmp_path / "ready.json"), None)
     assert (told["staff_url"], told["api_token"], told["core"]) == (None, None, None)

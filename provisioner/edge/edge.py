@@ -298,12 +298,13 @@ class Edge:
         except PeerError as error:
             session.reject(error.status)
             return
+        destination = classify(dialled, "keypad", self.directory.plan(None))
+        urgent = destination.kind in ("emergency", "emergency-test", "crisis")
+        if urgent and (peer is None or flow.remote != peer.address):  # a phone may share the core's address
+            self._emergency(session, destination)
+            return
         if peer:
             self._from_core(session, peer, routes.called_number(dialled))
-            return
-        destination = classify(dialled, "keypad", self.directory.plan(None))
-        if destination.kind in ("emergency", "emergency-test", "crisis"):
-            self._emergency(session, destination)
             return
         station, challenges = self._authenticated(request, flow, "proxy-authorization")
         if station is None:

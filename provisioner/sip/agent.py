@@ -207,8 +207,8 @@ class Agent:
             return dialog.flow
         transport = (uri.params.get("transport") or dialog.flow.transport).upper()
         address = (uri.host, uri.port or 5060)
-        numeric = uri.host.replace(".", "").isdigit() or ":" in uri.host
-        if not numeric or (transport, address) == (dialog.flow.transport, dialog.flow.remote):
+        usable = (uri.host.replace(".", "").isdigit() or ":" in uri.host) and transport in ("UDP", "TCP")
+        if not usable or (transport, address) == (dialog.flow.transport, dialog.flow.remote):
             return dialog.flow
         return self.connect(transport, address)
 

@@ -103,7 +103,7 @@ class Authenticator:
         nonce = self._nonce(f"{int(self._clock() * 1000):012x}{self._made & 0xFFFF:04x}", source)
         tail = ", stale=true" if stale else ""
         return [
-            f'Digest realm="{self.realm}", nonce="{nonce}", algorithm={algorithm}, qop="auth"{tail}'
+            f'Digest realm={quoted(self.realm)}, nonce="{nonce}", algorithm={algorithm}, qop="auth"{tail}'
             for algorithm in self._algorithms
         ]
 

@@ -327,6 +327,9 @@ class TransactionLayer:
             self.user.on_request(transaction)
         except PeerError as error:
             transaction.reply(error.status, phrase(error))
+        except Exception:  # a fault of ours, for the log; the peer must not wait for an answer meanwhile
+            transaction.reply(500)
+            raise
 
     def _cancel(self, cancel: ServerTransaction, via: Via) -> None:
         """RFC 3261 9.2: 200 to the CANCEL itself; the INVITE's fate is the TU's."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from provisioner.sip.message import Request
+from provisioner.sip.headers import Via
+from provisioner.sip.message import Request, parse
 from provisioner.sip.session import Answered, Confirmed, Ended, Failed, Info, Offered, Progress, Session
 from tests.sip.lone import ANSWER, ME, OFFER, PEER, YOU, Lone, answer, request
 from tests.sip.pair import Wire
@@ -515,3 +516,37 @@ def test_the_events_of_a_call_carry_its_sdp(status: int) -> None:
     (event,) = lone.party.events
     assert isinstance(event, Answered if status == 200 else Progress)
     assert event.sdp == ANSWER
+
+
+@pytest.mark.parametrize(
+    ("lines", "hop"),
+    [
+        ((), ("UDP", ("10.0.0.2", 5060))),
+        ((("record-route", "<sip:10.0.0.9:5080;transport=tcp;lr>"),), ("TCP", ("10.0.0.9", 5080))),
+        ((("record-route", "<sip:[2001:db8::9];lr>"),), ("UDP", ("2001:db8::9", 5060))),
+        ((("record-route", "<sip:proxy.example.com;lr>"),), ("UDP", ("10.0.0.2", 5060))),
+        ((("record-route", "<sip:10.0.0.9;transport=tls;lr>"),), ("UDP", ("10.0.0.2", 5060))),
+        ((("record-route", "<urn:x>"),), ("UDP", ("10.0.0.2", 5060))),
+    ],
+)
+def test_d02_unpinned_requests_go_to_the_first_route(lines: tuple, hop: tuple) -> None:
+    """Where it is an address; a name or nonsense leaves them on the flow of the dialog."""
+    lone = Lone()
+    session = lone.call(pinned=False)
+    invite = lone.last()
+    hops: list[tuple] = []
+
+    def carry(_party: object, remote: tuple[str, int], data: bytes) -> None:
+        hops.append((Via.parse(parse(data).get("via")).transport, remote))
+
+    lone.carry = carry
+    lone.hear(answer(invite, 200, "far", ANSWER, *lines))
+    session.hangup()
+    assert hops == [hop, hop]
+
+
+def test_the_other_party() -> None:
+    lone = Lone()
+    session, _ = called(lone)
+    assert session.remote.uri.user == "bob"
+    assert lone.call().remote.uri.user == "bob"
