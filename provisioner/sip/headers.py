@@ -90,6 +90,11 @@ def join_host(host: str, port: int | None = None) -> str:
     return text if port is None else f"{text}:{port}"
 
 
+def default_port(transport: str) -> int:
+    """5061 for TLS, else 5060 (RFC 3261 19.1.2)."""
+    return 5061 if transport == "TLS" else 5060
+
+
 def numeric(host: str) -> bool:
     """Whether a host is an IP address, brackets off, rather than a name."""
     try:

@@ -16,7 +16,7 @@ import dns.name
 import dns.resolver
 
 from provisioner.errors import ProvisionerError
-from provisioner.sip.headers import Uri, numeric
+from provisioner.sip.headers import Uri, default_port, numeric
 
 if TYPE_CHECKING:
     from provisioner.sip.agent import Random
@@ -67,11 +67,6 @@ Records = Sequence[Naptr | Srv | str]
 """Naptr, Srv or addresses, by the question's type; empty when there is no such record."""
 T = TypeVar("T")
 Locating = Generator[Question, Records, T]
-
-
-def default_port(transport: str) -> int:
-    """5061 for TLS, else 5060 (RFC 3261 19.1.2)."""
-    return 5061 if transport == "TLS" else 5060
 
 
 def locate(

@@ -10,7 +10,7 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
-from provisioner.front import tls
+from provisioner import certificates as tls
 from provisioner.front.events import Hub
 from provisioner.front.phone_files import PhoneFiles
 from provisioner.front.proxy import Proxy
