@@ -15,6 +15,7 @@ _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+\Z")
 _DISPLAY = re.compile(r"[A-Za-z0-9\-.!%*_+`'~ ]*\Z")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?:\s*:\s*([0-9]{1,5}))?\Z")
 _BARE = re.compile(r"(?:[A-Za-z0-9\-.!%*_+`'~]+|[0-9A-Fa-f:.\[\]]+)\Z")  # needs no quotes: token or host
+_NOT_IN_URI = re.compile(r'[\0-\x1f\x7f<>"]')  # would end it early when it is written again
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*\Z")
 _VIA = re.compile(r"\s*SIP\s*/\s*2\.0\s*/\s*([A-Za-z0-9\-.!%*_+`'~]+)\s+(\S.*)\Z", re.I | re.S)
 
@@ -121,7 +122,7 @@ class Uri:
         """Parse `text`. Raises PeerError: 400 when malformed, 416 when the scheme is not known."""
         scheme, colon, rest = text.strip().partition(":")
         scheme = scheme.lower()
-        if not colon or not rest or not _SCHEME.match(scheme):
+        if not colon or not rest or not _SCHEME.match(scheme) or _NOT_IN_URI.search(rest):
             raise PeerError("bad URI")
         if scheme in ("tel", "urn"):
             if re.search(r"[\s<>\"]", rest):

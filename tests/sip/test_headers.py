@@ -120,7 +120,8 @@ def test_dialled(text: str, dialled: str) -> None:
         ("", 400), ("sip", 400), ("sip:", 400), ("sip:a b", 400), ("sip:a@b@c", 400), ("sip:a@", 400),
         ("<sip:a>", 400),
         ("sip:a:70000", 400), ("sip:a:x", 400), ("sip:[::1", 400), ("sip:a:\u0661", 400), ("http://a", 416),
-        ("soap.beep://a", 416), ("mailto:a@b", 416), ("9a:b", 400),
+        ("soap.beep://a", 416), ("mailto:a@b", 416), ("9a:b", 400), ("urn:a>", 400),
+        ("tel:1<2", 400), ('sip:"a"@b', 400), ("sip:a\x00b@c", 400),
     ],
 )  # fmt: skip
 def test_bad_uri(text: str, status: int) -> None:

@@ -20,6 +20,20 @@ ODD = NameAddr(Uri("sip", "10.0.0.1", user="a%20b"), 'Dr. "X", \u0416')
 YOU = NameAddr(Uri("sip", "10.0.0.2", user="bob"), "Bob")
 
 
+def talk(wire: Wire, session: Session) -> None:
+    """Requests inside a call: hold, a digit, a transfer that is refused."""
+    for method, kind, body in (
+        ("UPDATE", "application/sdp", wire.a.media.offer("sendonly")),
+        ("INFO", "application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"),
+        ("REFER", "text/plain", b""),
+    ):
+        message = session.dialog.request(method)
+        message.headers += [("content-type", kind)]
+        message.body = body
+        wire.a.agent.request_in(session.dialog, message)
+        wire.run()
+
+
 def conversation() -> Wire:
     """A challenged and refused call, one with hold and digits, one that is cancelled."""
     wire = Wire()
@@ -45,16 +59,7 @@ def conversation() -> Wire:
     call(challenge, credentials=lambda realm: ('u"x', "p"))
     session = call(lambda session: (session.progress(183, wire.b.media.answer(session.invite.body)),
                                     session.accept(wire.b.media.answer(session.invite.body))))  # fmt: skip
-    for method, kind, body in (
-        ("UPDATE", "application/sdp", wire.a.media.offer("sendonly")),
-        ("INFO", "application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n"),
-        ("REFER", "text/plain", b""),
-    ):
-        message = session.dialog.request(method)
-        message.headers += [("content-type", kind)]
-        message.body = body
-        wire.a.agent.request_in(session.dialog, message)
-        wire.run()
+    talk(wire, session)
     wire.b.sessions[-1].hangup(reason='SIP;cause=200;text="done"')
     wire.run()
     cancelled = call(lambda session: session.progress(180))
