@@ -69,10 +69,16 @@ class Exchange:
         self.flow = flow  # that the request went over in the end
         self._on_response = on_response
         self._credentials = credentials
-        self._answered: set[str | None] = set()  # nonces: the same one again means a wrong password
+        self._answered: set[str] = set()  # nonces: the same one again means a wrong password
+        self._rounds = 0
+        self._challenges = (
+            credentials.challenges if isinstance(credentials, digest.Account) else digest.Challenges()
+        )
         self.abandoned = False  # cancelled: a challenge is not answered any more
         self.request = request
         self.transaction: ClientTransaction
+        if credentials and self._challenges.nonces():
+            self._authorize()
         self._begin()
 
     def _begin(self, may_switch: bool = True) -> None:
@@ -91,34 +97,47 @@ class Exchange:
 
     def _receive(self, response: Response | None) -> None:
         if response is None and self.transaction.undelivered and self.flow != self._asked_for:
-            self._begin(may_switch=False)  # the stream was refused after all
+            if not self.abandoned:
+                self._begin(may_switch=False)  # the stream was refused after all
+                return
+        elif response is not None and response.status in (401, 407) and self._answer(response):
             return
-        if response is not None and response.status in (401, 407) and self._answer(response):
-            return
+        elif response is not None and 200 <= response.status < 300:
+            self._challenges.next_nonce(response.get("authentication-info"))
         self._on_response(response)
 
     def _answer(self, response: Response) -> bool:
         """Send the request again with credentials (CSeq + 1); False when we have none that fit."""
-        name = "www-authenticate" if response.status == 401 else "proxy-authenticate"
-        reply_name = "authorization" if response.status == 401 else "proxy-authorization"
-        if self._credentials is None or self.abandoned or len(self._answered) >= MAX_CHALLENGES:
+        if self._credentials is None or self.abandoned or self._rounds >= MAX_CHALLENGES:
             return False
-        for challenge in response.all(name):
-            offered = digest.parse_credentials(challenge)
-            if offered.get("nonce") in self._answered:
-                continue
-            known = self._credentials(offered.get("realm") or "")
-            cnonce = self._agent.new_tag()
-            method, uri = self.request.method, self.request.uri
-            value = digest.answer(challenge, *known, method, uri, cnonce) if known else None
-            if value:
-                self._answered.add(offered.get("nonce"))
-                self.request = Request(method, uri, list(self.request.headers), self.request.body)
-                self.request.set(reply_name, value)
-                self.request.set("cseq", f"{self.request.cseq[0] + 1} {method}")
-                self._begin()
-                return True
-        return False
+        taken = [
+            self._challenges.take(reply, response.all(name), self._answered)
+            for name, reply in (
+                ("www-authenticate", "authorization"),
+                ("proxy-authenticate", "proxy-authorization"),
+            )
+        ]
+        if not any(taken):
+            return False
+        method, seq = self.request.method, self.request.cseq[0]
+        self.request = Request(method, self.request.uri, list(self.request.headers), self.request.body)
+        if not self._authorize():
+            return False
+        self._rounds += 1
+        self.request.set("cseq", f"{seq + 1} {method}")
+        self._begin()
+        return True
+
+    def _authorize(self) -> bool:
+        """Write the answers to all challenges so far into the request; False when there are none."""
+        assert self._credentials
+        method, uri = self.request.method, self.request.uri
+        headers = self._challenges.authorize(self._credentials, method, uri, self._agent.new_tag())
+        for name in ("authorization", "proxy-authorization"):
+            self.request.remove(name)
+        self.request.headers += headers
+        self._answered |= self._challenges.nonces()
+        return bool(headers)
 
 
 class Agent:
