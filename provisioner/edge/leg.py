@@ -24,10 +24,12 @@ from provisioner.sip.session import (
     Progress,
     Session,
 )
+from provisioner.sip.timers import Timer
 from provisioner.sip.transaction import Flow, ServerTransaction
 
 if TYPE_CHECKING:
     from provisioner.edge.edge import Edge
+    from provisioner.edge.gateway import Gateway
     from provisioner.media.client import MediaLeg
 
 Kind = Literal["ringing", "early", "answered", "failed", "ended", "held"]
@@ -45,7 +47,11 @@ class Owner(Protocol):
 
 @dataclass(frozen=True)
 class Attempt:
-    """How to reach a party: what goes into the INVITE, and over which flow."""
+    """How to reach a party: what goes into the INVITE, and over which flow.
+
+    `patience`: seconds without any answer after which it has failed, 0 for no limit; `after`: the attempt that
+    follows one that failed by the other side's 503, by the transport or by silence.
+    """
 
     uri: str
     flow: Flow
@@ -55,6 +61,9 @@ class Attempt:
     pinned: bool = True
     extension: str = ""  # of a desk phone; empty for the trunk
     credentials: Credentials | None = None
+    gateway: Gateway | None = None
+    patience: float = 0.0
+    after: Callable[[], Attempt] | None = None
     location: bytes = field(default=b"", repr=False)  # PIDF-LO that travels with an emergency call
 
 
@@ -71,6 +80,8 @@ class Leg:
         self.over = False
         self._answer = b""
         self._token = 0  # of what is being played now
+        self._attempt: Attempt | None = None
+        self._limit: Timer | None = None
         edge.media_owners[media.id] = self
 
     @classmethod
@@ -87,24 +98,55 @@ class Leg:
     def dial(cls, edge: Edge, owner: Owner, attempt: Attempt, media: MediaLeg) -> Leg:
         """The leg of a call that we place."""
         leg = cls(edge, owner, media, attempt.flow.local[0], attempt.extension)
-        body, kind = leg.sdp.offer(), SDP
+        leg._call(attempt)
+        return leg
+
+    def _call(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        body, kind = self.sdp.offer(), SDP
         headers = list(attempt.headers)
         if attempt.location:
-            kind, body, more = edge.with_location(body, attempt.location)
+            kind, body, more = self.edge.with_location(body, attempt.location)
             headers += more
-        leg.session = edge.agent.invite(
+
+        def listen(session: Session, event: Event) -> None:
+            if attempt is self._attempt:  # what a gateway that was left says late ends by itself
+                self.listen(session, event)
+
+        if attempt.patience:
+            self._limit = self.edge.timers.after(attempt.patience, self._silent)
+        self.session = self.edge.agent.invite(
             attempt.uri,
             attempt.flow,
             attempt.from_,
             attempt.to,
             body,
-            leg.listen,
+            listen,
             headers,
             kind,
             attempt.pinned,
             attempt.credentials,
         )
-        return leg
+
+    # from gateway to gateway
+
+    def _silent(self) -> None:
+        """Not even a 100 came in time."""
+        if not self.over and not self.session.heard:
+            self.session.hangup()  # CANCEL or BYE as soon as it answers after all
+            self._failed(Failed(408, "No answer"))
+
+    def _failed(self, event: Failed) -> None:
+        """The attempt failed; the other side's refusal is final, silence and overload are not (RFC 3263 4.3)."""
+        if self._limit:
+            self._limit.cancel()
+        attempt = self._attempt
+        if attempt and attempt.gateway:
+            unheard = event.response is None and event.status == 408 and self.session.heard  # it rang long
+            if not unheard and not self.edge.trunks.report(attempt.gateway, event.response) and attempt.after:
+                self._call(attempt.after())
+                return
+        self._end("failed", event.status)
 
     # our side of an incoming leg
 
@@ -194,7 +236,7 @@ class Leg:
         elif isinstance(event, Answered):
             self._answered(event)
         elif isinstance(event, Failed):
-            self._end("failed", event.status)
+            self._failed(event)
         elif isinstance(event, Ended):
             self._end("ended", event.how)
         elif isinstance(event, Offered):
@@ -211,6 +253,8 @@ class Leg:
             self.owner.on_leg(self, "ringing", event.status)
 
     def _answered(self, event: Answered) -> None:
+        if self._attempt and self._attempt.gateway:
+            self.edge.trunks.report(self._attempt.gateway, event.response)
         if (event.sdp and self._take_answer(event.sdp)) or self.sdp.negotiated:
             self.owner.on_leg(self, "answered", 200)
         else:
@@ -255,6 +299,8 @@ class Leg:
     def _drop(self) -> None:
         if not self.over:
             self.over = True
+            if self._limit:
+                self._limit.cancel()
             self.edge.media_owners.pop(self.media.id, None)
             self.media.drop()
 

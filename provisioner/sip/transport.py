@@ -314,7 +314,8 @@ class SipTransport:
         if self.problems.get(flow.remote) != reason:
             where = join_host(*flow.remote)
             whose = f" ({flow.name})" if flow.name else ""
-            _log.warning("no %s to %s%s: %s", flow.transport, where, whose, reason)
+            level = logging.WARNING if flow.transport == "TLS" else logging.INFO
+            _log.log(level, "no %s to %s%s: %s", flow.transport, where, whose, reason)
             if len(self.problems) > 256:
                 self.problems.clear()
         self.problems[flow.remote] = reason

@@ -447,7 +447,7 @@ def test_outage_seen_by_the_probe_is_announced_at_once(world: World) -> None:
     caller.sdp.accept(caller.events[0].sdp)
     assert world.hears(caller) == "trunk-down"
     world.prompt_ends(caller)
-    assert caller.status == 503
+    assert caller.status == 480
 
 
 @pytest.mark.parametrize("status", [0, 503])
@@ -461,7 +461,7 @@ def test_outage_not_yet_seen_is_announced_after_the_attempt(world: World, status
     caller.sdp.accept(caller.events[-1].sdp)
     assert world.hears(caller) == "trunk-down"
     world.prompt_ends(caller)
-    assert caller.status == 503
+    assert caller.status == 480
 
 
 def test_back_in_service_without_a_restart(world: World) -> None:
@@ -472,6 +472,8 @@ def test_back_in_service_without_a_restart(world: World) -> None:
     world.core.dead = False
     world.edge.trunks._probe(peer)
     world.run()
+    assert peer.up is False
+    world.pass_time(2)
     assert peer.up
     world.phones["101"].call("2124567890")
     world.core.calls[-1].answer()
