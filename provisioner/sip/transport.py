@@ -332,7 +332,9 @@ class SipTransport:
         """Put bytes on a flow; what cannot be sent is lost, and the transactions find out."""
         if flow.transport == "UDP":
             udp = self._udp.get(":" in flow.remote[0])
-            if udp and not udp.is_closing():
+            if udp is None:  # an address of the other family
+                asyncio.get_running_loop().call_soon(self.lost, flow)
+            elif not udp.is_closing():
                 udp.sendto(data, flow.remote)
             return
         connection = self._connections.get(flow.connection)

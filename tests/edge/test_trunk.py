@@ -1,4 +1,4 @@
-"""Trunks in virtual time: failover from gateway to gateway, outages, sources, what an INVITE says."""
+"""Trunks: which requests are the core's, and what an outage sounds like."""
 
 from __future__ import annotations
 
@@ -6,659 +6,199 @@ import asyncio
 from typing import Any
 
 import pytest
-from msgspec.structs import replace
 
+from provisioner.edge import routes, trunk
 from provisioner.edge.trunk import Peer
-from provisioner.sip.headers import NameAddr, Uri, Via
 from provisioner.sip.message import Request
-from provisioner.sip.resolve import DnsDeadError, Located, Target
-from provisioner.sip.transaction import Flow, ServerTransaction
-from provisioner.store.records import Trunk, TrunkSecret
-from tests.edge.world import BACKUP, CORE, EDGE, MAIN, OUTSIDE, Party, Talk, World
-
-FIRST, SECOND = Target("UDP", *CORE), Target("UDP", *BACKUP)
+from provisioner.sip.resolve import Target
+from provisioner.sip.transaction import Flow
+from provisioner.store import records
+from tests.edge.world import CORE, EDGE, World
 
 
-def peer_of(world: World) -> Peer:
+def request(via: str = f"SIP/2.0/UDP {CORE[0]}:{CORE[1]};branch=z9hG4bKx") -> Request:
+    return Request("INVITE", "sip:x", [("via", via)])
+
+
+def came(world: World, remote: tuple[str, int], transport: str = "UDP", **more: str) -> bool:
+    flow = Flow(transport, EDGE, remote, int(transport != "UDP"))
+    return world.edge.trunks.source(request(**more), flow) is not None
+
+
+def use(world: World, **changes: Any) -> Peer:
+    kept = {"id": "core", "uri": f"sip:{CORE[0]}:{CORE[1]}", **changes}
+    world.edge.trunks.update([records.Trunk(**kept)])
     return world.edge.trunks.peers[0]
 
 
-def two_gateways(world: World) -> Peer:
-    peer = peer_of(world)
-    peer.take([FIRST, SECOND], False)
-    return peer
+def test_the_core_is_known_by_its_address(world: World) -> None:
+    assert came(world, CORE)
+    assert came(world, (CORE[0], 40000))  # some cores send from another port
+    assert not came(world, ("203.0.113.9", 5060))
+    assert not came(world, ("10.0.0.101", 5060))
 
 
-def reconfigured(world: World, secret: TrunkSecret | None = None, **changes: Any) -> Peer:
-    trunk = replace(peer_of(world).trunk, **changes)
-    world.edge.trunks.update([trunk], {trunk.id: secret} if secret else {})
-    return peer_of(world)
+def test_further_sources(world: World) -> None:
+    use(world, sources=("203.0.113.9",))
+    assert came(world, ("203.0.113.9", 5060))
 
 
-def tick(world: World, seconds: int) -> None:
-    for _ in range(seconds):
-        world.edge.trunks.tick()
-        world.pass_time(1)
+def test_where_phones_share_the_address_of_the_core_the_port_decides(world: World) -> None:
+    use(world, uri="sip:10.0.0.101:5070")
+    assert came(world, ("10.0.0.101", 5070))
+    assert not came(world, ("10.0.0.101", 5060))
+    via = "SIP/2.0/TCP 10.0.0.101:{};branch=z9hG4bKx"
+    assert came(world, ("10.0.0.101", 40000), "TCP", via=via.format(5070))
+    assert not came(world, ("10.0.0.101", 40000), "TCP", via=via.format(5060))
 
 
-def invites(party: Party) -> list[Request]:
-    """The INVITEs that a party got, repeats left out."""
-    return list({request.get("via"): request for request in party.requests("INVITE")}.values())
+def test_a_name_that_was_never_found_is_no_route(world: World) -> None:
+    peer = use(world, uri="sip:core.example")
+    assert world.edge.trunks.by_preference() == []
+    assert not came(world, CORE)
+    peer.take([Target("UDP", *CORE)], False)
+    assert world.edge.trunks.by_preference() == [peer]
 
 
-def dial(world: World) -> Talk:
-    return world.phones["101"].call("2124567890")
+@pytest.mark.parametrize("uri", ["sip:198.51.100.10", "sip:[2001:db8::1]:5070"])
+def test_an_address_is_not_looked_up(world: World, uri: str) -> None:
+    assert use(world, uri=uri).resolve_at == float("inf")
 
 
-# failover
+def test_watching_resolves_and_probes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Enough(Exception):
+        pass
 
+    async def stop(_seconds: float) -> None:
+        raise Enough
 
-def test_t18_a_silent_gateway_is_left_after_4_s_for_the_next(world: World) -> None:
-    two_gateways(world)
-    world.core.dead = True
-    caller = dial(world)
-    world.pass_time(3.9)
-    assert world.backup.calls == []
-    world.pass_time(0.2)
-    world.backup.calls[-1].answer()
-    assert caller.up
-    assert world.hears(caller) is world.backup.calls[-1]
-    assert len(invites(world.backup)) == 1
+    async def watch() -> None:
+        monkeypatch.setattr(trunk.asyncio, "sleep", stop)
+        await world.edge.trunks.watch()
 
-
-def test_t17_503_leads_to_the_next_in_a_new_transaction_after_its_ack(world: World) -> None:
-    two_gateways(world)
-    caller = dial(world)
-    first = world.core.calls[-1]
-    first.refuse(503)
-    second = world.backup.calls[-1]
-    branches = {Via.parse(talk.invite.get("via")).branch for talk in (first, second)}
-    assert len(branches) == 2
-    assert len(world.core.requests("ACK")) == 1
-    second.answer()
-    assert caller.up
-
-
-@pytest.mark.parametrize("status", [404, 480, 486, 500, 504, 600, 603])
-def test_t17_any_other_refusal_is_final(world: World, status: int) -> None:
-    two_gateways(world)
-    caller = dial(world)
-    world.core.calls[-1].refuse(status)
-    assert world.backup.calls == []
-    assert caller.over
-
-
-def test_t17_an_undelivered_request_goes_to_the_next(world: World) -> None:
-    two_gateways(world)
-    world.core.dead = True
-    dial(world)
-    transactions = world.edge.agent.transactions
-    world.edge.agent.transactions.transport_failed(next(iter(transactions.clients.values())).flow)
+    with pytest.raises(Enough):
+        asyncio.run(watch())
     world.run()
-    world.backup.calls[-1].answer()
-    assert world.states() == ["talking"]
+    assert world.edge.trunks.peers[0].up
 
 
-def test_a_gateway_that_rings_long_keeps_the_call(world: World) -> None:
-    two_gateways(world)
-    dial(world)
-    world.pass_time(100)
-    assert world.backup.calls == []
-    world.core.calls[-1].answer()
-    assert world.states() == ["talking"]
+# the core is unreachable
 
 
-@pytest.mark.parametrize("accepts", [False, True])
-def test_t18_a_late_answer_is_cancelled_or_ended(world: World, accepts: bool) -> None:
-    two_gateways(world)
-    if accepts:
-        world.core.on_call = lambda talk: talk.session.accept(talk.sdp.answer(talk.session.offer))
+@pytest.mark.parametrize("transport", ["UDP", "TCP"])
+def test_trunk_that_answers_is_up(world: World, transport: str) -> None:
+    trunk = records.Trunk(id="core", uri=f"sip:{CORE[0]}:{CORE[1]};transport={transport.lower()}")
+    world.edge.trunks.update([trunk])
+    world.edge.trunks._probe(world.edge.trunks.peers[0])
+    world.run()
+    assert world.events[-1] == ("trunk", {"id": "core", "up": True})
+    assert f"SIP/2.0/{transport} " in world.core.requests("OPTIONS")[0].get("via")
+
+
+def test_trunk_that_is_overloaded_is_down(world: World) -> None:
+    world.core.on_request = lambda transaction: transaction.reply(503)  # type: ignore[method-assign]
+    world.edge.trunks._probe(world.edge.trunks.peers[0])
+    world.pass_time(2)
+    assert world.events[-1] == ("trunk", {"id": "core", "up": False})
+
+
+def test_trunk_that_is_slow_to_answer_is_up_again(world: World) -> None:
+    asked = []
+    answering = world.core.on_request
+    world.core.on_request = asked.append  # type: ignore[method-assign]
+    world.edge.trunks._probe(world.edge.trunks.peers[0])
+    world.pass_time(4.1)
+    assert world.events[-1] == ("trunk", {"id": "core", "up": False})
+    for transaction in asked:
+        transaction.reply(200)  # too late
+    world.core.on_request = answering  # type: ignore[method-assign]
+    world.edge.trunks._probe(world.edge.trunks.peers[0])
+    world.pass_time(2)
+    assert world.events[-1] == ("trunk", {"id": "core", "up": True})
+
+
+def test_trunk_without_a_valid_uri_is_left_out(world: World) -> None:
+    world.edge.trunks.update([records.Trunk(id="bad", uri="mailto:x"), *world.edge.directory.trunks])
+    world.phones["101"].call("2124567890")
+    assert len(world.core.calls) == 1
+
+
+def test_trunks_that_stay_keep_what_is_known(world: World) -> None:
+    peer = world.edge.trunks.peers[0]
+    peer.up = True
+    world.edge.trunks.update(list(world.edge.directory.trunks))
+    assert world.edge.trunks.peers == [peer]
+
+
+def test_outage_seen_by_the_probe_is_announced_at_once(world: World) -> None:
     world.core.dead = True
-    caller = dial(world)
+    world.edge.trunks._probe(world.edge.trunks.peers[0])
     world.pass_time(4.1)
-    world.backup.calls[-1].answer()
-    world.core.dead = False
-    world.pass_time(5)  # timer A repeats the first INVITE
-    late = world.core.calls[-1]
-    assert late.ended
-    assert late.ended.how == ("bye" if accepts else "cancelled")
-    assert caller.up
-    taken = world.backup.calls[-1]
-    assert taken.up
-    assert world.leg_of(taken).document["remote"] == (taken.sdp.host, taken.sdp.port)
+    assert ("trunk", {"id": "core", "up": False}) in world.events
+    caller = world.phones["101"].call("2124567890")
+    caller.sdp.accept(caller.events[0].sdp)
+    assert world.hears(caller) == "trunk-down"
+    world.prompt_ends(caller)
+    assert caller.status == 480
 
 
-def test_the_caller_gives_up_between_two_gateways(world: World) -> None:
-    two_gateways(world)
-    world.core.dead = world.backup.dead = True
-    caller = dial(world)
-    world.pass_time(4.1)
-    caller.hangup()
-    world.pass_time(20)
-    assert world.edge.calls == {}
-    assert world.outcome() == "caller gave up"
-
-
-def test_t20_all_gateways_fail_and_the_phone_never_sees_503(world: World) -> None:
-    two_gateways(world)
-    world.core.dead = True
-    caller = dial(world)
-    world.pass_time(4.1)
-    world.backup.calls[-1].refuse(503)
+@pytest.mark.parametrize("status", [0, 503])
+def test_outage_not_yet_seen_is_announced_after_the_attempt(world: World, status: int) -> None:
+    world.core.dead = not status
+    caller = world.phones["101"].call("2124567890")
+    if status:
+        world.core.calls[-1].refuse(status)
+    else:
+        world.pass_time(33)
     caller.sdp.accept(caller.events[-1].sdp)
     assert world.hears(caller) == "trunk-down"
     world.prompt_ends(caller)
     assert caller.status == 480
 
 
-def test_the_last_gateway_is_given_up_within_15_s(world: World) -> None:
+def test_back_in_service_without_a_restart(world: World) -> None:
+    peer = world.edge.trunks.peers[0]
     world.core.dead = True
-    caller = dial(world)
-    world.pass_time(12.1)
-    caller.sdp.accept(caller.events[-1].sdp)
-    assert world.hears(caller) == "trunk-down"
-
-
-def test_trunks_follow_each_other_by_order(world: World) -> None:
-    trunks = [Trunk(id="b", uri=f"sip:{BACKUP[0]}", order=1), Trunk(id="a", uri=f"sip:{CORE[0]}", order=2)]
-    world.edge.trunks.update(trunks)
-    dial(world)
-    world.backup.calls[-1].refuse(503)
+    world.edge.trunks._probe(peer)
+    world.pass_time(33)
+    world.core.dead = False
+    world.edge.trunks._probe(peer)
+    world.run()
+    assert peer.up is False
+    world.pass_time(2)
+    assert peer.up
+    world.phones["101"].call("2124567890")
     world.core.calls[-1].answer()
     assert world.states() == ["talking"]
-
-
-def test_t18_after_a_failure_the_other_is_tried_first_until_the_quarantine_ends(world: World) -> None:
-    two_gateways(world)
-    dial(world)
-    world.core.calls[-1].refuse(503)
-    world.backup.calls[-1].answer()
-    dial(world).hangup()
-    assert len(world.core.calls) == 1
-    world.pass_time(5)
-    dial(world)
-    assert len(world.core.calls) == 2
-
-
-def test_c07_a_call_that_is_up_keeps_its_path(world: World) -> None:
-    two_gateways(world)
-    caller = dial(world)
-    talk = world.core.calls[-1]
-    talk.answer()
-    peer_of(world).gateways[0].up = False
-    dial(world)
-    assert world.backup.calls
-    caller.hangup()
-    assert talk.ended
-
-
-def test_t20_retry_after_is_honoured(world: World) -> None:
-    two_gateways(world)
-    dial(world)
-    world.core.calls[-1].session.reject(503, "", [("retry-after", "60 (busy)")])
-    world.run()
-    world.pass_time(59)
-    dial(world)
-    assert len(world.core.calls) == 1
-    world.pass_time(2)
-    dial(world)
-    assert len(world.core.calls) == 2
-
-
-# health
-
-
-@pytest.mark.parametrize("offset", range(10))
-def test_an_outage_is_seen_within_15_s(world: World, offset: int) -> None:
-    tick(world, 20 + offset)
-    assert peer_of(world).up
-    world.core.dead = True
-    tick(world, 15)
-    assert ("trunk", {"id": "core", "up": False}) in world.events
-    world.core.dead = False
-    tick(world, 13)
-    assert world.events[-1] == ("trunk", {"id": "core", "up": True})
-
-
-def test_t19_probes_go_to_the_gateway_in_use_and_to_the_other_when_it_fails(world: World) -> None:
-    two_gateways(world)
-    tick(world, 30)
-    assert 3 <= len(world.core.requests("OPTIONS")) <= 4
-    assert len(world.backup.requests("OPTIONS")) <= 1
-    world.core.dead = True
-    tick(world, 15)
-    assert world.backup.requests("OPTIONS")
-    assert peer_of(world).up
-    assert [gateway.up for gateway in peer_of(world).gateways] == [False, True]
-
-
-@pytest.mark.parametrize(("status", "up"), [(200, True), (404, True), (405, True), (481, True), (503, False)])
-def test_t19_any_final_answer_but_503_means_alive(world: World, status: int, up: bool) -> None:
-    world.core.on_request = lambda transaction: transaction.reply(status)
-    tick(world, 15)
-    assert peer_of(world).up is up
-
-
-def test_a_trunk_that_wants_no_options_gets_none(world: World) -> None:
-    reconfigured(world, settings={"options": False})
-    tick(world, 30)
-    assert world.core.requests("OPTIONS") == []
-
-
-def test_live_traffic_counts(world: World) -> None:
-    world.core.on_call = lambda talk: talk.session.reject(503)
-    for _ in range(3):
-        caller = dial(world)
-        caller.hangup()
-        world.pass_time(30)
-    assert peer_of(world).up is False
-
-
-# emergency
-
-
-def test_emergency_calls_try_every_gateway_of_every_trunk_and_tls_in_the_clear(world: World) -> None:
-    world.edge.trunks.update(
-        [Trunk(id="tls", uri=f"sips:{BACKUP[0]}"), Trunk(id="core", uri=f"sip:{CORE[0]}", order=20)]
-    )
-    for gateway in world.edge.trunks.peers[0].gateways:
-        gateway.failed(900)
-    routes = [gateway.target for gateway in world.edge.trunks.for_emergencies()]
-    assert routes == [FIRST, Target("TLS", BACKUP[0], 5061), SECOND]
-    secure = world.add(Party(world, (BACKUP[0], 5061)))
-    world.core.dead = secure.dead = True
-    world.phones["101"].call("911")
-    secure.dead = False
-    secure.on_call = lambda talk: talk.session.reject(500)
-    world.pass_time(4.5)
-    (tls,), (clear,) = invites(secure), invites(world.backup)
-    assert (tls.uri, Via.parse(tls.get("via")).transport) == (f"sips:911@{BACKUP[0]}", "TLS")
-    assert (clear.uri, Via.parse(clear.get("via")).transport) == (f"sip:911@{BACKUP[0]}", "UDP")
-
-
-def test_911_passes_over_a_route_that_is_broken(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    peer = two_gateways(world)
-    peer.gateways[0].target = None  # type: ignore[assignment]
-    world.phones["101"].call("911")
-    assert world.backup.calls
-    assert "cannot be used" in caplog.text
-    peer.take([SECOND], False)
 
 
 # what an INVITE says
 
 
 @pytest.mark.parametrize(
-    ("settings", "uri", "from_", "headers"),
+    ("headers", "caller"),
     [
-        ({}, "+12124567890", "+14155550101", {"p-asserted-identity": f"<sip:+14155550101@{EDGE[0]}>"}),
-        ({"number_format": "e164"}, "12124567890", "14155550101", {}),
-        ({"number_format": "national"}, "2124567890", "4155550101", {}),
-        (
-            {"identity": "ppi"},
-            "+12124567890",
-            "+14155550101",
-            {"p-preferred-identity": f"<sip:+14155550101@{EDGE[0]}>"},
-        ),
-        (
-            {"identity": "rpid", "headers": {"X-Tech-Prefix": "7"}},
-            "+12124567890",
-            "+14155550101",
-            {
-                "remote-party-id": f"<sip:+14155550101@{EDGE[0]}>;party=calling;screen=yes;privacy=off",
-                "x-tech-prefix": "7",
-            },
-        ),
-        ({"from_user": "account"}, "+12124567890", "clinic", {}),
+        ([("p-asserted-identity", '"A" <sip:+12065550142@x>'), ("from", "<sip:y@x>")], ("+12065550142", "A")),
+        ([("p-asserted-identity", "<tel:+12065550142>"), ("from", "<sip:y@x>")], ("+12065550142", "")),
+        ([("p-asserted-identity", "junk"), ("from", "B <sip:y@x>")], ("y", "B")),
+        ([("from", "<sip:anonymous@anonymous.invalid>")], ("anonymous", "")),
+        ([("from", "junk")], ("", "")),
     ],
 )
-def test_c05_the_profile_decides_how_an_invite_looks(
-    world: World, settings: dict, uri: str, from_: str, headers: dict
-) -> None:
-    reconfigured(world, TrunkSecret(id="core", user="clinic", password="x"), settings=settings)
-    dial(world)
-    (invite,) = invites(world.core)
-    assert invite.uri == f"sip:{uri}@{CORE[0]}:{CORE[1]}"
-    assert NameAddr.parse(invite.get("from")).uri.user == from_
-    assert {name: invite.get(name) for name in headers} == headers
-    assert "clinic" not in invite.get("p-asserted-identity")
+def test_who_calls(headers: list[tuple[str, str]], caller: tuple[str, str]) -> None:
+    assert routes.caller_of(Request("INVITE", "sip:x", headers)) == caller
 
 
 @pytest.mark.parametrize(
-    ("settings", "host"), [({}, "trunk.example"), ({"request_host": "target"}, f"{CORE[0]}:{CORE[1]}")]
-)
-def test_c01_the_host_of_the_request_uri(world: World, settings: dict, host: str) -> None:
-    peer = reconfigured(world, uri="sip:trunk.example", settings={**settings, "from_host": "domain"})
-    peer.take([FIRST], False)
-    dial(world)
-    (invite,) = invites(world.core)
-    assert invite.uri == f"sip:+12124567890@{host}"
-    assert NameAddr.parse(invite.get("from")).uri.host == "trunk.example"
-
-
-@pytest.mark.parametrize(("trunk", "profile"), [(True, False), (False, True)])
-def test_the_location_goes_only_to_a_core_that_takes_it(world: World, trunk: bool, profile: bool) -> None:
-    reconfigured(world, pidf_lo=trunk, settings={"pidf_lo": profile})
-    world.phones["101"].call("911")
-    assert invites(world.core)[0].get("content-type") == "application/sdp"
-
-
-def test_a_wrong_setting_is_said_and_calls_go_on(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    for changes, words in (
-        ({"settings": {"colour": "red"}}, "unknown field `colour`"),
-        ({"settings": {"identity": 7}}, "is wrong"),
-        ({"settings": {"headers": {"Via": "x"}}}, "cannot send the header 'Via'"),
-        ({"settings": {"headers": {"X-A": "x\r\ny"}}}, "cannot send the header 'X-A'"),
-        ({"settings": {}, "profile": "bell"}, "choose one of asterisk, bandwidth"),
-        ({"profile": "generic", "sources": ("10.0.0.0/8", "gw.example")}, "gw.example is no address"),
-        ({"sources": (), "authorities": "nonsense"}, "no PEM certificates"),
-    ):
-        if "authorities" in changes:
-            from provisioner.sip import tls
-
-            world.edge.trunks.trust = lambda peer: tls.client_context(peer.trunk.authorities) and None
-        reconfigured(world, **changes)
-        assert words in caplog.text
-    dial(world)
-    assert world.core.calls
-    reconfigured(world, uri="nonsense")
-    assert "no valid SIP URI" in caplog.text
-    assert world.edge.trunks.for_calls() == []
-
-
-# what comes in
-
-
-def call_from(
-    world: World, address: tuple[str, int], uri: str, headers: list | None = None, to: str = ""
-) -> Talk:
-    stranger = world.add(Party(world, address))
-    talk = Talk(stranger)
-    stranger.calls.append(talk)
-    talk.session = stranger.agent.invite(
-        uri,
-        stranger.flow,
-        NameAddr.parse(f"<sip:{OUTSIDE}@{address[0]}>"),
-        NameAddr.parse(to or f"<{uri}>"),
-        talk.sdp.offer(),
-        talk.listen,
-        headers or [],
-    )
-    world.run()
-    return talk
-
-
-@pytest.mark.parametrize(
-    ("sources", "host", "taken"),
+    ("dialled", "number"),
     [
-        ((), "203.0.113.7", False),
-        (("203.0.113.7",), "203.0.113.7", True),
-        (("203.0.113.0/29",), "203.0.113.7", True),
-        (("203.0.113.0/29",), "203.0.113.8", False),
-        (("2001:db8::/32",), "203.0.113.7", False),
+        ("+14155550101", "+14155550101"),
+        ("14155550101", "+14155550101"),
+        ("4155550101", "+14155550101"),
+        ("101", "101"),
+        ("", ""),
+        ("+", "+"),
     ],
 )
-def test_c06_calls_are_taken_from_listed_networks(
-    world: World, sources: tuple[str, ...], host: str, taken: bool
-) -> None:
-    reconfigured(world, sources=sources)
-    talk = call_from(world, (host, 5060), f"sip:{MAIN}@{EDGE[0]}")
-    assert (talk.status == 407) is not taken
-
-
-def test_c06_calls_are_taken_from_all_resolved_addresses(world: World) -> None:
-    two_gateways(world)
-    peer_of(world).take([FIRST], False)  # a call may still come from an address that DNS named before
-    talk = call_from(world, (BACKUP[0], 5060), f"sip:{MAIN}@{EDGE[0]}")
-    assert talk.status == 0
-
-
-def test_c06_calls_are_taken_from_a_stream_that_we_opened(world: World) -> None:
-    peer = reconfigured(world, uri="sips:trunk.example")
-    request = Request("INVITE", f"sip:{MAIN}@{EDGE[0]}", [("via", "SIP/2.0/TLS 203.0.113.5;branch=z9hG4bKx")])
-    ours = Flow("TLS", EDGE, ("203.0.113.5", 5061), 7, "trunk.example")
-    theirs = Flow("TLS", EDGE, ("203.0.113.5", 40000), 8)
-    assert world.edge.trunks.source(request, ours) is peer
-    assert world.edge.trunks.source(request, theirs) is None
-
-
-@pytest.mark.parametrize(
-    ("called", "headers", "to"),
-    [
-        (["request-uri"], [], ""),
-        (["to", "request-uri"], [], f"<sip:{MAIN}@x>"),
-        (["request-uri", "p-called-party-id"], [("p-called-party-id", f"<sip:{MAIN}@x>")], ""),
-        (
-            ["request-uri", "diversion"],
-            [("diversion", f"<sip:nobody@x>, <tel:{MAIN}>;reason=unconditional")],
-            "",
-        ),
-        (["request-uri", "to"], [], f'"Clinic" <sip:{MAIN[2:]}@x>'),
-    ],
-)
-def test_c06_where_the_called_number_stands(world: World, called: list, headers: list, to: str) -> None:
-    reconfigured(world, settings={"called": called})
-    user = MAIN if called == ["request-uri"] else "pilot"
-    call_from(world, CORE, f"sip:{user}@{EDGE[0]}", headers, to)
-    assert world.phones["101"].calls
-
-
-# names
-
-
-class Names:
-    """A resolver that says what a test wants."""
-
-    def __init__(self, *answers: Located | Exception) -> None:
-        self.answers = list(answers)
-        self.asked: list[str] = []
-
-    async def locate(self, uri: Uri, transports: object, families: object = ()) -> Located:
-        self.asked.append(str(uri))
-        answer = self.answers.pop(0)
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-
-def resolved(world: World, *answers: Located | Exception) -> Names:
-    names = Names(*answers)
-    for _ in answers:
-        asyncio.run(world.edge.trunks.resolve(peer_of(world), names))
-    return names
-
-
-def test_t16_the_last_good_answer_stays(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    peer = reconfigured(world, uri="sip:trunk.example")
-    assert world.edge.trunks.for_calls() == []
-    now = world.clock.now
-    resolved(world, Located((FIRST, SECOND), False, now + 300))
-    assert peer.resolve_at == now + 300
-    gateways = list(peer.gateways)
-    gateways[0].succeeded()
-    resolved(world, DnsDeadError("dead"), Located((), False, now + 300), Located((SECOND, FIRST), True, now))
-    assert peer.gateways == gateways[::-1]
-    assert (peer.stale, peer.resolve_at, gateways[0].up) == (True, now + 10, True)
-    assert caplog.text.count("its last addresses are used") == 1
-    kept = world.edge.trunks.remember()
-
-    other = World()
-    other.edge.trunks.recall(kept)
-    other.edge.trunks.update([peer.trunk])
-    assert [gateway.target for gateway in peer_of(other).gateways] == [SECOND, FIRST]
-    assert peer_of(other).stale
-
-
-@pytest.mark.parametrize(
-    "kept",
-    [None, [], {}, {"core": 1}, {"core": {"uri": "sip:trunk.example", "targets": [[1]]}}]
-    + [{"core": {"uri": "sip:other.example", "targets": [["UDP", "192.0.2.1", 5060]]}}],
-)
-def test_what_was_kept_wrong_is_left_out(world: World, kept: object) -> None:
-    world.edge.trunks.recall(kept)
-    assert reconfigured(world, uri="sip:trunk.example").gateways == []
-
-
-def test_a_tls_trunk_is_located_in_the_clear_too(world: World) -> None:
-    reconfigured(world, uri="sip:trunk.example;transport=tls")
-    names = Names(
-        Located((Target("TLS", *CORE),), False, 2000.0),
-        Located((Target("TCP", *BACKUP),), False, 2000.0),
-    )
-    asyncio.run(world.edge.trunks.resolve(peer_of(world), names))
-    assert names.asked == ["sip:trunk.example;transport=tls", "sip:trunk.example"]
-    routes = [gateway.target for gateway in world.edge.trunks.for_emergencies()]
-    assert routes == [Target("TLS", *CORE), Target("TCP", *BACKUP)]
-
-
-def test_a_trunk_that_did_not_change_keeps_what_is_known_of_it(world: World) -> None:
-    peer = two_gateways(world)
-    assert reconfigured(world) is peer
-    assert reconfigured(world, order=11) is not peer
-
-
-# registration
-
-
-class Core:
-    """A core that keeps registrations; `answers` are statuses to give before that."""
-
-    def __init__(self, world: World, *answers: tuple[int, list]) -> None:
-        self.world = world
-        self.answers = list(answers)
-        self.requests: list[tuple[float, Request]] = []
-        world.core.on_request = self.on_request
-
-    def on_request(self, transaction: ServerTransaction) -> None:
-        request = transaction.request
-        if request.method != "REGISTER":
-            transaction.reply(200)
-            return
-        self.requests.append((self.world.clock.now, request))
-        status, headers = self.answers.pop(0) if self.answers else (200, [("expires", "100")])
-        transaction.reply(status, "", headers)
-
-
-SECRET = TrunkSecret(id="core", user="clinic", password="s3cret")
-CHALLENGE = 'Digest realm="core", nonce="n{}", algorithm=SHA-256, qop="auth"'
-
-
-def registering(world: World, **more: Any) -> Peer:
-    return reconfigured(world, SECRET, settings={"authentication": "register", **more})
-
-
-def stop(world: World) -> None:
-    world.edge.trunks.update([])
-
-
-def test_r10_registered_with_digest_and_refreshed_at_50_to_80_percent(world: World) -> None:
-    peer = registering(world)
-    core = Core(world, (401, [("www-authenticate", CHALLENGE.format(1))]))
-    tick(world, 400)
-    assert peer.registration
-    assert peer.registration.registered
-    first, second = core.requests[0][1], core.requests[1][1]
-    assert first.get("authorization") == ""
-    assert 'username="clinic"' in second.get("authorization")
-    assert first.get("expires") == "600"
-    assert first.uri == f"sip:{CORE[0]}"
-    contacts = {request.get("contact") for _, request in core.requests}
-    assert contacts == {f"<sip:{peer.token}@{EDGE[0]}:{EDGE[1]}>"}
-    gaps = [
-        later - sooner for (sooner, _), (later, _) in zip(core.requests[1:], core.requests[2:], strict=False)
-    ]
-    assert len(gaps) >= 4
-    assert all(50 <= gap <= 80.1 for gap in gaps)
-    assert len(set(gaps)) > 1
-    assert "nc=00000002" in core.requests[2][1].get("authorization")  # the nonce is used again
-    assert len({request.call_id for _, request in core.requests}) == 1
-    seqs = [request.cseq[0] for _, request in core.requests]
-    assert seqs == sorted(set(seqs))
-    stop(world)
-
-
-def test_r10_423_is_honoured_once(world: World) -> None:
-    registering(world)
-    core = Core(world, (423, [("min-expires", "1800")]), (423, [("min-expires", "1800")]))
-    tick(world, 2)
-    assert [request.get("expires") for _, request in core.requests] == ["600", "1800"]
-    stop(world)
-
-
-def test_r10_back_off_doubles_to_30_min_with_jitter(world: World) -> None:
-    registering(world)
-    core = Core(world, *[(403, [])] * 12)
-    tick(world, 1)
-    world.pass_time(9000)
-    times = [at for at, _ in core.requests]
-    gaps = [later - sooner for sooner, later in zip(times, times[1:], strict=False)]
-    wholes = [30, 60, 120, 240, 480, 960, 1800, 1800, 1800]
-    assert len(gaps) >= 8
-    assert all(whole / 2 <= gap <= whole + 1 for gap, whole in zip(gaps, wholes, strict=False))
-    stop(world)
-
-
-def test_r10_a_dead_core_is_left_for_the_next_gateway(world: World) -> None:
-    peer = registering(world)
-    peer.take([FIRST, SECOND], False)
-    world.core.dead = True
-    world.backup.on_request = lambda transaction: transaction.reply(200, "", [("expires", "600")])
-    tick(world, 60)
-    assert peer.registration
-    assert peer.registration.registered
-    assert world.backup.requests("REGISTER")
-    stop(world)
-
-
-def test_a_lost_connection_is_registered_over_anew(world: World) -> None:
-    peer = registering(world)
-    core = Core(world)
-    tick(world, 2)
-    assert peer.registration
-    flow = world.edge.agent.connect("UDP", CORE)
-    world.edge.flow_lost(flow)
-    assert not peer.registration.registered
-    world.pass_time(1)
-    assert peer.registration.registered
-    assert len(core.requests) == 2
-    stop(world)
-
-
-def test_c06_a_call_to_our_contact_is_the_cores_and_to_says_whom_it_is_for(world: World) -> None:
-    peer = registering(world)
-    Core(world)
-    tick(world, 2)
-    call_from(world, ("203.0.113.99", 5060), f"sip:{peer.token}@{EDGE[0]}", to=f"<sip:{MAIN}@core.example>")
-    assert world.phones["101"].calls
-    stop(world)
-
-
-def test_the_secret_is_in_no_log_and_no_event(world: World, caplog: pytest.LogCaptureFixture) -> None:
-    caplog.set_level(0)
-    registering(world)
-    Core(world, (401, [("www-authenticate", CHALLENGE.format(1))]), (403, []))
-    tick(world, 5)
-    assert "s3cret" not in caplog.text + str(world.events) + str(world.rows)
-    stop(world)
-
-
-def test_digest_per_invite_with_two_realms(world: World) -> None:
-    reconfigured(world, SECRET, settings={"authentication": "invite"})
-    proxy = 'Digest realm="edge", nonce="p1", qop="auth"'
-    challenges = [[("proxy-authenticate", proxy)], [("www-authenticate", CHALLENGE.format(1))]]
-
-    def on_call(talk: Talk) -> None:
-        if challenges:
-            headers = challenges.pop(0)
-            talk.session.reject(407 if headers[0][0].startswith("proxy") else 401, "", headers)
-        else:
-            talk.session.progress(180)
-
-    world.core.on_call = on_call
-    caller = dial(world)
-    world.core.calls[-1].answer()
-    assert caller.up
-    last = invites(world.core)[-1]
-    assert 'realm="core"' in last.get("authorization")
-    assert 'realm="edge"' in last.get("proxy-authorization")
-    assert "nc=00000002" in last.get("proxy-authorization")
+def test_what_the_core_called(dialled: str, number: str) -> None:
+    assert routes.called_number(dialled) == number
