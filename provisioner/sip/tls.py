@@ -89,7 +89,8 @@ def words(error: BaseException) -> str:
         clock = " (or the clock of this machine is wrong)" if "not yet valid" in error.verify_message else ""
         return f"the certificate is refused: {error.verify_message}{clock}"
     if isinstance(error, ssl.SSLError):
-        return f"the TLS handshake failed: {(error.reason or 'broken off').replace('_', ' ').lower()}"
+        reason = getattr(error, "reason", None) or "broken off"  # not set by all that raise it
+        return f"the TLS handshake failed: {reason.replace('_', ' ').lower()}"
     if isinstance(error, TimeoutError):
         return "no answer"
     if isinstance(error, OSError) and error.strerror:
