@@ -20,3 +20,9 @@ def without(remedy: str) -> None:
     if os.environ.get("PEER_REQUIRED") == "1":
         pytest.fail(f"PEER_REQUIRED=1, but a peer is missing: {remedy}", pytrace=False)
     pytest.skip(f"needs: {remedy}")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """`@pytest.mark.peer("tshark")`: the programs that a test plays against."""
+    for mark in item.iter_markers("peer"):
+        needs(*mark.args)

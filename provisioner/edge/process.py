@@ -31,6 +31,7 @@ from provisioner.sip.transport import LoopTimers, SipTransport
 from provisioner.store.journal import Journal
 
 WATCH_SECONDS = 1.0
+MEASURE_SECONDS = 0.1
 BYE_SECONDS = 2.0  # for the answers to our last BYEs
 MEDIA_SECONDS = 10.0
 TRUNKS_FILE = "trunks.json"
@@ -57,7 +58,8 @@ class Process:
         self._journal = await asyncio.to_thread(Journal.open, self._state.journal)
         timers = LoopTimers(loop)
         rng = random.SystemRandom()
-        self._server = ipc.Server({"ping": self._ping, "status": self._status, "reload": self._reload})
+        methods: dict[str, ipc.Method] = {"ping": self._ping, "status": self._status}
+        self._server = ipc.Server({**methods, "reload": self._reload, "unban": self._unban})
         self._media = MediaClient(self._state.socket("media"), bind, secrets.token_hex(4), self._on_media)
         self._edge = Edge(
             directory,
@@ -69,7 +71,7 @@ class Process:
             self._journal.write,
             secrets.token_bytes(32),
         )
-        transport = SipTransport(self._edge.flow_lost)
+        transport = SipTransport(self._edge.flow_lost, self._edge.gate.connects)
         self._transport = transport
         self._edge.port = (await transport.open(bind, port))[1]
         name = f"Provisioner/{__version__}"
@@ -89,7 +91,12 @@ class Process:
         await self._server.start(self._state.socket("edge"))
         self._tasks = [
             loop.create_task(work)
-            for work in (self._edge.trunks.watch(Resolver(loop.time, rng)), self._watch(), self._sweep())
+            for work in (
+                self._edge.trunks.watch(Resolver(loop.time, rng)),
+                self._watch(),
+                self._sweep(),
+                self._measure(),
+            )
         ]
         await stop.wait()
         await self._stop()
@@ -191,6 +198,14 @@ class Process:
             self._edge.registrar.expire()
             await self._remember()
 
+    async def _measure(self) -> None:
+        """How late this loop gets to what is due: the queue that a request waits in."""
+        clock = self._edge.timers.clock
+        while True:
+            due = clock() + MEASURE_SECONDS
+            await asyncio.sleep(MEASURE_SECONDS)
+            self._edge.gate.overload.measured(clock() - due)
+
     async def _reload(self, _args: ipc.Json) -> ipc.Json:
         """Swap the snapshot."""
         directory = await asyncio.to_thread(self._source.load)
@@ -198,6 +213,10 @@ class Process:
         self._edge.trunks.update(directory.trunks, directory.snapshot.trunk_secrets)
         self._edge.registrar.keep(directory.stations.keys())
         return {"revision": directory.snapshot.revision}
+
+    def _unban(self, args: ipc.Json) -> ipc.Json:
+        """Listen to a source again. Raises OperatorError when it is not banned."""
+        return self._edge.gate.unban(str(args.get("source", "")))
 
     def _ping(self, _args: ipc.Json) -> ipc.Json:
         return {"pid": os.getpid(), "uptime": round(time.monotonic() - self._started, 1)}
@@ -212,6 +231,7 @@ class Process:
             "registrations": [edge.registration_row(binding) for binding in edge.registrar.all()],
             "calls": [call.view() for call in edge.calls.values()],
             "trunks": [self._trunk_row(peer) for peer in edge.trunks.peers],
+            "bans": edge.gate.bans(),
             "counters": {
                 **edge.counters,
                 "malformed": edge.agent.transactions.malformed,

@@ -268,6 +268,8 @@ class Agent:
 
     def receive(self, data: bytes, flow: Flow) -> None:
         """A datagram; never raises for what it holds."""
+        if not self.transactions.gate.admits(data, flow):
+            return
         try:
             message = parse(data)
         except MessageError as error:

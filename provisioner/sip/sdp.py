@@ -13,6 +13,8 @@ MAX_SDP = 16384
 CODECS = {"PCMU": 0, "PCMA": 8}  # what media can play prompts in; static payload types (RFC 3551)
 EVENT_PAYLOAD = 101  # what most phones and cores use for telephone-event
 MAX_LINES = 512
+MAX_FORMATS = 128  # of one m= line: there are no more payload types
+MAX_PARTS = 16  # of a multipart body that are looked at
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 _REVERSE: dict[Direction, Direction] = {
@@ -87,8 +89,11 @@ def _section(value: str, address: str, direction: str | None) -> Stream:
     found = _MEDIA.match(value)
     if not found or int(found.group(2)) > 65535:
         raise PeerError("bad m= line in SDP", 488)
-    kind, port, protocol, formats = found.groups()
-    return Stream(kind, int(port), protocol, formats.split(), {}, address, direction)  # type: ignore[arg-type]
+    kind, port, protocol, text = found.groups()
+    formats = list(dict.fromkeys(text.split()))
+    if len(formats) > MAX_FORMATS:
+        raise PeerError("too many formats in SDP", 488)
+    return Stream(kind, int(port), protocol, formats, {}, address, direction)  # type: ignore[arg-type]
 
 
 def _attribute(stream: Stream, value: str) -> None:
@@ -216,7 +221,7 @@ def audio_part(content_type: str, body: bytes) -> bytes:
     if not kind.startswith("multipart/") or not boundary:
         return b""
     marker = b"\r\n--" + boundary.group(1).strip().encode("utf-8", "surrogateescape")
-    for part in (b"\r\n" + body).split(marker)[1:]:
+    for part in (b"\r\n" + body).split(marker, MAX_PARTS)[1:MAX_PARTS]:
         head, blank, content = part.partition(b"\r\n\r\n")
         if blank and re.search(rb"content-type:\s*application/sdp", head, re.I):
             return content

@@ -27,6 +27,8 @@ MAX_QUEUED = 1 << 20  # bytes to a TCP peer that does not read; then its connect
 CONNECT_SECONDS = 4.0
 PONG_SECONDS = 10.0  # RFC 5626 4.4.1
 PING, PONG = b"\r\n\r\n", b"\r\n"
+MAX_CONNECTIONS = 2000
+MAX_CONNECTIONS_FROM = 256  # one host; phones behind a NAT share one
 DSCP_CS3 = 0x60  # RFC 4594: call signalling
 
 Address = tuple[str, int]
@@ -86,7 +88,11 @@ class _Stream(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = stream = cast(asyncio.Transport, transport)  # uvloop's is no subclass
         if self.flow is None:
-            self.flow = self.owner.accepted(self, stream.get_extra_info("peername")[:2])
+            host, port = stream.get_extra_info("peername")[:2]
+            if not self.owner.admits(host):
+                stream.abort()
+                return
+            self.flow = self.owner.accepted(self, (host, port))
         elif self.kind == "TLS" and not self.owner.trusted(self.flow, stream, self._policy):
             stream.abort()
             return
@@ -172,8 +178,14 @@ class SipTransport:
     `policies`: how servers that we open a stream to are treated, by the name that the flow is for.
     """
 
-    def __init__(self, on_lost: Callable[[Flow], None] | None = None) -> None:
+    def __init__(
+        self,
+        on_lost: Callable[[Flow], None] | None = None,
+        connects: Callable[[str], bool] = lambda _host: True,
+    ) -> None:
+        """`connects`: whether a stream connection from a host is accepted."""
         self.agent: Agent
+        self._connects = connects
         self.address: Address = ("", 0)
         self.tls_port = 0  # 0 while there is no TLS
         self.policies: dict[str, tls.Policy] = {}
@@ -383,6 +395,12 @@ class SipTransport:
         """Count what a stream could not be read as, and answer it if it was a request."""
         self.agent.transactions.malformed += 1
         self.agent.transactions.refuse(error, flow)
+
+    def admits(self, host: str) -> bool:
+        """Whether a connection from `host` is taken: not from the unwelcome, and not without number."""
+        held = [connection.flow.remote[0] for connection in self._connections.values() if connection.flow]
+        full = len(held) >= MAX_CONNECTIONS or held.count(host) >= MAX_CONNECTIONS_FROM
+        return not full and self._connects(host)
 
     def accepted(self, connection: _Stream, remote: Address) -> Flow:
         """A peer connected to us."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import struct
 import subprocess
@@ -216,8 +215,7 @@ def test_who_closes_its_port_is_forgotten(front: Front) -> None:
     assert front.call(lambda: len(front.tftp._transfers)) == 1
 
 
-@pytest.mark.peer
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.peer("curl")
 @pytest.mark.parametrize("size", ["512", "1468"])
 def test_curl(front: Front, size: str) -> None:
     url = f"tftp://127.0.0.1:{front.tftp_port}/{POLYCOM}-line.cfg"
