@@ -25,7 +25,7 @@ from provisioner.sip.agent import ALLOW, Agent, Random
 from provisioner.sip.digest import Authenticator
 from provisioner.sip.headers import NameAddr, Uri
 from provisioner.sip.message import Header, Request
-from provisioner.sip.sdp import MediaSession
+from provisioner.sip.sdp import offered
 from provisioner.sip.session import Session
 from provisioner.sip.timers import Timers
 from provisioner.sip.transaction import Flow, ServerTransaction
@@ -347,7 +347,7 @@ class Edge:
     def _leg(self, session: Session, extension: str) -> Leg | None:
         try:
             if session.offer:
-                MediaSession("", 0, 0).answer(session.offer)  # nobody is rung for what nobody could hear
+                offered(session.offer, session.flow.local[0])  # nobody is rung for what nobody could hear
         except PeerError as error:
             session.reject(error.status)
             return None

@@ -35,7 +35,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     expires: int = 600
     called: tuple[Place, ...] = ("request-uri", "to", "p-called-party-id", "diversion")
     tls_wildcards: bool = False
-    srtp: Literal["off", "optional", "required"] = "off"
+    srtp: Literal["off", "optional", "required"] = "optional"
     dtmf: Literal["rfc4733", "info", "inband"] = "rfc4733"
     refer: bool = False
     session_timers: bool = False

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provisioner.edge.leg import Attempt
+from provisioner.edge.leg import Attempt, Srtp
 from provisioner.edge.profile import formatted
 from provisioner.errors import PeerError
 from provisioner.sip.headers import NameAddr, Uri, split_list
@@ -53,9 +53,16 @@ def to_trunk(edge: Edge, gateway: Gateway, dialled: str, calling_number: str) ->
     party = str(NameAddr(Uri(scheme, own[0], None, number)))
     identity = tuple((_IDENTITY[style], party + _TAIL.get(style, "")) for style in profile.identities)
     headers = (*identity, *((name.lower(), value) for name, value in profile.headers.items()))
-    credentials = peer.account
     return Attempt(
-        str(uri), flow, from_, NameAddr(uri), headers, False, credentials=credentials, gateway=gateway
+        str(uri),
+        flow,
+        from_,
+        NameAddr(uri),
+        headers,
+        pinned=False,
+        credentials=peer.account,
+        gateway=gateway,
+        srtp=profile.srtp,
     )
 
 
@@ -75,9 +82,11 @@ def through_trunks(edge: Edge, dialled: str, calling_number: str) -> list[Attemp
 def to_emergency(edge: Edge, gateway: Gateway, code: str, number: str, location: bytes) -> Attempt:
     """As to_trunk, with the location of the phone where the trunk takes it (RFC 6442)."""
     attempt = to_trunk(edge, gateway, code, number)
-    takes_it = gateway.peer.trunk.pidf_lo and gateway.peer.profile.pidf_lo
+    profile = gateway.peer.profile
+    takes_it = gateway.peer.trunk.pidf_lo and profile.pidf_lo
     headers = (*attempt.headers, ("priority", "emergency"))
-    return replace(attempt, headers=headers, location=location if takes_it else b"")
+    srtp: Srtp = "off" if profile.srtp == "off" else "optional"  # a call without a secret is better than none
+    return replace(attempt, headers=headers, srtp=srtp, location=location if takes_it else b"")
 
 
 def caller_of(request: Request) -> tuple[str, str]:

@@ -419,7 +419,7 @@ class Stream:
             raise head.refusal(head.endless or MessageError("no Content-Length on a stream"))
         self._needed = end + 4 + head.length
         if self._needed > MAX_MESSAGE:
-            raise MessageError("message too large", 513)
+            raise head.refusal(MessageError("message too large", 513))
         self._head = head
         return True
 
