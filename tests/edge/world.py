@@ -388,7 +388,7 @@ class World:
             self.timers,
             rng,
             lambda flow, data: self.carry(EDGE, flow.remote, data),
-            lambda transport, remote: Flow(transport, EDGE, remote),
+            lambda transport, remote, _name="": Flow(transport, EDGE, remote),
             "Edge",
         )
         self.edge.trunks.update(self.edge.directory.trunks)
