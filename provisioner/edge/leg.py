@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from provisioner.edge.gateway import Gateway
     from provisioner.media.client import MediaLeg
 
+OFFER_REFUSED = (406, 415, 488, 606)  # by who does not take SRTP, or none of the codecs (RFC 3261 21)
 Srtp = Literal["off", "optional", "required"]
 Kind = Literal["ringing", "early", "answered", "failed", "ended", "held"]
 
@@ -109,7 +110,7 @@ class Leg:
         media: MediaLeg,
         offers: Sequence[AudioOffer] = (PLAIN,),
     ) -> Leg:
-        """The leg of a call that we place; each of `offers` is made to who refuses the one before (488)."""
+        """The leg of a call that we place; each of `offers` is made to who refuses the one before."""
         leg = cls(edge, owner, media, attempt.flow.local[0], attempt.extension)
         leg._offers = offers
         leg._call(attempt)
@@ -119,9 +120,8 @@ class Leg:
         self._attempt = attempt
         self.host = attempt.flow.local[0]
         self._tries = [(offer, False) for offer in self._offers]
-        if (
-            attempt.flow.transport == "TLS" and attempt.srtp != "off"
-        ):  # a key in the clear is none (RFC 4568 7)
+        may_be_secret = attempt.flow.transport == "TLS"  # a key in the clear is none (RFC 4568 7)
+        if may_be_secret and attempt.srtp != "off":
             secure = [(self._offers[0], True)]
             self._tries = secure if attempt.srtp == "required" else secure + self._tries
         if attempt.patience:
@@ -308,7 +308,7 @@ class Leg:
             if not good and attempt.after:
                 self._call(attempt.after())
                 return
-        if status in (488, 606) and self._tries:
+        if status in OFFER_REFUSED and self._tries:
             self.edge.count("offered-again")
             self._invite()
         else:
