@@ -59,7 +59,9 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(state, rng, taken):
 
 def test_a_default_of_the_demo_that_is_taken_gives_way(state, rng, taken, monkeypatch, capsys):
     monkeypatch.setitem(launch.PORTS, "tftp", launch.Port((socket.SOCK_DGRAM,), taken, 69))
-    ports = launch.choose_ports(Options(state, demo=True, ports={"http": 0, "https": 0, "sip": 0, "sips": 0}), rng)
+    ports = launch.choose_ports(
+        Options(state, demo=True, ports={"http": 0, "https": 0, "sip": 0, "sips": 0}), rng
+    )
     assert ports["tftp"] != taken
     assert capsys.readouterr().out == f"Port {taken} is taken; tftp is at port {ports['tftp']}.\n"
 

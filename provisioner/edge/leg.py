@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from provisioner.media.client import MediaLeg
 
 OFFER_REFUSED = (406, 415, 488, 606)  # by who does not take SRTP, or none of the codecs (RFC 3261 21)
+
 Srtp = Literal["off", "optional", "required"]
 Kind = Literal["ringing", "early", "answered", "failed", "ended", "held"]
 
@@ -120,8 +121,9 @@ class Leg:
         self._attempt = attempt
         self.host = attempt.flow.local[0]
         self._tries = [(offer, False) for offer in self._offers]
-        may_be_secret = attempt.flow.transport == "TLS"  # a key in the clear is none (RFC 4568 7)
-        if may_be_secret and attempt.srtp != "off":
+        if (
+            attempt.flow.transport == "TLS" and attempt.srtp != "off"
+        ):  # a key in the clear is none (RFC 4568 7)
             secure = [(self._offers[0], True)]
             self._tries = secure if attempt.srtp == "required" else secure + self._tries
         if attempt.patience:
