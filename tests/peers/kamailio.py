@@ -131,11 +131,16 @@ class Kamailio:
     def tail(self) -> str:
         return f"--- Kamailio at {self.host}\n{self.log[-4000:]}"
 
-    def along(self, party: Party) -> list[str]:
-        """What of a patient's call came from the appliance or the patient, and over what; retransmissions too."""
+    def way(self, party: Party) -> list[tuple[str, ...]]:
+        """The requests of a patient's call: method, where it came from, and over what; each once."""
         call = re.search(r"^Call-ID: (\S+)", party.messages, re.M)
         assert call, party.tail()
-        return re.findall(rf"{re.escape(call.group(1))}: (\w+ of \S+ over \w+)", self.log)
+        log = self.log
+        mine = re.findall(rf"{re.escape(call.group(1))}: <script>: (.+)", log)
+        assert not any("without a route" in line for line in mine), mine
+        assert "BYE along the route" in mine
+        found = (re.fullmatch(r"(\w+) of (\S+) over (\w+) to \d+", line) for line in mine)
+        return list(dict.fromkeys(match.groups() for match in found if match))
 
     def did(self, words: str, times: int = 1, seconds: float = 10.0) -> None:
         """Wait until it has logged `words`."""
