@@ -5,7 +5,11 @@ import shutil
 
 import pytest
 
-PACKAGES = {"sipp": "sip-tester", "mergecap": "wireshark-common"}  # Debian's, where the name is another
+PACKAGES = {  # Debian's, where the name is another
+    "sipp": "sip-tester",
+    "mergecap": "wireshark-common",
+    "kamailio": "kamailio kamailio-tls-modules",
+}
 
 
 def needs(*programs: str) -> None:

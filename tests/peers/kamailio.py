@@ -8,8 +8,6 @@ import subprocess
 from pathlib import Path
 from typing import Self
 
-from cryptography.hazmat.primitives import serialization
-
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import Record, Trunk, TrunkSecret
 from tests.peers.appliance import Appliance
@@ -19,7 +17,7 @@ from tests.sip.authority import Authority
 
 OPEN, CHALLENGED, TLS, WRONG_NAME = 5060, 5080, 5061, 5071  # ports for the edge
 BY = {"udp": 5060, "tcp": 5070, "tls": 5061}  # UDP ports for patients, by how their calls go on to the edge
-REALM, ACCOUNT, PASSWORD = "core.example", "clinic", "only-here"  # noqa: S105
+REALM, ACCOUNT, PASSWORD = "core.example", "clinic", "only-here"
 TLS_CONFIG = """\
 [server:default]
 method = TLSv1.2+
@@ -94,7 +92,10 @@ class Kamailio:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         until(
-            lambda: self._process.poll() is not None or bound(self.host, CHALLENGED), "Kamailio", 10, self.tail
+            lambda: self._process.poll() is not None or bound(self.host, CHALLENGED),
+            "Kamailio",
+            10,
+            self.tail,
         )
         assert self._process.poll() is None, self.tail()
 

@@ -1,7 +1,7 @@
 """A real Kamailio between the appliance and the patients outside: each transport, digest, registration, failover."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ from tests.peers.kamailio import (
     up,
 )
 from tests.peers.sipp import Party, Tones, leave
-from tests.peers.stage import TRUNK_PORT, Check, Listener, Play, Stage, run
+from tests.peers.stage import TRUNK_PORT, Listener, Stage, run
 from tests.peers.wait import until
 from tests.sip.authority import Authority
 
@@ -274,11 +274,11 @@ def test_registration(cloud: Cloud, tmp_path: Path, number: int, transport: str)
 
 def test_registration_with_a_wrong_password(cloud: Cloud) -> None:
     record = cloud.trunk(0, "udp", CHALLENGED, authentication="register")
-    set_trunks(cloud.appliance, record, replace(secret("core"), password="other"))  # noqa: S106
+    set_trunks(cloud.appliance, record, replace(secret("core"), password="not-the-password"))
     line = "trunk core: it cannot be registered with (401)"
     until(lambda: line in cloud.appliance.tail(), "the refusal is told", tail=cloud.appliance.tail)
     registered(cloud, False)
-    assert "other" not in cloud.appliance.tail()
+    assert "not-the-password" not in cloud.appliance.tail()
 
 
 def registered(cloud: Cloud, wanted: bool) -> None:
@@ -375,35 +375,46 @@ def test_emergency_call_with_the_first_gone(cloud: Cloud, tmp_path: Path, transp
 TRANSFERS = {"whole": test_transfer.whole, "to_an_outside_number": test_transfer.to_an_outside_number}
 
 
-@pytest.fixture(scope="module")
-def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tuple[Play, Check, Listener]]]:
+class Evening:
     """The transfers, played at once, with callers who come through a Kamailio, as does who is called outside."""
+
+    def __init__(self, directory: Path) -> None:
+        stage = Stage(directory, len(TRANSFERS))
+        try:
+            appliance, authority = stage.appliance, Authority(directory)
+            outside = f"{appliance.core_host}:{TRUNK_PORT}"
+            with Kamailio(directory / "core", appliance.new_host(), appliance, outside, authority) as core:
+                uri = f"sip:{core.host}:{OPEN};transport=tcp"
+                set_trunks(appliance, Trunk(id="core", uri=uri, profile="kamailio"))
+                up(appliance, "core")
+                stage.gate = core.host, BY["tcp"]
+                with Capture(directory, appliance, [core.host]) as self.capture, ThreadPoolExecutor() as pool:
+                    self.played = {name: pool.submit(run, stage, act) for name, act in TRANSFERS.items()}
+        finally:
+            stage.close()
+        self.port = appliance.port
+        self.heard = self.capture.heard()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Evening]]:
+    """Begun at once, on an appliance of its own, and asked for at the end."""
     needs_capture()
-    directory = tmp_path_factory.mktemp("transfer")
-    stage = Stage(directory, len(TRANSFERS))
-    try:
-        appliance, authority = stage.appliance, Authority(directory)
-        outside = f"{appliance.core_host}:{TRUNK_PORT}"
-        with Kamailio(directory / "kamailio", appliance.new_host(), appliance, outside, authority) as core:
-            uri = f"sip:{core.host}:{OPEN};transport=tcp"
-            set_trunks(appliance, Trunk(id="core", uri=uri, profile="kamailio"))
-            up(appliance, "core")
-            stage.gate = core.host, BY["tcp"]
-            with Capture(directory, appliance, [core.host]) as capture, ThreadPoolExecutor() as pool:
-                played = {name: pool.submit(run, stage, act) for name, act in TRANSFERS.items()}
-    finally:
-        stage.close()
-    heard = capture.heard()
-    yield {
-        name: (*done.result(), Listener(done.result()[0], heard)) for name, done in played.items()
-    }
+    with ThreadPoolExecutor(1) as pool:
+        yield pool.submit(Evening, tmp_path_factory.mktemp("transfer"))
 
 
 @pytest.mark.parametrize("name", TRANSFERS)
-def test_warm_transfer(evening: dict[str, tuple[Play, Check, Listener]], name: str) -> None:
-    play, check, listener = evening[name]
+def test_warm_transfer(evening: Future[Evening], name: str) -> None:
+    play, check = evening.result().played[name].result()
     try:
-        check(listener)
+        check(Listener(play, evening.result().heard))
     except AssertionError as error:
         error.add_note(play.tail())
         raise
+
+
+def test_tshark_finds_nothing_wrong_with_the_transfers(evening: Future[Evening]) -> None:
+    seen = judge(evening.result().capture.path, [evening.result().port, OPEN])
+    assert seen["sip"] >= 20 * len(TRANSFERS)
+    assert seen["rtpevent"] >= 20 * len(TRANSFERS)
