@@ -82,7 +82,7 @@ class EdgeGate:
         if self._edge.registrar.extension_at(remote):
             return True
         peers = self._edge.trunks.peers
-        return any(peer.address and remote[0] in (peer.address[0], *peer.sources) for peer in peers)
+        return any(peer.gateways and peer.comes_from(remote[0]) for peer in peers)
 
     def _banned(self, remote: tuple[str, int]) -> bool:
         return self.guard.banned(remote[0]) and not self._trusted(remote)
@@ -109,7 +109,9 @@ class EdgeGate:
         inside = flow.remote[0] in self.networks
         if inside and self._emergency(request):
             return PASSED
-        if self._edge.trunks.source(request, flow):
+        if request.method != "REGISTER" and self._edge.trunks.source(
+            request, flow
+        ):  # cores do not register here
             return self._of_trunk(request)
         if self._unwanted(request, flow, inside):
             return DROPPED

@@ -244,7 +244,7 @@ class Session:
         transaction = self._exchange.transaction
         self._cancel_timer = self.agent.timers.after(TRANSACTION, transaction.end)
         self.agent.transactions.request(
-            Request("CANCEL", invite.uri, headers), self.flow, lambda _response: None
+            Request("CANCEL", invite.uri, headers), transaction.flow, lambda _response: None
         )
 
     # as UAS
@@ -406,7 +406,10 @@ class Session:
         transaction.reply(200)
         if self.state == "incoming" and self.incoming:  # a caller may leave its early dialog (15)
             self.incoming.reply(487)
+        ringing = self.state == "calling"
         self._over(Ended("bye", transaction.request.get("reason")))
+        if ringing:  # a callee must not (15), and its INVITE would wait for a final answer for ever
+            self._abandon([])
 
     def _on_offer(self, transaction: ServerTransaction) -> None:
         sdp = body_of(transaction.request)

@@ -29,6 +29,7 @@ class Stranger:
         self.timers = Timers(world.clock)
         self.calls: list[Any] = []
         self.dead = False
+        self.flow = Flow("UDP", address, EDGE)
         self.received: list[bytes] = []
         self.number = 0
         world.add(self)
@@ -106,6 +107,10 @@ def state_of(world: World) -> tuple[int, int, int, int]:
 
 
 # stateless challenges
+
+
+def test_a_phone_at_the_address_of_a_trunk_is_challenged_too(world: World) -> None:
+    assert Stranger(world, (CORE[0], 7777)).statuses("REGISTER") == [401]
 
 
 @pytest.mark.parametrize(("method", "status"), [("REGISTER", 401), ("INVITE", 407)])
