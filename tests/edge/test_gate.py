@@ -109,10 +109,6 @@ def state_of(world: World) -> tuple[int, int, int, int]:
 # stateless challenges
 
 
-def test_a_phone_at_the_address_of_a_trunk_is_challenged_too(world: World) -> None:
-    assert Stranger(world, (CORE[0], 7777)).statuses("REGISTER") == [401]
-
-
 @pytest.mark.parametrize(("method", "status"), [("REGISTER", 401), ("INVITE", 407)])
 def test_a_challenge_leaves_nothing_behind_and_is_said_once(world: World, method: str, status: int) -> None:
     world.pass_time(60)
