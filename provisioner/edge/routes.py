@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from provisioner.edge.leg import Attempt, Srtp
 from provisioner.edge.profile import formatted
 from provisioner.errors import PeerError
-from provisioner.sip.headers import NameAddr, Uri, split_list
+from provisioner.sip.headers import NameAddr, Params, Uri, split_list
 from provisioner.sip.message import Request
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def to_trunk(edge: Edge, gateway: Gateway, dialled: str, calling_number: str) ->
     by_domain = profile.request_host == "domain"
     host, port = (peer.uri.host, peer.uri.port) if by_domain else gateway.address
     named = peer.uri.params.get("transport")
-    scheme, params = peer.uri.scheme, {"transport": named} if named else {}
+    scheme = peer.uri.scheme
+    params: Params = {"transport": named} if named else {}
     secret = scheme == "sips" or (named or "").lower() == "tls"
     if secret and gateway.target.transport != "TLS":  # in the clear: TLS has failed an emergency call
         scheme, params, port = "sip", {}, None if by_domain else port
