@@ -233,6 +233,32 @@ def adopt_phone(mac: str, state: Path | None, extension: str, as_json: bool) -> 
     console.adopt_phone(_state(state, demo_directory()), mac, extension, as_json)
 
 
+@cli.group()
+def protection() -> None:
+    """List addresses that are shut out of the phone service, and let one in again."""
+
+
+@protection.command("list")
+@state_option
+@json_option
+def list_bans(state: Path | None, as_json: bool) -> None:
+    """List the addresses that are shut out: why, until when, and what was dropped."""
+    from provisioner import console
+
+    console.list_bans(_state(state, demo_directory()), as_json)
+
+
+@protection.command("unban")
+@click.argument("source")
+@state_option
+@json_option
+def unban(source: str, state: Path | None, as_json: bool) -> None:
+    """Let an address in again, as `list` shows it."""
+    from provisioner import console
+
+    console.unban(_state(state, demo_directory()), source, as_json)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 ok, 1 failed at work, 2 wrong use. An error is one line on standard error."""
     try:

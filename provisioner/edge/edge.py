@@ -15,6 +15,7 @@ from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.call import Call, Direction
 from provisioner.edge.directory import Directory, Station
 from provisioner.edge.emergency import EmergencyCall
+from provisioner.edge.gate import EdgeGate
 from provisioner.edge.leg import Attempt, Leg, Owner
 from provisioner.edge.registrar import Binding, IntervalTooBriefError, Registrar
 from provisioner.edge.trunk import Peer, Trunks
@@ -24,7 +25,7 @@ from provisioner.sip.agent import ALLOW, Agent, Random
 from provisioner.sip.digest import Authenticator
 from provisioner.sip.headers import NameAddr, Uri
 from provisioner.sip.message import Header, Request
-from provisioner.sip.sdp import MediaSession
+from provisioner.sip.sdp import offered
 from provisioner.sip.session import Session
 from provisioner.sip.timers import Timers
 from provisioner.sip.transaction import Flow, ServerTransaction
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 REALM = "provisioner"
 EXTENSION_SECONDS = 30.0
 OUTBOUND_SECONDS = 180.0  # Timer C's lower bound (RFC 3261 16.6)
+MAX_DIALOGS = 20  # call legs of one line
 EMERGENCY_RESERVE = 4  # media ports that only emergency calls may take
 _log = logging.getLogger(__name__)
 
@@ -79,17 +81,28 @@ class Edge:
         self.wall_clock = wall_clock
         self.publish = publish
         self.record = record
-        self.agent: Agent
         self.port = 5060
-        self.registrar = Registrar(timers.clock, self._registration)
+        self.registrar = Registrar(timers.clock, self._registration, lambda: 1 - rng.randrange(101) / 1000)
         self.trunks = Trunks(self, lambda peer: self.publish("trunk", {"id": peer.trunk.id, "up": peer.up}))
         self.auth = Authenticator(REALM, nonce_key, timers.clock)
         self.calls: dict[str, ActiveCall] = {}
         self.media_owners: dict[str, Leg] = {}
         self.counters: Counter[str] = Counter()
+        self.gate = EdgeGate(self, nonce_key)
         self.closing = False
         self._reserve: list[MediaLeg] = []
         self._token = 0
+
+    @property
+    def agent(self) -> Agent:
+        """The user agent that the edge stands on."""
+        return self._agent
+
+    @agent.setter
+    def agent(self, agent: Agent) -> None:
+        """Whoever the agent is, nothing gets past the gate."""
+        self._agent = agent
+        agent.transactions.gate = self.gate
 
     # small things that calls need
 
@@ -137,8 +150,15 @@ class Edge:
         """Whether a phone is registered from this address."""
         return any(binding.flow.remote[0] == host for binding in self.registrar.all())
 
+    def _dialogs(self, extension: str) -> int:
+        """How many call legs a line has."""
+        return sum(leg.extension == extension for leg in self.media_owners.values())
+
     def phone_attempts(self, extension: str, user: str, name: str) -> list[Attempt]:
-        """One attempt for each contact of an extension."""
+        """One attempt for each contact of an extension; none when it has all the calls that it may."""
+        if self._dialogs(extension) >= MAX_DIALOGS:
+            self.count("too-many-dialogs")
+            return []
         return [routes.to_phone(self, binding, user, name) for binding in self.registrar.contacts(extension)]
 
     def target_attempts(self, destination: Destination, desk: str) -> list[Attempt]:
@@ -251,27 +271,10 @@ class Edge:
             known = method in ("SUBSCRIBE", "MESSAGE", "PUBLISH", "REFER")
             transaction.reply(405 if known else 501, "", [("allow", ALLOW)])
 
-    def _authenticated(self, request: Request, flow: Flow, header: str) -> tuple[Station | None, list[str]]:
-        """The line whose credentials a request carries, or the challenges to answer with."""
-        values = request.all(header)
-        source = flow.remote[0]
-        stale = False
-        for value in values:
-            verdict = self.auth.check(value, request.method, source, self.directory.password)
-            if verdict.outcome == "ok":
-                return self.directory.account(verdict.user), []
-            stale = stale or verdict.outcome == "stale"
-            if verdict.outcome == "wrong":
-                self.count("wrong-credentials")
-        return None, self.auth.challenges(source, stale)
-
     def _on_register(self, transaction: ServerTransaction) -> None:
         request, flow = transaction.request, transaction.flow
-        station, challenges = self._authenticated(request, flow, "authorization")
-        if station is None:
-            transaction.reply(401, "", [("www-authenticate", value) for value in challenges])
-            return
-        if NameAddr.parse(request.get("to")).uri.dialled not in _identities(station):
+        station = self.directory.account(transaction.account)
+        if station is None or NameAddr.parse(request.get("to")).uri.dialled not in _identities(station):
             transaction.reply(403)
             return
         try:
@@ -307,9 +310,9 @@ class Edge:
         if peer:
             self._from_core(session, peer, routes.called_number(dialled))
             return
-        station, challenges = self._authenticated(request, flow, "proxy-authorization")
+        station = self.directory.account(session.incoming.account) if session.incoming else None
         if station is None:
-            session.reject(407, "", [("proxy-authenticate", value) for value in challenges])
+            session.reject(403)
         elif self.closing:
             session.reject(503, "", [("retry-after", "5")])
         else:
@@ -338,7 +341,7 @@ class Edge:
     def _leg(self, session: Session, extension: str) -> Leg | None:
         try:
             if session.offer:
-                MediaSession("", 0, 0).answer(session.offer)  # nobody is rung for what nobody could hear
+                offered(session.offer, session.flow.local[0])  # nobody is rung for what nobody could hear
         except PeerError as error:
             session.reject(error.status)
             return None
@@ -349,6 +352,9 @@ class Edge:
         return Leg.incoming(self, _NOBODY, session, media, extension)
 
     def _from_phone(self, session: Session, station: Station, destination: Destination) -> None:
+        if self._dialogs(station.extension) >= MAX_DIALOGS:
+            session.reject(403, "Too many calls from this phone")
+            return
         leg = self._leg(session, station.extension)
         if leg is None:
             return

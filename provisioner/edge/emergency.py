@@ -74,7 +74,7 @@ class EmergencyCall:
             self._finish("no media port", 503)
             return
         self._attempt = attempt
-        self._out = Leg.dial(self.edge, self, attempt, media)
+        self._out = Leg.dial(self.edge, self, attempt, media, self._caller.offers(spoken=True))
         self._timer = self.edge.timers.after(ROUTE_SECONDS, self._silent)
 
     def _silent(self) -> None:
@@ -110,7 +110,7 @@ class EmergencyCall:
         if kind == "ringing":
             self._caller.progress(180)
         elif kind == "early":
-            if self._caller.early(leg.codec):
+            if self._caller.early(leg):
                 self._connect(leg)
             else:
                 self._finish("no codec in common", 488)
@@ -126,7 +126,7 @@ class EmergencyCall:
         leg.hear(self._caller)
 
     def _talk(self, leg: Leg) -> None:
-        if not self._caller.accept(leg.codec):
+        if not self._caller.accept(leg):
             self._finish("no codec in common", 488)
             return
         self._connect(leg)

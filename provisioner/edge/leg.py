@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from provisioner.edge.offers import PLAIN, bridged, document, networks_of, offers_for
 from provisioner.edge.transfer import Play
 from provisioner.errors import PeerError
 from provisioner.sip.agent import Credentials
 from provisioner.sip.headers import NameAddr
 from provisioner.sip.message import Header
-from provisioner.sip.sdp import MediaSession
+from provisioner.sip.sdp import CODECS, AudioOffer, MediaSession
 from provisioner.sip.session import (
     SDP,
     Answered,
@@ -66,10 +67,13 @@ class Leg:
         self.owner = owner
         self.media = media
         self.extension = extension
-        self.sdp = MediaSession(host, media.port, edge.rng.getrandbits(31))
+        self.host = host
+        self.sdp = self._sdp()
         self.session: Session
         self.over = False
         self._answer = b""
+        self._attempt: Attempt
+        self._tries: list[tuple[AudioOffer, bool]] = []  # offers still to be made, and whether SRTP
         self._token = 0  # of what is being played now
         edge.media_owners[media.id] = self
 
@@ -84,57 +88,99 @@ class Leg:
         return leg
 
     @classmethod
-    def dial(cls, edge: Edge, owner: Owner, attempt: Attempt, media: MediaLeg) -> Leg:
-        """The leg of a call that we place."""
+    def dial(
+        cls,
+        edge: Edge,
+        owner: Owner,
+        attempt: Attempt,
+        media: MediaLeg,
+        offers: Sequence[AudioOffer] = (PLAIN,),
+    ) -> Leg:
+        """The leg of a call that we place; each of `offers` is made to who refuses the one before (488)."""
         leg = cls(edge, owner, media, attempt.flow.local[0], attempt.extension)
-        body, kind = leg.sdp.offer(), SDP
+        leg._attempt = attempt
+        leg._tries = [(offer, False) for offer in offers]
+        if attempt.flow.transport == "TLS":  # a key in the clear is none (RFC 4568 7)
+            leg._tries.insert(0, (offers[0], True))
+        leg._invite()
+        return leg
+
+    def _sdp(self, secure: bool = False) -> MediaSession:
+        rng = self.edge.rng
+        return MediaSession(
+            self.host,
+            self.media.port,
+            rng.getrandbits(31),
+            tuple(CODECS),
+            random=rng.randbytes,
+            secure=secure,
+        )
+
+    def _invite(self) -> None:
+        """Make the next offer."""
+        offer, secure = self._tries.pop(0)
+        self.sdp = self._sdp(secure)
+        attempt = self._attempt
+        body, kind = self.sdp.offer(codecs=offer.formats, ptime=offer.ptime), SDP
         headers = list(attempt.headers)
         if attempt.location:
-            kind, body, more = edge.with_location(body, attempt.location)
+            kind, body, more = self.edge.with_location(body, attempt.location)
             headers += more
-        leg.session = edge.agent.invite(
+        self.session = self.edge.agent.invite(
             attempt.uri,
             attempt.flow,
             attempt.from_,
             attempt.to,
             body,
-            leg.listen,
+            self.listen,
             headers,
             kind,
             attempt.pinned,
             attempt.credentials,
         )
-        return leg
 
     # our side of an incoming leg
 
-    def _answer_once(self, prefer: str) -> bytes:
-        """The same answer in 183 and 200; b"" when there was no offer and we are to make it."""
+    def _answer_once(self, other: Leg | None) -> bytes:
+        """The same answer in 183 and 200, or the offer when there was none; in a codec that `other` has too."""
+        codec = other.codec if other else "PCMU"
         if not self._answer:
             offer = self.session.offer
-            self._answer = self.sdp.answer(offer, prefer) if offer else self.sdp.offer()
+            self.sdp.codecs = bridged(codec)
+            theirs = other.sdp.negotiated if other else None
+            fmtp = theirs.fmtp if theirs else ""
+            self._answer = self.sdp.answer(offer, codec, fmtp) if offer else self.sdp.offer()
             if offer:
                 self._agreed()
+        elif self.codec and codec not in bridged(self.codec):
+            raise PeerError("no codec in common", 488)
         return self._answer
+
+    def offers(self, spoken: bool) -> list[AudioOffer]:
+        """What to offer whoever this caller is to talk to; `spoken`: in a call that we may have to speak in."""
+        return offers_for(self.session.offer, self.sdp.negotiated, spoken)
 
     def progress(self, status: int = 180) -> None:
         """Let the caller know that somebody is being rung."""
         self.session.progress(status)
 
-    def early(self, prefer: str = "") -> bool:
-        """Open early media towards the caller; False when its offer has nothing for us: the leg is over."""
+    def early(self, other: Leg | None = None) -> bool:
+        """Open early media towards the caller, of `other` or of ours.
+
+        False when its offer has nothing for us: the leg is over.
+        """
         if not self.session.offer:
             self.progress(180)
             return True
-        return self._try_answer(prefer, lambda sdp: self.session.progress(183, sdp))
+        return self._try_answer(other, lambda sdp: self.session.progress(183, sdp))
 
-    def accept(self, prefer: str = "") -> bool:
-        """Answer the caller; False as above."""
-        return self._try_answer(prefer, self.session.accept)
+    def accept(self, other: Leg | None = None) -> bool:
+        """Answer the caller, who is to hear `other`; False as above."""
+        return self._try_answer(other, self.session.accept)
 
-    def _try_answer(self, prefer: str, send: Callable[[bytes], None]) -> bool:
+    def _try_answer(self, other: Leg | None, send: Callable[[bytes], None]) -> bool:
         try:
-            send(self._answer_once(prefer))
+            send(self._answer_once(other))
         except PeerError as error:
             self.hangup(error.status)
             return False
@@ -146,13 +192,9 @@ class Leg:
         """Tell media what offer and answer agreed on."""
         agreed = self.sdp.negotiated
         assert agreed
-        self.media.put(
-            remote=agreed.remote,
-            codec=agreed.codec,
-            event_in=agreed.event_in,
-            event_out=agreed.event_out,
-            send=agreed.send,
-        )
+        # a phone's address is known from its signalling, a core sends from anywhere
+        nets = networks_of(self.session.flow.remote[0]) if self.extension else []
+        self.media.put(**document(agreed), nets=nets)
 
     @property
     def codec(self) -> str:
@@ -194,7 +236,7 @@ class Leg:
         elif isinstance(event, Answered):
             self._answered(event)
         elif isinstance(event, Failed):
-            self._end("failed", event.status)
+            self._failed(event.status)
         elif isinstance(event, Ended):
             self._end("ended", event.how)
         elif isinstance(event, Offered):
@@ -212,10 +254,18 @@ class Leg:
 
     def _answered(self, event: Answered) -> None:
         if (event.sdp and self._take_answer(event.sdp)) or self.sdp.negotiated:
+            self.sdp.codecs = bridged(self.codec)
             self.owner.on_leg(self, "answered", 200)
         else:
             self.hangup()
             self.owner.on_leg(self, "failed", 488)
+
+    def _failed(self, status: int) -> None:
+        if status in (488, 606) and self._tries:
+            self.edge.count("offered-again")
+            self._invite()
+        else:
+            self._end("failed", status)
 
     def _take_answer(self, sdp: bytes) -> bool:
         try:

@@ -24,6 +24,7 @@ from provisioner.sip.transport import LoopTimers, SipTransport
 from provisioner.store.journal import Journal
 
 WATCH_SECONDS = 1.0
+MEASURE_SECONDS = 0.1
 BYE_SECONDS = 2.0  # for the answers to our last BYEs
 MEDIA_SECONDS = 10.0
 _log = logging.getLogger(__name__)
@@ -48,7 +49,8 @@ class Process:
         self._journal = await asyncio.to_thread(Journal.open, self._state.journal)
         timers = LoopTimers(loop)
         rng = random.SystemRandom()
-        self._server = ipc.Server({"ping": self._ping, "status": self._status, "reload": self._reload})
+        methods: dict[str, ipc.Method] = {"ping": self._ping, "status": self._status}
+        self._server = ipc.Server({**methods, "reload": self._reload, "unban": self._unban})
         self._media = MediaClient(self._state.socket("media"), bind, secrets.token_hex(4), self._on_media)
         self._edge = Edge(
             directory,
@@ -60,7 +62,7 @@ class Process:
             self._journal.write,
             secrets.token_bytes(32),
         )
-        transport = SipTransport(self._edge.registrar.flow_lost)
+        transport = SipTransport(self._edge.registrar.flow_lost, self._edge.gate.connects)
         self._transport = transport
         self._edge.port = (await transport.open(bind, port))[1]
         name = f"Provisioner/{__version__}"
@@ -75,7 +77,8 @@ class Process:
             await asyncio.wait_for(self._media.filled.wait(), MEDIA_SECONDS)
         await self._server.start(self._state.socket("edge"))
         self._tasks = [
-            loop.create_task(work) for work in (self._edge.trunks.watch(), self._watch(), self._sweep())
+            loop.create_task(work)
+            for work in (self._edge.trunks.watch(), self._watch(), self._sweep(), self._measure())
         ]
         await stop.wait()
         await self._stop()
@@ -142,6 +145,14 @@ class Process:
             await asyncio.sleep(WATCH_SECONDS)
             self._edge.registrar.expire()
 
+    async def _measure(self) -> None:
+        """How late this loop gets to what is due: the queue that a request waits in."""
+        clock = self._edge.timers.clock
+        while True:
+            due = clock() + MEASURE_SECONDS
+            await asyncio.sleep(MEASURE_SECONDS)
+            self._edge.gate.overload.measured(clock() - due)
+
     async def _reload(self, _args: ipc.Json) -> ipc.Json:
         """Swap the snapshot."""
         directory = await asyncio.to_thread(self._source.load)
@@ -149,6 +160,10 @@ class Process:
         self._edge.trunks.update(directory.trunks)
         self._edge.registrar.keep(directory.stations.keys())
         return {"revision": directory.snapshot.revision}
+
+    def _unban(self, args: ipc.Json) -> ipc.Json:
+        """Listen to a source again. Raises OperatorError when it is not banned."""
+        return self._edge.gate.unban(str(args.get("source", "")))
 
     def _ping(self, _args: ipc.Json) -> ipc.Json:
         return {"pid": os.getpid(), "uptime": round(time.monotonic() - self._started, 1)}
@@ -162,6 +177,7 @@ class Process:
             "registrations": [edge.registration_row(binding) for binding in edge.registrar.all()],
             "calls": [call.view() for call in edge.calls.values()],
             "trunks": [{"id": peer.trunk.id, "up": peer.up} for peer in edge.trunks.peers],
+            "bans": edge.gate.bans(),
             "counters": {**edge.counters, "malformed": edge.agent.transactions.malformed},
         }
 

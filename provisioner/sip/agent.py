@@ -35,6 +35,8 @@ class Random(Protocol):
 
     def getrandbits(self, k: int, /) -> int: ...
 
+    def randbytes(self, n: int, /) -> bytes: ...
+
     def randrange(self, stop: int, /) -> int: ...
 
 
@@ -216,6 +218,8 @@ class Agent:
 
     def receive(self, data: bytes, flow: Flow) -> None:
         """A datagram; never raises for what it holds."""
+        if not self.transactions.gate.admits(data, flow):
+            return
         try:
             message = parse(data)
         except MessageError as error:

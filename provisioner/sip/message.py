@@ -94,13 +94,17 @@ class MessageError(PeerError):
 
 
 class Message:
-    """What requests and responses share: headers (lower-case names, in order) and a body."""
+    """What requests and responses share: headers (lower-case names, in order) and a body.
 
-    __slots__ = ("body", "headers")
+    `size`: the bytes of the datagram that it came in; 0 on a stream, and for one of our own.
+    """
+
+    __slots__ = ("body", "headers", "size")
 
     def __init__(self, headers: Iterable[Header], body: bytes = b"") -> None:
         self.headers = list(headers)
         self.body = body
+        self.size = 0
 
     def get(self, name: str, default: str = "") -> str:
         """First value of header `name` (lower case), or `default`."""
@@ -343,7 +347,10 @@ def parse(data: bytes) -> Request | Response:
     head, blank, body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
     if not blank:
         raise MessageError("no end of the headers")
-    return _Head(head).whole(body)
+    read = _Head(head)
+    if read.message:
+        read.message.size = len(data)
+    return read.whole(body)
 
 
 class Stream:
@@ -412,7 +419,7 @@ class Stream:
             raise head.refusal(head.endless or MessageError("no Content-Length on a stream"))
         self._needed = end + 4 + head.length
         if self._needed > MAX_MESSAGE:
-            raise MessageError("message too large", 513)
+            raise head.refusal(MessageError("message too large", 513))
         self._head = head
         return True
 

@@ -18,6 +18,8 @@ _log = logging.getLogger(__name__)
 
 MAX_QUEUED = 1 << 20  # bytes to a TCP peer that does not read; then its connection is dropped
 CONNECT_SECONDS = 4.0
+MAX_CONNECTIONS = 2000
+MAX_CONNECTIONS_FROM = 256  # one host; phones behind a NAT share one
 DSCP_CS3 = 0x60  # RFC 4594: call signalling
 
 Address = tuple[str, int]
@@ -71,7 +73,11 @@ class _Tcp(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # those of uvloop are not of that class
         if self.flow is None:
-            self.flow = self.owner.accepted(self, transport.get_extra_info("peername")[:2])
+            peer = transport.get_extra_info("peername")[:2]
+            if not self.owner.admits(peer[0]):
+                self.transport.abort()
+                return
+            self.flow = self.owner.accepted(self, peer)
         for data in self.queued:
             self.transport.write(data)
         self.queued.clear()
@@ -112,8 +118,14 @@ class _Tcp(asyncio.Protocol):
 class SipTransport:
     """The sockets of one agent: `open`, then build an Agent with `send` and `connect`, then set `agent`."""
 
-    def __init__(self, on_lost: Callable[[Flow], None] | None = None) -> None:
+    def __init__(
+        self,
+        on_lost: Callable[[Flow], None] | None = None,
+        connects: Callable[[str], bool] = lambda _host: True,
+    ) -> None:
+        """`connects`: whether a stream connection from a host is accepted."""
         self.agent: Agent
+        self._connects = connects
         self.address: Address = ("", 0)
         self._on_lost = on_lost
         self._udp: asyncio.DatagramTransport | None = None
@@ -241,6 +253,12 @@ class SipTransport:
         """Count what a stream could not be read as, and answer it if it was a request."""
         self.agent.transactions.malformed += 1
         self.agent.transactions.refuse(error, flow)
+
+    def admits(self, host: str) -> bool:
+        """Whether a connection from `host` is taken: not from the unwelcome, and not without number."""
+        held = [connection.flow.remote[0] for connection in self._connections.values() if connection.flow]
+        full = len(held) >= MAX_CONNECTIONS or held.count(host) >= MAX_CONNECTIONS_FROM
+        return not full and self._connects(host)
 
     def accepted(self, connection: _Tcp, remote: Address) -> Flow:
         """A peer connected to us."""

@@ -18,7 +18,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=st
 
 
 class Practice(Record, frozen=True):
-    """The customer; one record, id `practice`."""
+    """The customer; one record, id `practice`.
+
+    `phone_networks`: where phones may register and call from, as `192.168.1.0/24`; empty: private addresses and
+    this host's own. `max_calls`: with so many on, new ones are refused (emergency calls never are).
+    """
 
     name: str
     main_number: str
@@ -27,6 +31,8 @@ class Practice(Record, frozen=True):
     adoption: Literal["open", "closed"] = "open"
     international_calls_per_day: int = 20
     on_hangup: Literal["complete", "recall"] = "complete"
+    phone_networks: tuple[str, ...] = ()
+    max_calls: int = 200
 
 
 class Location(Record, frozen=True):
