@@ -12,9 +12,9 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from provisioner.sip.message import parse  # noqa: E402
-from tests.sip.lone import OFFER, request  # noqa: E402
-from tests.sip.test_cost import HOSTILE, agent  # noqa: E402
+from provisioner.sip.message import parse
+from tests.sip.lone import OFFER, request
+from tests.sip.test_cost import HOSTILE, agent
 
 INVITE = request(
     "INVITE",

@@ -401,7 +401,7 @@ class Stream:
     def _read_head(self) -> bool:
         """Read the head if all of it is here; tell what can never become a message."""
         held = self._held
-        start = 0 if held[:1] not in (b"\r", b"\n") else len(held) - len(held.lstrip(b"\r\n"))
+        start = 0 if held[0] not in b"\r\n" else len(held) - len(held.lstrip(b"\r\n"))
         if self._searched <= start:
             line = held.find(b"\r\n", start)
             if len(held) > start and not (

@@ -140,7 +140,10 @@ class Calls(RuleBasedStateMachine):
         if session := self._one(which, "incoming", "calling", "up"):
             session.hangup()
 
-    @rule(which=st.integers(0, 9), method=st.sampled_from(["INFO", "UPDATE", "OPTIONS", "BYE", "PRACK", "REFER"]))
+    @rule(
+        which=st.integers(0, 9),
+        method=st.sampled_from(["INFO", "UPDATE", "OPTIONS", "BYE", "PRACK", "REFER"]),
+    )
     def ask(self, which: int, method: str) -> None:
         """A request in the dialog, at a time that need not be right."""
         session = self._one(which, "incoming", "up")

@@ -144,7 +144,6 @@ def test_m09_keep_alives_without_end() -> None:
 
 def test_m09_a_head_without_end_is_refused() -> None:
     stream = Stream()
-    stream.feed(b"OPTIONS sip:a SIP/2.0\r\n")
+    stream.feed(b"OPTIONS sip:a SIP/2.0\r\n" + b"X: y\r\n" * 10000)
     with pytest.raises(MessageError, match="too large"):
-        for _ in range(1000):
-            stream.feed(b"X: " + b"y" * 95 + b"\r\n")
+        stream.feed(b"X: y\r\n" * 10000)
