@@ -146,6 +146,11 @@ class Edge:
             _log.error("the location of extension %s is no good: %s", station.extension, error)
             return b""
 
+    def flow_lost(self, flow: Flow) -> None:
+        """A connection is gone, with the bindings that were reached over it."""
+        self.registrar.flow_lost(flow)
+        self.trunks.flow_lost(flow)
+
     def phones_at(self, host: str) -> bool:
         """Whether a phone is registered from this address."""
         return any(binding.flow.remote[0] == host for binding in self.registrar.all())
@@ -170,11 +175,10 @@ class Edge:
         return self.outside_attempts(destination.number, station)
 
     def outside_attempts(self, number: str, station: Station | None) -> list[Attempt]:
-        """An attempt over the best trunk that is not known to be down, with the line's own number."""
+        """An attempt over the best gateway that is not known to be down, with the line's own number."""
         practice = self.directory.snapshot.practice
         calling = self.directory.outside_number(station) if station else practice.main_number
-        peers = [peer for peer in self.trunks.by_preference() if peer.up is not False]
-        return [routes.to_trunk(self, peer, number, calling) for peer in peers[:1]]
+        return routes.through_trunks(self, number, calling)
 
     def shown_caller(self, call: Call) -> tuple[str, str]:
         """(display name, user) that a desk phone shows; of an outside caller with privacy, the label."""
@@ -304,11 +308,13 @@ class Edge:
             return
         destination = classify(dialled, "keypad", self.directory.plan(None))
         urgent = destination.kind in ("emergency", "emergency-test", "crisis")
-        if urgent and (peer is None or flow.remote != peer.address):  # a phone may share the core's address
+        if urgent and (
+            peer is None or not peer.listens_at(flow.remote)
+        ):  # a phone may share the core's address
             self._emergency(session, destination)
             return
         if peer:
-            self._from_core(session, peer, routes.called_number(dialled))
+            self._from_core(session, peer, routes.called_through(peer, request, self._is_ours))
             return
         station = self.directory.account(session.incoming.account) if session.incoming else None
         if station is None:
@@ -376,6 +382,10 @@ class Edge:
                 call.begin(leg, attempts, OUTBOUND_SECONDS)
             else:
                 Announcement(self, leg, UNREACHABLE, station, destination.number).begin()
+
+    def _is_ours(self, called: str) -> bool:
+        number = self.directory.number(called)
+        return called in self.directory.stations or bool(number and (number.extension or number.ring_group))
 
     def _from_core(self, session: Session, peer: Peer, called: str) -> None:
         number = self.directory.number(called)

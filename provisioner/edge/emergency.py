@@ -7,6 +7,7 @@ next; one that refuses the request with a location in it (424, 415, …) is aske
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from provisioner.edge.leg import Attempt, Kind, Leg
@@ -48,7 +49,7 @@ class EmergencyCall:
         self._out: Leg | None = None
         self._attempt: Attempt | None = None
         self._timer: Timer | None = None
-        self._routes = [peer for _ in range(ROUNDS) for peer in edge.trunks.by_preference()]
+        self._routes = edge.trunks.for_emergencies() * ROUNDS
 
     def begin(self) -> None:
         """Place the call, then tell the others about it."""
@@ -58,14 +59,16 @@ class EmergencyCall:
         self._note("placed")
 
     def _next(self) -> None:
-        """Try the next route; whatever is wrong with one, the others are still there."""
+        """Try the next route; one that cannot even be asked is passed over."""
         while self._routes:
-            peer = self._routes.pop(0)
+            gateway = self._routes.pop(0)
             try:
-                self._dial(to_emergency(self.edge, peer, self.code, self.number, self.location))
-                return
+                attempt = to_emergency(self.edge, gateway, self.code, self.number, self.location)
             except Exception:
-                _log.exception("trunk %s cannot be used", peer.trunk.id)
+                _log.exception("a route of an emergency call cannot be used")
+                continue
+            self._dial(attempt)
+            return
         self._finish("no route took the call", 503)
 
     def _dial(self, attempt: Attempt) -> None:
@@ -140,10 +143,7 @@ class EmergencyCall:
         attempt = self._attempt
         if attempt and attempt.location and status in NO_LOCATION:
             self._step("again without location")
-            plain = Attempt(
-                attempt.uri, attempt.flow, attempt.from_, attempt.to, attempt.headers, attempt.pinned
-            )
-            self._dial(plain)
+            self._dial(replace(attempt, location=b""))
             return
         self._step(f"route refused ({status})")
         self._next()

@@ -82,7 +82,7 @@ class EdgeGate:
         if self._edge.registrar.extension_at(remote):
             return True
         peers = self._edge.trunks.peers
-        return any(peer.address and remote[0] in (peer.address[0], *peer.sources) for peer in peers)
+        return any(peer.gateways and peer.comes_from(remote[0]) for peer in peers)
 
     def _banned(self, remote: tuple[str, int]) -> bool:
         return self.guard.banned(remote[0]) and not self._trusted(remote)

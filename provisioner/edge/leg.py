@@ -25,12 +25,17 @@ from provisioner.sip.session import (
     Progress,
     Session,
 )
+from provisioner.sip.timers import Timer
 from provisioner.sip.transaction import Flow, ServerTransaction
 
 if TYPE_CHECKING:
     from provisioner.edge.edge import Edge
+    from provisioner.edge.gateway import Gateway
     from provisioner.media.client import MediaLeg
 
+OFFER_REFUSED = (406, 415, 488, 606)  # by who does not take SRTP, or none of the codecs (RFC 3261 21)
+
+Srtp = Literal["off", "optional", "required"]
 Kind = Literal["ringing", "early", "answered", "failed", "ended", "held"]
 
 
@@ -46,7 +51,11 @@ class Owner(Protocol):
 
 @dataclass(frozen=True)
 class Attempt:
-    """How to reach a party: what goes into the INVITE, and over which flow."""
+    """How to reach a party: what goes into the INVITE, and over which flow.
+
+    `patience`: seconds without any answer after which it has failed, 0 for no limit; `after`: the attempt that
+    follows one that failed by the other side's 503, by the transport or by silence.
+    """
 
     uri: str
     flow: Flow
@@ -56,6 +65,10 @@ class Attempt:
     pinned: bool = True
     extension: str = ""  # of a desk phone; empty for the trunk
     credentials: Credentials | None = None
+    gateway: Gateway | None = None
+    srtp: Srtp = "optional"  # over TLS
+    patience: float = 0.0
+    after: Callable[[], Attempt] | None = None
     location: bytes = field(default=b"", repr=False)  # PIDF-LO that travels with an emergency call
 
 
@@ -72,8 +85,10 @@ class Leg:
         self.session: Session
         self.over = False
         self._answer = b""
-        self._attempt: Attempt
+        self._attempt: Attempt | None = None
+        self._offers: Sequence[AudioOffer] = (PLAIN,)
         self._tries: list[tuple[AudioOffer, bool]] = []  # offers still to be made, and whether SRTP
+        self._limit: Timer | None = None
         self._token = 0  # of what is being played now
         edge.media_owners[media.id] = self
 
@@ -96,14 +111,24 @@ class Leg:
         media: MediaLeg,
         offers: Sequence[AudioOffer] = (PLAIN,),
     ) -> Leg:
-        """The leg of a call that we place; each of `offers` is made to who refuses the one before (488)."""
+        """The leg of a call that we place; each of `offers` is made to who refuses the one before."""
         leg = cls(edge, owner, media, attempt.flow.local[0], attempt.extension)
-        leg._attempt = attempt
-        leg._tries = [(offer, False) for offer in offers]
-        if attempt.flow.transport == "TLS":  # a key in the clear is none (RFC 4568 7)
-            leg._tries.insert(0, (offers[0], True))
-        leg._invite()
+        leg._offers = offers
+        leg._call(attempt)
         return leg
+
+    def _call(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self.host = attempt.flow.local[0]
+        self._tries = [(offer, False) for offer in self._offers]
+        if (
+            attempt.flow.transport == "TLS" and attempt.srtp != "off"
+        ):  # a key in the clear is none (RFC 4568 7)
+            secure = [(self._offers[0], True)]
+            self._tries = secure if attempt.srtp == "required" else secure + self._tries
+        if attempt.patience:
+            self._limit = self.edge.timers.after(attempt.patience, self._silent)
+        self._invite()
 
     def _sdp(self, secure: bool = False) -> MediaSession:
         rng = self.edge.rng
@@ -121,23 +146,35 @@ class Leg:
         offer, secure = self._tries.pop(0)
         self.sdp = self._sdp(secure)
         attempt = self._attempt
+        assert attempt
         body, kind = self.sdp.offer(codecs=offer.formats, ptime=offer.ptime), SDP
         headers = list(attempt.headers)
         if attempt.location:
             kind, body, more = self.edge.with_location(body, attempt.location)
             headers += more
+
+        def listen(session: Session, event: Event) -> None:
+            if attempt is self._attempt:  # what a gateway that was left says late ends by itself
+                self.listen(session, event)
+
         self.session = self.edge.agent.invite(
             attempt.uri,
             attempt.flow,
             attempt.from_,
             attempt.to,
             body,
-            self.listen,
+            listen,
             headers,
             kind,
             attempt.pinned,
             attempt.credentials,
         )
+
+    def _silent(self) -> None:
+        """Not even a 100 came in time."""
+        if not self.over and not self.session.heard:
+            self.session.hangup()  # CANCEL or BYE as soon as it answers after all
+            self._failed(Failed(408, "No answer"))
 
     # our side of an incoming leg
 
@@ -236,7 +273,7 @@ class Leg:
         elif isinstance(event, Answered):
             self._answered(event)
         elif isinstance(event, Failed):
-            self._failed(event.status)
+            self._failed(event)
         elif isinstance(event, Ended):
             self._end("ended", event.how)
         elif isinstance(event, Offered):
@@ -253,6 +290,8 @@ class Leg:
             self.owner.on_leg(self, "ringing", event.status)
 
     def _answered(self, event: Answered) -> None:
+        if self._attempt and self._attempt.gateway:
+            self.edge.trunks.report(self._attempt.gateway, event.response)
         if (event.sdp and self._take_answer(event.sdp)) or self.sdp.negotiated:
             self.sdp.codecs = bridged(self.codec)
             self.owner.on_leg(self, "answered", 200)
@@ -260,8 +299,18 @@ class Leg:
             self.hangup()
             self.owner.on_leg(self, "failed", 488)
 
-    def _failed(self, status: int) -> None:
-        if status in (488, 606) and self._tries:
+    def _failed(self, event: Failed) -> None:
+        """Silence and overload lead to the next gateway (RFC 3263 4.3), an offer refused to the next offer."""
+        attempt, status = self._attempt, event.status
+        if self._limit:
+            self._limit.cancel()
+        rang_out = event.response is None and status == 408 and self.session.heard
+        if attempt and attempt.gateway and not rang_out:
+            good = self.edge.trunks.report(attempt.gateway, event.response)
+            if not good and attempt.after:
+                self._call(attempt.after())
+                return
+        if status in OFFER_REFUSED and self._tries:
             self.edge.count("offered-again")
             self._invite()
         else:
@@ -305,6 +354,8 @@ class Leg:
     def _drop(self) -> None:
         if not self.over:
             self.over = True
+            if self._limit:
+                self._limit.cancel()
             self.edge.media_owners.pop(self.media.id, None)
             self.media.drop()
 

@@ -88,7 +88,10 @@ def networks_of(host: str) -> list[str]:
     """Where the media of a phone may come from whose signalling comes from `host`: a phone in the house from the
     house, one outside from there (its /64 with IPv6).
     """
-    address = ip_address(host)
+    try:
+        address = ip_address(host)
+    except ValueError:  # no call hangs on it
+        return []
     if any(address in ip_network(net) for net in _PRIVATE):
         return list(_PRIVATE)
     return [str(ip_network((host, 32 if address.version == 4 else 64), strict=False))]

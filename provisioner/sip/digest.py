@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,6 +21,9 @@ _HASHES: dict[str, Callable[[bytes], str]] = {
     "MD5": lambda data: hashlib.md5(data, usedforsecurity=False).hexdigest(),
     "SHA-256": lambda data: hashlib.sha256(data).hexdigest(),
 }
+
+
+_NONCE = re.compile(r"(?<![a-z])nonce\s*=\s*(\"[^\"]*\"|[^,\s]+)", re.I)
 
 
 def _hash(algorithm: str, *parts: str) -> str:
@@ -76,6 +80,66 @@ def answer(
     return "Digest " + ", ".join(
         f"{k}={v}" if k in bare else f"{k}={quoted(v or '')}" for k, v in params.items()
     )
+
+
+class Challenges:
+    """The challenges that a client answers, by header of the answer and realm; counts how often each was used."""
+
+    def __init__(self) -> None:
+        self._held: dict[tuple[str, str], tuple[str, int]] = {}
+
+    def nonces(self) -> set[str]:
+        """The nonces that `authorize` uses."""
+        return {parse_credentials(challenge).get("nonce") or "" for challenge, _ in self._held.values()}
+
+    def take(self, header: str, challenges: list[str], used: set[str]) -> bool:
+        """Keep, of each realm, the first challenge that we can answer; a nonce that was `used` proves us wrong.
+
+        `header` is that of the answer. False when there is none.
+        """
+        taken: set[str] = set()
+        for challenge in challenges:
+            offered = parse_credentials(challenge)
+            realm, nonce = offered.get("realm") or "", offered.get("nonce") or ""
+            if realm in taken or nonce in used or answer(challenge, "", "", "", "", "") is None:
+                continue
+            taken.add(realm)
+            self._held[header, realm] = (challenge, 0)
+        return bool(taken)
+
+    def authorize(
+        self, password_of: Callable[[str], tuple[str, str] | None], method: str, uri: str, cnonce: str
+    ) -> list[tuple[str, str]]:
+        """The headers that answer all challenges so far, each with its next nonce count."""
+        headers = []
+        for (header, realm), (challenge, count) in self._held.items():
+            known = password_of(realm)
+            value = answer(challenge, *known, method, uri, cnonce, count + 1) if known else None
+            if value:
+                self._held[header, realm] = (challenge, count + 1)
+                headers.append((header, value))
+        return headers
+
+    def next_nonce(self, info: str) -> None:
+        """Authentication-Info of a success may bring the nonce to use next (RFC 7616 3.5)."""
+        nonce = parse_credentials(f"Digest {info}").get("nextnonce")
+        if nonce and len(self._held) == 1:
+            ((key, (challenge, _)),) = self._held.items()
+            fresh = _NONCE.sub(lambda _found: f"nonce={quoted(nonce)}", challenge, count=1)
+            self._held[key] = (fresh, 0)
+
+
+class Account:
+    """User and password of ours at one peer; with `realm`, for that one only. Remembers the peer's last nonces."""
+
+    def __init__(self, user: str, password: str, realm: str = "") -> None:
+        self._user = user
+        self._password = password
+        self._realm = realm
+        self.challenges = Challenges()
+
+    def __call__(self, realm: str) -> tuple[str, str] | None:
+        return (self._user, self._password) if self._realm in ("", realm) else None
 
 
 @dataclass(frozen=True)

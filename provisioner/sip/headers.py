@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
@@ -94,6 +95,20 @@ def join_host(host: str, port: int | None = None) -> str:
     """`host:port`, an IPv6 literal in brackets."""
     text = f"[{host}]" if ":" in host else host
     return text if port is None else f"{text}:{port}"
+
+
+def default_port(transport: str) -> int:
+    """5061 for TLS, else 5060 (RFC 3261 19.1.2)."""
+    return 5061 if transport == "TLS" else 5060
+
+
+def numeric(host: str) -> bool:
+    """Whether a host is an IP address, brackets off, rather than a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)

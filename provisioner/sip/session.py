@@ -244,7 +244,7 @@ class Session:
         transaction = self._exchange.transaction
         self._cancel_timer = self.agent.timers.after(TRANSACTION, transaction.end)
         self.agent.transactions.request(
-            Request("CANCEL", invite.uri, headers), self.flow, lambda _response: None
+            Request("CANCEL", invite.uri, headers), transaction.flow, lambda _response: None
         )
 
     # as UAS

@@ -28,12 +28,16 @@ State = Literal["trying", "proceeding", "completed", "confirmed", "accepted", "t
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One way to a peer: transport, our address and the peer's; `connection` numbers a stream, 0 on UDP."""
+    """One way to a peer: transport, our address and the peer's; `connection` numbers a stream, 0 on UDP.
+
+    `name`: the domain that we opened a stream for; its certificate must be good for that one on TLS.
+    """
 
     transport: str
     local: tuple[str, int]
     remote: tuple[str, int]
     connection: int = 0
+    name: str = ""
 
     @property
     def reliable(self) -> bool:

@@ -29,6 +29,7 @@ class Stranger:
         self.timers = Timers(world.clock)
         self.calls: list[Any] = []
         self.dead = False
+        self.flow = Flow("UDP", address, EDGE)
         self.received: list[bytes] = []
         self.number = 0
         world.add(self)

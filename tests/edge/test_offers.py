@@ -8,8 +8,7 @@ import pytest
 
 from provisioner.edge.offers import PLAIN, bridged, document, networks_of, offers_for
 from provisioner.sip.sdp import AudioOffer, Format, MediaSession, Negotiated, Srtp
-from provisioner.sip.transaction import Flow
-from tests.edge.world import EDGE, MAIN, OUTSIDE, Talk, World
+from tests.edge.world import MAIN, OUTSIDE, Talk, World
 
 ULAW, ALAW, WIDE, OPUS = (
     Format("PCMU", 0),
@@ -86,6 +85,7 @@ def test_the_document_for_media() -> None:
     [
         ("198.51.100.7", ["198.51.100.7/32"]),
         ("2001:db8:1:2:3::9", ["2001:db8:1:2::/64"]),
+        ("phone.example", []),
     ],
 )
 def test_a_phone_outside_is_where_its_signalling_is(host: str, nets: list[str]) -> None:
@@ -242,7 +242,8 @@ def test_phones_are_latched_within_their_networks_only(world: World) -> None:
 
 def test_srtp_over_tls(world: World) -> None:
     phone = world.phones["102"]
-    phone.flow, phone.srtp = Flow("TLS", phone.address, EDGE), True
+    phone.srtp = True
+    world.over_tls.add(phone.address)
     assert phone.register().status == 200
     caller = world.phones["101"].call("102")
     desk = world.ringing("102")
@@ -264,7 +265,7 @@ def test_srtp_over_tls(world: World) -> None:
 
 def test_srtp_refused_is_offered_in_the_clear(world: World) -> None:
     phone = world.phones["102"]
-    phone.flow = Flow("TLS", phone.address, EDGE)
+    world.over_tls.add(phone.address)
     phone.on_call = refuses_narrow_offers
     assert phone.register().status == 200
     caller = world.phones["101"].call("102")

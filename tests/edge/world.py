@@ -369,6 +369,7 @@ class World:
         self.rows: list[tuple[str, dict[str, Any]]] = []
         self.passed_on: list[str] = []
         self.media = FakeMedia()
+        self.over_tls: set[tuple[str, int]] = set()
         self.lose: Callable[[], bool] = lambda: False
         self.timers = Timers(self.clock)
         rng = random.Random(7)
@@ -387,7 +388,7 @@ class World:
             self.timers,
             rng,
             lambda flow, data: self.carry(EDGE, flow.remote, data),
-            lambda transport, remote: Flow(transport, EDGE, remote),
+            lambda transport, remote, _name="": Flow(transport, EDGE, remote),
             "Edge",
         )
         self.edge.trunks.update(self.edge.directory.trunks)
@@ -415,7 +416,8 @@ class World:
             sender, receiver, data = self._queue.popleft()
             if receiver == EDGE:
                 if not self.parties[sender].dead:
-                    self.edge.agent.receive(data, Flow(self.parties[sender].flow.transport, EDGE, sender))
+                    transport = "TLS" if sender in self.over_tls else "UDP"
+                    self.edge.agent.receive(data, Flow(transport, EDGE, sender))
             elif not self.parties[receiver].dead:
                 self.parties[receiver].receive(data)
 

@@ -47,7 +47,7 @@ ringback_disabled yes
 
 
 class Baresip:
-    """One running baresip with one account, that plays `hertz` for as long as a call lasts. `media` is of its account."""
+    """One running baresip with one account, that plays `hertz` for as long as a call lasts. `media`: codecs, keys."""
 
     def __init__(
         self,
