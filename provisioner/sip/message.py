@@ -216,8 +216,8 @@ def has_tag(value: str) -> bool:
     return _TAG.search(value.rpartition(">")[2]) is not None
 
 
-def _headers(lines: list[str]) -> tuple[list[Header], MessageError | None]:
-    """All that can be read of the header lines, and the first fault in them."""
+def _headers(lines: list[str], large: bool) -> tuple[list[Header], MessageError | None]:
+    """All that can be read of the header lines, and the first fault; only a `large` head has a long one."""
     found: list[Header] = []
     fault: MessageError | None = None
     for line in lines:
@@ -232,7 +232,7 @@ def _headers(lines: list[str]) -> tuple[list[Header], MessageError | None]:
             found.append((_COMPACT.get(name, name), value.strip(" \t")))
         else:
             fault = fault or MessageError("a line that is not a header")
-        if len(line) > MAX_HEADER or (found and len(found[-1][1]) > MAX_HEADER):
+        if large and (len(line) > MAX_HEADER or (found and len(found[-1][1]) > MAX_HEADER)):
             del found[-1:]
             return found, MessageError("too many or too long headers", 513)
     if len(found) > MAX_HEADERS:
@@ -276,7 +276,7 @@ class _Head:
     def __init__(self, data: bytes) -> None:
         lines = data.decode("utf-8", "surrogateescape").split("\r\n", MAX_LINES)
         rest = lines.pop() if len(lines) > MAX_LINES else None
-        headers, fault = _headers(lines[1:])
+        headers, fault = _headers(lines[1:], len(data) > MAX_HEADER)
         if rest is not None:
             fault = MessageError("too many or too long headers", 513)
         elif not fault and not data.count(b"\r") == data.count(b"\n") == len(lines) - 1:
@@ -401,7 +401,7 @@ class Stream:
     def _read_head(self) -> bool:
         """Read the head if all of it is here; tell what can never become a message."""
         held = self._held
-        start = 0 if held[0] not in b"\r\n" else len(held) - len(held.lstrip(b"\r\n"))
+        start = len(held) - len(held.lstrip(b"\r\n")) if held[0] in b"\r\n" else 0
         if self._searched <= start:
             line = held.find(b"\r\n", start)
             if len(held) > start and not (
