@@ -109,7 +109,7 @@ class EdgeGate:
         inside = flow.remote[0] in self.networks
         if inside and self._emergency(request):
             return PASSED
-        if self._edge.trunks.source(request, flow):
+        if request.method != "REGISTER" and self._edge.trunks.source(request, flow):  # cores do not register
             return self._of_trunk(request)
         if self._unwanted(request, flow, inside):
             return DROPPED

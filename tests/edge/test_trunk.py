@@ -202,3 +202,10 @@ def test_who_calls(headers: list[tuple[str, str]], caller: tuple[str, str]) -> N
 )
 def test_what_the_core_called(dialled: str, number: str) -> None:
     assert routes.called_number(dialled) == number
+
+
+def test_a_phone_at_the_address_of_the_core_registers() -> None:
+    world = World()
+    phone = world.phones["101"]
+    use(world, uri=f"sip:{phone.address[0]}:5070")
+    assert phone.register().status == 200
