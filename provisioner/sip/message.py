@@ -60,6 +60,7 @@ _CSEQ = re.compile(r"([0-9]{1,10})\s+([A-Za-z0-9\-.!%*_+`'~]+)\Z")
 _NUMBER = re.compile(r"[0-9]{1,10}(?!\S)")
 _TAG = re.compile(r";\s*tag\s*=", re.I)
 _START = re.compile(rb"SIP/2\.0 |[A-Za-z0-9\-.!%*_+`'~]+ .*SIP/\d+\.\d+\s*\Z", re.S | re.I)
+_PINGS = re.compile(rb"(?:\r\n\r\n)+")
 _START_BYTE = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]")
 _NEEDED = ("via", "from", "to", "call-id", "cseq")
 _ONCE = (*_NEEDED[1:], "max-forwards")
@@ -386,9 +387,11 @@ class Stream:
         held = self._held
         while len(held) >= self._needed:
             if self._head is None:
-                if held.startswith(b"\r\n\r\n"):
-                    del held[:4]
-                    yield None
+                if pings := _PINGS.match(held):
+                    length = pings.end()
+                    del pings  # it holds the buffer
+                    del held[:length]
+                    yield from [None] * (length // 4)
                     continue
                 if not self._read_head():
                     return
@@ -404,6 +407,8 @@ class Stream:
         start = len(held) - len(held.lstrip(b"\r\n")) if held[0] in b"\r\n" else 0
         if self._searched <= start:
             line = held.find(b"\r\n", start)
+            if (line if line >= 0 else len(held)) - start > MAX_HEADER:
+                raise MessageError("start line too long", 414)
             if len(held) > start and not (
                 _START_BYTE.match(held, start) if line < 0 else _START.match(held[start:line])
             ):

@@ -136,6 +136,13 @@ def test_m09_a_stream_in_single_bytes_is_read_once(monkeypatch: pytest.MonkeyPat
     assert len(looks) == 1
 
 
+def test_m09_a_start_line_without_end_is_refused() -> None:
+    stream = Stream()
+    assert stream.feed(b"OPTIONS sip:" + b"a" * 8000) == []
+    with pytest.raises(MessageError, match="start line too long"):
+        stream.feed(b"a" * 1000)
+
+
 def test_m09_keep_alives_without_end() -> None:
     stream = Stream()
     assert stream.feed(b"\r\n" * 40000) == [None] * 20000
