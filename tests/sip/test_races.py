@@ -429,7 +429,7 @@ def test_v08_info(kind: str, body: bytes, status: str, events: list) -> None:
         ("NOTIFY", "200"),
         ("MESSAGE", "200"),
         ("REFER", "603"),
-        ("PRACK", "501"),
+        ("PRACK", "481"),
         ("ACKN", "501"),
     ],
 )
