@@ -103,8 +103,7 @@ class Call:
         if ring is None:
             return
         for leg in ring.legs.values():
-            if not leg.heard:  # a living phone says 100 or 180 at once
-                self.edge.contact_failed(leg, 408)
+            self.edge.contact_failed(leg)
         self._stop_ringing()
         if ring.purpose == "call":
             self._finish("no answer", 480)
@@ -127,11 +126,12 @@ class Call:
             self._carry_out(ring, ring.machine.answered(member))
         elif kind in ("failed", "ended"):
             status = detail if isinstance(detail, int) else 480
-            self.edge.contact_failed(leg, status)
+            if status == 408:
+                self.edge.contact_failed(leg)
             self._carry_out(ring, ring.machine.failed(member, status))
         elif ring.purpose == "call":
             self._tell_caller(ring, leg, kind)
-        elif ring.purpose == "target" and kind == "early" and self.transfer:
+        elif ring.purpose == "target" and kind == "early" and len(ring.legs) == 1 and self.transfer:
             self.legs["target"] = leg
             self._do(self.transfer.target_early())
 

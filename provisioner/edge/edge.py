@@ -165,9 +165,9 @@ class Edge:
             return (number.label if number else "Outside call"), call.called
         return "", call.caller_number
 
-    def contact_failed(self, leg: Leg, status: int) -> None:
-        """A contact that never answered an INVITE is dead (408 from our own timer)."""
-        if status == 408 and leg.extension:
+    def contact_failed(self, leg: Leg) -> None:
+        """A contact that says nothing to an INVITE, not even 100, is dead."""
+        if leg.extension and not leg.heard:
             for binding in self.registrar.contacts(leg.extension):
                 if binding.flow == leg.session.flow:
                     self.registrar.drop(binding)
@@ -223,6 +223,7 @@ class Edge:
         body = {
             "key": binding.key,
             "contact": binding.contact,
+            "transport": binding.flow.transport,
             "local": list(binding.flow.local),
             "remote": list(binding.flow.remote),
             "agent": binding.agent,

@@ -58,12 +58,15 @@ class EmergencyCall:
         self._note("placed")
 
     def _next(self) -> None:
-        """Try the next route."""
-        if not self._routes:
-            self._finish("no route took the call", 503)
-            return
-        peer = self._routes.pop(0)
-        self._dial(to_emergency(self.edge, peer, self.code, self.number, self.location))
+        """Try the next route; whatever is wrong with one, the others are still there."""
+        while self._routes:
+            peer = self._routes.pop(0)
+            try:
+                self._dial(to_emergency(self.edge, peer, self.code, self.number, self.location))
+                return
+            except Exception:
+                _log.exception("trunk %s cannot be used", peer.trunk.id)
+        self._finish("no route took the call", 503)
 
     def _dial(self, attempt: Attempt) -> None:
         media = self.edge.take_media(reserve=True)

@@ -11,7 +11,7 @@ from provisioner.errors import PeerError
 from provisioner.sip.agent import Credentials
 from provisioner.sip.headers import NameAddr
 from provisioner.sip.message import Header
-from provisioner.sip.sdp import MediaSession, Negotiated
+from provisioner.sip.sdp import MediaSession
 from provisioner.sip.session import (
     SDP,
     Answered,
@@ -258,25 +258,13 @@ class Leg:
             self.edge.media_owners.pop(self.media.id, None)
             self.media.drop()
 
-    def hangup(self, status: int = 480, reason: str = "", headers: list[Header] | None = None) -> None:
-        """End this leg: BYE, CANCEL, or refuse with `status` and `headers`."""
-        if self.over:
-            return
-        self._drop()
-        if headers and self.session.state == "incoming":
-            self.session.reject(status, "", headers)
-        else:
+    def hangup(self, status: int = 480, reason: str = "") -> None:
+        """End this leg: BYE or CANCEL with `reason` as Reason, or refuse with `status`."""
+        if not self.over:
+            self._drop()
             self.session.hangup(status, reason)
 
     @property
     def heard(self) -> bool:
         """Whether the party that we call has answered anything at all, a 100 at least."""
         return self.session.heard
-
-    @property
-    def up(self) -> bool:
-        return not self.over and self.session.state == "up"
-
-    @property
-    def agreed(self) -> Negotiated | None:
-        return self.sdp.negotiated

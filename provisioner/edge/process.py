@@ -100,14 +100,16 @@ class Process:
         self._edge.on_media(name, data)
 
     async def _restore(self) -> None:
-        """Take back the registrations from before a restart, so that phones can be rung at once."""
+        """Take back the registrations from before a restart, so that phones can be rung at once.
+
+        Not those over a connection: it is gone, and its phone registers again when it sees that.
+        """
         now, monotonic = time.time(), self._edge.timers.clock()
         for row in await asyncio.to_thread(self._journal.registrations):
             try:
                 body = row["body"]
-                flow = Flow(
-                    "UDP", (body["local"][0], self._edge.port), (body["remote"][0], body["remote"][1])
-                )
+                local = (body["local"][0], self._edge.port)
+                flow = Flow(body["transport"], local, (body["remote"][0], body["remote"][1]))
                 expires = monotonic + row["expires"] - now
                 binding = Binding(
                     row["extension"],
@@ -130,7 +132,10 @@ class Process:
             await asyncio.sleep(WATCH_SECONDS)
             revision = await asyncio.to_thread(self._source.revision)
             if revision is not None and revision != self._edge.directory.snapshot.revision:
-                await self._reload({})
+                try:
+                    await self._reload({})
+                except OperatorError as error:
+                    _log.error("%s (calls go on with the inventory in memory)", error)
 
     async def _sweep(self) -> None:
         while True:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from provisioner.edge.edge import Edge
 
 PROBE_SECONDS = 10.0  # an outage is seen within 15 s (docs/calls.md)
+ANSWER_SECONDS = 4.0  # three repeats of the probe have gone out by then
 RESOLVE_SECONDS = 3.0
 _log = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ class Trunks:
             found = await asyncio.wait_for(look_up, RESOLVE_SECONDS)
             peer.address = (str(found[0][4][0]), int(found[0][4][1]))
             peer.sources |= {str(entry[4][0]) for entry in found}
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError, UnicodeError):  # a label of more than 63 characters is the last
             _log.warning("the name of trunk %s cannot be resolved", peer.trunk.id)
 
     def _probe(self, peer: Peer) -> None:
@@ -114,7 +115,10 @@ class Trunks:
         agent = self._edge.agent
         request = agent.new_request("OPTIONS", str(peer.uri), me, NameAddr(peer.uri), [])
 
+        late = self._edge.timers.after(ANSWER_SECONDS, lambda: self._set(peer, False))
+
         def answered(response: Response | None) -> None:
+            late.cancel()
             up = response is not None and response.status != 503
             if response is None or response.status >= 200:
                 self._set(peer, up)

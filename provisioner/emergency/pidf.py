@@ -1,7 +1,7 @@
 """A dispatchable location as PIDF-LO, and as the second part of an INVITE's body.
 
-The device form, which RFC 5491 (rule 8) lets win over others: RFC 4479 device, RFC 4119 geopriv, RFC 5139 civic
-address. The order of elements is the schemas' and is not free.
+The device form, which RFC 5491 (rule 8) lets win over others: RFC 4479 device, RFC 4119 geopriv, RFC 5139
+civic address. The order of elements is the schemas' and is not free.
 """
 
 from __future__ import annotations
@@ -22,10 +22,9 @@ CIVIC_EXTENSION = f"{CIVIC}:ext"
 _NAMESPACES = {None: PIDF, "dm": DATA_MODEL, "gp": GEOPRIV, "gbp": POLICY, "ca": CIVIC}
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
-CIVIC_ORDER = tuple(
-    "country A1 A2 A3 A4 A5 A6 PRM PRD RD STS POD POM RDSEC RDBR RDSUBBR HNO HNS LMK LOC FLR NAM PC BLD UNIT ROOM SEAT"
-    " PLC PCN POBOX ADDCODE".split()
-)  # RFC 5139, section 4
+_IN_ORDER = """country A1 A2 A3 A4 A5 A6 PRM PRD RD STS POD POM RDSEC RDBR RDSUBBR HNO HNS LMK LOC FLR NAM PC
+BLD UNIT ROOM SEAT PLC PCN POBOX ADDCODE"""
+CIVIC_ORDER = tuple(_IN_ORDER.split())  # RFC 5139, section 4
 EXTENSION_ORDER = ("PN", "MP", "STP", "HNP")  # RFC 6848, after all others
 METHODS = frozenset({"Manual", "DHCP", "Wiremap", "Default"})  # those of the IANA registry that can be ours
 RETENTION = timedelta(hours=24)  # RFC 4119's own default, said aloud
@@ -43,8 +42,9 @@ def pidf_lo(
 ) -> bytes:
     """The document for one device. `civic`: RFC 5139 element names to values; empty values are left out.
 
-    `entity` is a URI of the caller (`pres:` or `sip:`), `at` (aware) when this was so. Retransmission is allowed,
-    since an emergency centre has to pass it on. Raises OperatorError for an address that no schema would let through.
+    `entity` is a URI of the caller (`pres:` or `sip:`), `at` (aware) when this was so. Retransmission is
+    allowed, since an emergency centre has to pass it on. Raises OperatorError for an address that no schema
+    would let through.
     """
     _check(civic)
     if method not in METHODS:
@@ -67,8 +67,8 @@ def pidf_lo(
 def multipart(sdp: bytes, pidf: bytes, boundary: str, content_id: str) -> tuple[str, bytes]:
     """Content-Type and body of an INVITE that carries both (RFC 5621), the session first.
 
-    `content_id` is `id@host`: `Geolocation: <cid:id@host>` names it (RFC 6442, section 3.1). Raises ValueError when
-    the boundary is not one, or occurs in a part.
+    `content_id` is `id@host`: `Geolocation: <cid:id@host>` names it (RFC 6442, section 3.1). Raises
+    ValueError when the boundary is not one, or occurs in a part.
     """
     if not re.fullmatch(r"[A-Za-z0-9'+_-]{1,70}", boundary):
         raise ValueError(f"{boundary!r} cannot be a boundary")
@@ -100,7 +100,8 @@ def _check(civic: dict[str, str]) -> None:
     unknown = sorted(set(civic) - set(CIVIC_ORDER) - set(EXTENSION_ORDER))
     if unknown:
         raise OperatorError(
-            f"a civic address has no element {', '.join(unknown)}", "use the names of RFC 5139, such as A3, RD, HNO"
+            f"a civic address has no element {', '.join(unknown)}",
+            "use the names of RFC 5139, such as A3, RD, HNO",
         )
     if not re.fullmatch(r"[A-Z]{2}", civic.get("country", "")):
         raise OperatorError("a civic address needs its country", "give two capital letters, such as US")

@@ -68,11 +68,11 @@ def sentence(status: int, words: str) -> bytes:
     ).encode()
 
 
-def ranged(value: str, size: int) -> tuple[int, int] | None | bool:
+def ranged(value: str, size: int) -> tuple[int, int] | bool | None:
     """The bytes that a Range header asks for, as (first, last + 1).
 
-    None: answer with the whole (no range, several, or none that we understand; RFC 9110, section 14.2); False: there
-    are no such bytes (416).
+    None: answer with the whole (no range, several, or none that we understand; RFC 9110, section 14.2);
+    False: there are no such bytes (416).
     """
     found = _RANGE.fullmatch(value.strip())
     if not found or found[1] == found[2] == "" or len(value) > 64:

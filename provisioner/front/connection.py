@@ -120,9 +120,10 @@ class Connection(asyncio.Protocol):
         self._drained: asyncio.Event | None = None
         self._began = 0.0  # when the request being received began; a body's progress moves it on
         self._writing: Request | None = None
+        self.streaming = False  # the answer has no end: it ends when the peer does
         self._ended = False  # the peer sends nothing more
 
-    # -- asyncio -----------------------------------------------------------------------------------------------
+    # -- asyncio ----------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -154,7 +155,8 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._ended = True
-        return self._busy and self.scheme == "http"  # a phone may close its half and still wait for the answer
+        # A phone may close its half and still wait for the answer; TLS has no halves.
+        return self._busy and self.scheme == "http" and not self.streaming
 
     def pause_writing(self) -> None:
         self._stalled_at = self.server.now()
@@ -166,7 +168,7 @@ class Connection(asyncio.Protocol):
             self._drained.set()
             self._drained = None
 
-    # -- httptools ---------------------------------------------------------------------------------------------
+    # -- httptools ----------------------------------------
 
     def on_message_begin(self) -> None:
         self._receiving = Request(self)
@@ -212,7 +214,7 @@ class Connection(asyncio.Protocol):
         if length is not None and not length:
             self._next_or_wait(request)
 
-    # -- order, size and time ----------------------------------------------------------------------------------
+    # -- order, size and time ----------------------------------------
 
     def _count(self, size: int) -> None:
         self._head_size += size
@@ -257,7 +259,7 @@ class Connection(asyncio.Protocol):
             self.transport.resume_reading()
 
     async def drain(self) -> None:
-        """Wait until the receiver has taken most of what was written. Raises ConnectionError when it is gone."""
+        """Wait until the receiver has taken most of what was written. Raises ConnectionError."""
         if self._drained:
             await self._drained.wait()
         if self._closing:

@@ -1,4 +1,4 @@
-"""The event stream for staff (`text/event-stream`): what edge and front report, to every browser that listens."""
+"""The event stream for staff (`text/event-stream`): what edge and front report, to browsers."""
 
 from __future__ import annotations
 
@@ -41,8 +41,9 @@ class Hub:
         )
         request.keep_alive = False
         start = answers.head(200, headers, keep_alive=False) + b"retry: %d\n\n" % RECONNECT_MS
-        request.connection.transport.write(start)
+        request.connection.streaming = True
         self._streams.add(request)
+        request.connection.transport.write(start)
 
     def publish(self, event: str, data: dict[str, Any]) -> None:
         """Send an event to every stream."""

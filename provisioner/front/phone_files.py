@@ -70,7 +70,7 @@ class PhoneFiles:
         task.add_done_callback(self._tasks.discard)
 
     async def _receive(self, request: Request, verdict: Verdict) -> None:
-        """Take the body, also one that is refused: to close on a phone that still sends would lose the answer."""
+        """Take the body, a refused one too: to close on a phone that still sends would lose the answer."""
         data = bytearray()
         try:
             while len(data) <= uploads.MAX_FILE and (piece := await request.body.read()):

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import os
 import signal
 import socket
 import time
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from provisioner.errors import OperatorError
 from provisioner.front import tls
 from provisioner.front.events import Hub
 from provisioner.front.phone_files import PhoneFiles
 from provisioner.front.proxy import Proxy
-from provisioner.front.record import Recorder
+from provisioner.front.record import HANDED_OVER_EVERY, Recorder
 from provisioner.front.server import Server
 from provisioner.front.tftp_server import TftpServer
 from provisioner.front.watch import Watch
@@ -26,6 +28,9 @@ from provisioner.paths import StateDir
 from provisioner.phones.render import Renderer
 from provisioner.phones.settings import Addresses
 
+if TYPE_CHECKING:
+    from provisioner.store.journal import Journal
+
 _log = logging.getLogger(__name__)
 _EDGE_EVENTS = frozenset({"call", "registration", "emergency"})
 
@@ -34,8 +39,8 @@ _EDGE_EVENTS = frozenset({"call", "registration", "emergency"})
 class Options:
     """Where the front listens, and where phones reach it and the edge. Port 0: any free one.
 
-    `phone_host`: the address by which phones reach the HTTP port; "" means `bind`, or `sip_host` when `bind` is a
-    wildcard.
+    `phone_host`: the address by which phones reach the HTTP port; "" means `bind`, or `sip_host` when
+    `bind` is a wildcard.
     """
 
     bind: str = "0.0.0.0"  # noqa: S104 - phones are on every network of the practice
@@ -65,19 +70,18 @@ class Front:
         self._options = options
         self._started = time.monotonic()
         self._hub = Hub()
-        self._control = ControlServer(
-            {"ping": self._ping, "status": self._status, "reload": self._reload}
-        )
-        self._recorder = Recorder(self._publish)
+        self._control = ControlServer({"ping": self._ping, "status": self._status, "reload": self._reload})
+        loop = asyncio.get_running_loop()
+        self._recorder = Recorder(self._publish, later=partial(loop.call_later, HANDED_OVER_EVERY))
         self._files = PhoneFiles(self._recorder, state.root / "uploads")
         proxy = Proxy(state.run / "web.http")
-        loop = asyncio.get_running_loop()
         self._server = Server(self._files, proxy, self._hub, self._recorder, loop.time)
         self._edge = Client(state.socket("edge"), on_event=self._of_edge)
         self._listeners: list[asyncio.Server] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._tftp: TftpServer | None = None
         self._watch: Watch | None = None
+        self._journal: Journal | None = None
         self.http: tuple[str, int] = ("", 0)
         self.https: tuple[str, int] = ("", 0)
         self.tftp: tuple[str, int] = ("", 0)
@@ -91,7 +95,8 @@ class Front:
         context = await asyncio.to_thread(tls.context, self._state.root / "tls", _names(options))
         self.https = await self._listen(options.https_port, context)
         self._server.https_port = self.https[1]
-        self._recorder.journal = await asyncio.to_thread(Journal.open, self._state.journal)
+        self._journal = await asyncio.to_thread(Journal.open, self._state.journal)
+        self._recorder.journal = self._journal
         await self._listen_tftp()
         addresses = Addresses(options.sip_host, options.sip_port, options.reached_at, self.http[1])
         self._watch = Watch(self._state, addresses, self._swap)
@@ -113,8 +118,9 @@ class Front:
         await self._server.close()
         await self._edge.close()
         await self._control.close()
-        if self._recorder.journal is not None:
-            await asyncio.to_thread(self._recorder.journal.close)
+        self._recorder.hand_over()
+        if self._journal:
+            await asyncio.to_thread(self._journal.close)
 
     async def _listen(self, port: int, context: Any) -> tuple[str, int]:
         loop = asyncio.get_running_loop()
@@ -133,15 +139,21 @@ class Front:
         loop = asyncio.get_running_loop()
         bind, port = self._options.bind, self._options.tftp_port
         self._tftp = tftp = TftpServer(lambda: self._files.renderer, self._recorder)
+        family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+        sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
-            transport, _ = await loop.create_datagram_endpoint(lambda: tftp, (bind, port))
+            sock.bind((bind, port))
         except OSError as error:
+            sock.close()
             raise _cannot_listen("UDP", bind, port, error) from None
+        transport, _ = await loop.create_datagram_endpoint(lambda: tftp, sock=sock)
         host, bound = transport.get_extra_info("sockname")[:2]
         self.tftp = (str(host), int(bound))
 
     def _swap(self, renderer: Renderer) -> None:
         self._files.renderer = renderer
+        # The records of all phones live long: no need to search them for garbage again and again.
+        gc.freeze()
 
     def _publish(self, event: str, data: Json) -> None:
         self._control.publish(event, data)
@@ -218,7 +230,7 @@ def main(
     tftp_port: int = Options.tftp_port,
     phone_host: str = "",
 ) -> None:
-    """Run until SIGTERM; the arguments are those of Options. Raises OperatorError when a port cannot be opened."""
+    """Run until SIGTERM; arguments as in Options. Raises OperatorError when a port cannot be opened."""
     options = Options(bind, http_port, https_port, tftp_port, sip_host, sip_port, phone_host)
     try:
         import uvloop

@@ -1,4 +1,4 @@
-"""Staff pages and the API: each request is passed on to the web process over its Unix socket, bodies as streams."""
+"""Staff pages and the API: each request is passed on to the web process, bodies as streams."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ ANSWER_SECONDS = 60.0  # for web to begin an answer, and between two pieces of i
 _PIECE = 64 << 10
 
 # About one connection only (RFC 9110, section 7.6.1), or ours alone to say.
-_NOT_PASSED_ON = frozenset(
-    "connection keep-alive proxy-connection te trailer transfer-encoding upgrade expect content-length"
-    " proxy-authorization proxy-authenticate forwarded x-forwarded-for x-forwarded-proto x-forwarded-host"
-    " x-forwarded-port x-forwarded-by".split()
-)
-_NOT_PASSED_BACK = frozenset("connection keep-alive transfer-encoding content-length trailer upgrade date".split())
+_HOP_BY_HOP = "connection keep-alive proxy-connection te trailer transfer-encoding upgrade content-length"
+_OURS = """expect proxy-authorization forwarded x-forwarded-for x-forwarded-proto x-forwarded-host
+x-forwarded-port x-forwarded-by"""
+_NOT_PASSED_ON = frozenset(f"{_HOP_BY_HOP} {_OURS}".split())
+_NOT_PASSED_BACK = frozenset(f"{_HOP_BY_HOP} date".split())
 
 _log = logging.getLogger(__name__)
 
 
 class Head(NamedTuple):
-    """The head of web's answer; `length` is None when only the end of the body tells it."""
+    """The head of web's answer; `length` None: not said; `to_the_end`: its body ends with the connection."""
 
     status: int
     headers: tuple[tuple[str, str], ...]
     length: int | None
+    to_the_end: bool
 
 
 class _Answer:
@@ -75,12 +75,14 @@ class _Answer:
         length = int(lengths[0]) if lengths and lengths[0].isdigit() else None
         if status in (204, 304):
             length = None
-        self.head = Head(status, kept, length)
+        chunked = any(name.lower() == "transfer-encoding" for name, _ in self._headers)
+        self.head = Head(status, kept, length, length is None and not chunked)
         if self._only_head or status in (204, 304):
             self.complete = True
 
     def on_body(self, body: bytes) -> None:
-        self.pieces.append(body)
+        if not self.complete:  # else it is an answer to HEAD, which has none
+            self.pieces.append(body)
 
     def on_message_complete(self) -> None:
         self.complete = self.head is not None
@@ -114,7 +116,7 @@ class Proxy:
         connection.done(request)
 
     async def session(self, cookie: str, forwarded: tuple[str, str]) -> int:
-        """The status of `GET /staff/session` with this Cookie header: 204 when it is signed in. 502: web is down."""
+        """The status of `GET /staff/session` with this Cookie header: 204 is signed in, 502 web is down."""
         head = _request_head("GET", "/staff/session", [("Cookie", cookie), ("Host", "localhost")], forwarded)
         try:
             reader, writer = await self._open()
@@ -159,9 +161,7 @@ class Proxy:
             # WSGI cannot tell "-" from "_" in a name: X_Forwarded_For must not pass for ours.
             if name not in _NOT_PASSED_ON and "_" not in name
         ]
-        head = _request_head(
-            request.method, request.target, passed, (connection.address, connection.scheme)
-        )
+        head = _request_head(request.method, request.target, passed, (connection.address, connection.scheme))
         if length is None:
             head += b"Transfer-Encoding: chunked\r\n"
         elif length or request.method in ("POST", "PUT", "PATCH"):
@@ -191,8 +191,8 @@ class Proxy:
             data = await reader.read(_PIECE)
         if data:
             answer.feed(data)
-        elif answer.head is not None and answer.head.length is None:
-            answer.complete = True  # its end is the end of the connection
+        elif answer.head is not None and answer.head.to_the_end:
+            answer.complete = True
         else:
             raise EOFError("it ended in the middle of an answer")
 

@@ -9,6 +9,9 @@ from typing import Any, Protocol
 from provisioner.phones.trust import Verdict
 
 MAX_TEXT = 200  # of a path or an agent that is kept
+HANDED_OVER_EVERY = (
+    0.1  # seconds: to wake the journal's thread for each answer would cost more than the answer
+)
 
 
 class JournalLike(Protocol):
@@ -20,17 +23,24 @@ class JournalLike(Protocol):
 
 
 class Recorder:
-    """Tells each answer to the journal and to `publish`; `count` is the number of all answers."""
+    """Tells each answer to `publish` at once and to the journal soon; `count` is the number of all answers.
+
+    `later` calls a function some time later; without it the journal is told at once.
+    """
 
     def __init__(
         self,
         publish: Callable[[str, dict[str, Any]], None],
         journal: JournalLike | None = None,
         clock: Callable[[], float] = time.time,
+        later: Callable[[Callable[[], None]], object] | None = None,
     ) -> None:
         self._publish = publish
         self.journal = journal
         self._clock = clock
+        self._later = later
+        self._requests: list[dict[str, Any]] = []
+        self._sightings: dict[str, dict[str, Any]] = {}
         self.count = 0
 
     def answered(
@@ -53,19 +63,29 @@ class Recorder:
             "agent": agent[:MAX_TEXT],
         }
         self._publish("request", row)
+        self._requests.append(row)
+        if mac and who.vendor and status != 403:
+            self._sightings[mac] = {
+                "mac": mac,
+                "vendor": who.vendor,
+                "model": who.model,
+                "agent": row["agent"],
+                "address": address,
+                "last_seen": at,
+                "rule": verdict.rule,
+            }
+        if self._later is None:
+            self.hand_over()
+        elif len(self._requests) == 1:
+            self._later(self.hand_over)
+
+    def hand_over(self) -> None:
+        """Give the journal what it has not been told yet."""
+        requests, self._requests = self._requests, []
+        sightings, self._sightings = self._sightings, {}
         if self.journal is None:
             return
-        self.journal.write("requests", row)
-        if mac and who.vendor and status != 403:
-            self.journal.write(
-                "sightings",
-                {
-                    "mac": mac,
-                    "vendor": who.vendor,
-                    "model": who.model,
-                    "agent": row["agent"],
-                    "address": address,
-                    "last_seen": at,
-                    "rule": verdict.rule,
-                },
-            )
+        for row in requests:
+            self.journal.write("requests", row)
+        for row in sightings.values():
+            self.journal.write("sightings", row)

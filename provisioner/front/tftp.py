@@ -51,7 +51,8 @@ def error(code: int, words: str) -> bytes:
 class Transfer:
     """One file to one client. Give it the client's packets and the time; it gives back what to send.
 
-    `deadline`: call `expired` when that time has come. `done`: nothing more will happen; `complete`: all arrived.
+    `deadline`: call `expired` when that time has come. `done`: nothing more will happen; `complete`: all
+    arrived.
     """
 
     def __init__(self, data: bytes, options: dict[str, str], now: float) -> None:
@@ -100,7 +101,7 @@ class Transfer:
             self.done = True
             return error(ILLEGAL, "send acknowledgements only")
         if number != self._number & 0xFFFF:
-            return None  # a duplicate never causes a resend (Sorcerer's Apprentice, RFC 1123, section 4.2.3.1)
+            return None  # a duplicate never causes a resend (RFC 1123, section 4.2.3.1)
         if self._number and self._number * self._block > len(self._data):
             self.done = self.complete = True
             return None

@@ -51,7 +51,13 @@ class TftpServer(asyncio.DatagramProtocol):
             self._transport.sendto(tftp.error(error.status, error.reason), addr)
             return
         self._recorder.answered(
-            verdict, str(addr[0]), "TFTP", path, 200 if body is not None else verdict.status, len(body or b""), ""
+            verdict,
+            str(addr[0]),
+            "TFTP",
+            path,
+            200 if body is not None else verdict.status,
+            len(body or b""),
+            "",
         )
         if body is None:
             code = tftp.NOT_FOUND if verdict.status == 404 else tftp.DENIED

@@ -22,9 +22,10 @@ _KEY_BITS = 2048  # RSA, because older phones know nothing else
 
 
 def context(folder: Path, names: Iterable[str], now: datetime | None = None) -> ssl.SSLContext:
-    """A server context with the certificate in `folder`; what is missing, outlived or lacks a name is made anew.
+    """A server context with the certificate in `folder`; what is missing or outlived is made anew.
 
-    `names`: host names and addresses that the certificate is to be good for. Raises OperatorError.
+    `names`: host names and addresses that the certificate is to be good for, else it is made anew too. Raises
+    OperatorError.
     """
     now = now or datetime.now(UTC)
     try:

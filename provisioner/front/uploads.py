@@ -13,7 +13,7 @@ MAX_FILES = 4  # a phone: its two logs, and the last version of each
 
 
 def store(folder: Path, asked: Asked, data: bytes) -> None:
-    """Keep an upload as `folder/<mac>/<name>`, the one before as `<name>.1`; the oldest beyond the quota goes.
+    """Keep an upload as `folder/<mac>/<name>`, the one before as `<name>.1`; beyond the quota the oldest goes
 
     Raises OSError.
     """

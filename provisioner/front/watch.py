@@ -1,4 +1,4 @@
-"""Keeps the newest inventory in memory: read in a thread, swapped whole; a broken database changes nothing."""
+"""Keeps the newest inventory in memory: read in a thread, swapped whole, kept while there is no better."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from provisioner.media.rtp import FRAME_SECONDS, Event, Packet, build, build_eve
 DIGITS = "0123456789*#ABCD"  # by event code (RFC 4733 3.2)
 
 END_GAP = 0.1  # seconds of silence after which a press is over although no end came
+REPLAY_GAP = 0.15  # seconds; a first packet this late is a recorded press played again, not a stray copy
 PACE_GAP = 0.04  # packets of one press come closer than this; two presses do not (Q.24: 40 ms pause)
 TAIL_PACKETS = 3  # the end comes three times: a stray one within this many belongs to the press before
 SEGMENT_SLACK = 9600  # timestamp units: how far before 0xFFFF a long press may break into a segment
@@ -83,8 +84,12 @@ class DigitReceiver:
     @staticmethod
     def _again(press: Press, packet: Packet, event: Event, now: float) -> bool:
         """Whether a packet with the key of `press` begins another one: some senders use a timestamp twice."""
-        restarted = event.duration < press.duration and newer(packet.sequence, press.highest) > 0
-        return restarted and (packet.marker or press.ended or now - press.last > END_GAP)
+        if event.duration >= press.duration:
+            return False
+        gap = now - press.last
+        if newer(packet.sequence, press.highest) > 0:
+            return packet.marker or press.ended or gap > END_GAP
+        return packet.marker and gap > REPLAY_GAP
 
     def _continued(self, packet: Packet, event: Event, now: float) -> Press | None:
         """The latest press, if `packet` belongs to it in spite of another timestamp."""

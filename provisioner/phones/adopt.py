@@ -38,13 +38,15 @@ def adopt(
 ) -> Phone:
     """Adopt the phone `mac`, in one transaction named after `who`, and return its record.
 
-    It gets `extension`, or the next free one that needs no pause after dialling, the extension's number or else a
-    free one, and new secrets. Raises OperatorError when the phone cannot be adopted so.
+    It gets `extension`, or the next free one that needs no pause after dialling, the extension's number or
+    else a free one, and new secrets. Raises OperatorError when the phone cannot be adopted so.
     """
     known = (catalogue or Catalogue()).model(vendor, model)
     name = normal_mac(mac)
     if name is None:
-        raise OperatorError(f"{mac!r} is not a MAC address", "give twelve hex digits, as on the phone's label")
+        raise OperatorError(
+            f"{mac!r} is not a MAC address", "give twelve hex digits, as on the phone's label"
+        )
     if known is None:
         raise OperatorError(
             f"there is no template for {vendor} {model}", "choose one of the models in phone_templates"
@@ -62,7 +64,9 @@ def _adopt(
     if practice[0].adoption == "closed":
         raise OperatorError("adoption is closed", "open it in the practice's settings, then adopt the phone")
     if change.get(Phone, mac):
-        raise OperatorError(f"the phone {mac} is adopted already", "change it on its page, or remove it first")
+        raise OperatorError(
+            f"the phone {mac} is adopted already", "change it on its page, or remove it first"
+        )
     length = practice[0].extension_length
     taken = [line.extension for phone in change.all(Phone) for line in phone.lines]
     extension = _extension(extension, length, taken)

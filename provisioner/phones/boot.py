@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
@@ -13,7 +14,7 @@ MAX_PATH = 512  # the longest real name, in three folders, is under 120
 
 
 class Asked(NamedTuple):
-    """A file that a phone asks for: its kind (a row of the table), the MAC in its name or "", the name in lower case."""
+    """A file that a phone asks for: its kind (a row of KINDS), the MAC in its name or "", the name."""
 
     kind: str
     mac: str
@@ -65,8 +66,8 @@ KINDS = (
 def last_segment(path: str) -> str | None:
     """The name at the end of a request path, decoded, in lower case; None when the path is not to be trusted.
 
-    The query is dropped. Folders are ignored, however many slashes lie between them; `..`, backslashes, control
-    characters and bytes outside ASCII are refused, once decoded.
+    The query is dropped. Folders are ignored, however many slashes lie between them; `..`, backslashes,
+    control characters and bytes outside ASCII are refused, once decoded.
     """
     if len(path) > MAX_PATH:
         return None
@@ -80,6 +81,7 @@ def last_segment(path: str) -> str | None:
     return None if ".." in segments else segments[-1].lower()
 
 
+@lru_cache(maxsize=4096)
 def _match(path: str) -> tuple[Kind, Asked] | None:
     name = last_segment(path)
     if not name:

@@ -1,4 +1,4 @@
-"""The makers and models that ship as data in `phone_templates/<vendor>/`, and the site's own that win over them."""
+"""The makers and models: data in `phone_templates/<vendor>/`, a site's own win over what ships."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 import tomllib
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -29,8 +30,8 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Vendor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One maker: how its files are written, which template each kind of file has, its models and time zones.
 
-    `waiting`: the templates for phones that are not adopted. `shortest_poll_seconds`: the most often that such a
-    phone can be made to ask again. `time_zones`: the maker's own words by IANA name.
+    `waiting`: the templates for phones that are not adopted. `shortest_poll_seconds`: the most often that
+    such a phone can be made to ask again. `time_zones`: the maker's own words by IANA name.
     """
 
     format: str  # a name of provisioner.phones.formats.FORMATS
@@ -43,6 +44,7 @@ class Vendor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_zones: dict[str, dict[str, str]] = {}
 
 
+@lru_cache(maxsize=1024)
 def _key(name: str) -> str:
     return re.sub(r"[^a-z0-9]", "", name.lower())
 
@@ -54,6 +56,11 @@ class Catalogue:
         self.folders = [shipped("phone_templates"), *folders]
         names = sorted({file.parent.name for folder in self.folders for file in folder.glob("*/models.toml")})
         self.vendors = {name: self._load(name) for name in names}
+        self._models = {
+            (vendor, _key(model.name)): model
+            for vendor, about in self.vendors.items()
+            for model in about.models
+        }
         self._environments = {name: self._environment(name) for name in names}
 
     def _load(self, vendor: str) -> Vendor:
@@ -93,17 +100,19 @@ class Catalogue:
 
     def model(self, vendor: str, name: str) -> Model | None:
         """The model however it is spelled (`VVX 411`, `vvx_411`), None when it is not known."""
-        known = self.vendors.get(vendor)
-        wanted = _key(name)
-        return next((each for each in known.models if _key(each.name) == wanted), None) if known else None
+        return self._models.get((vendor, _key(name)))
 
     def model_of_common_file(self, vendor: str, digits: str) -> Model | None:
         """The first model whose common file has this number, for a phone that sends no agent."""
         known = self.vendors.get(vendor)
-        return next((each for each in known.models if each.common and int(each.common) == int(digits)), None) if known else None
+        return (
+            next((each for each in known.models if each.common and int(each.common) == int(digits)), None)
+            if known
+            else None
+        )
 
     def time_zone(self, vendor: str, name: str) -> dict[str, str] | None:
-        """The maker's words for an IANA time zone, or for another one with the same clock all year; else None."""
+        """The maker's words for an IANA time zone or one with the same clock all year; else None."""
         zones = self.vendors[vendor].time_zones
         if name in zones:
             return zones[name]
@@ -112,9 +121,11 @@ class Catalogue:
 
 
 def _offsets(zone: str) -> tuple[object, ...]:
-    """What the zone's clock shows against UTC in every month of a fixed year; () when there is no such zone."""
+    """What the zone's clock shows against UTC in each month of a fixed year; () for no zone."""
     try:
         clock = ZoneInfo(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return ()
-    return tuple(datetime(2026, month, 15, 12, tzinfo=UTC).astimezone(clock).utcoffset() for month in range(1, 13))
+    return tuple(
+        datetime(2026, month, 15, 12, tzinfo=UTC).astimezone(clock).utcoffset() for month in range(1, 13)
+    )

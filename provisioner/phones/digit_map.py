@@ -1,7 +1,7 @@
 """The digit map of a practice, in neutral form, and in the spelling of each maker.
 
-No alternative without `wait` is a prefix of another one, so emergency codes leave at once whether a phone sends on
-the first match (RFC 3435, section 2.1.5) or waits while a longer match is possible.
+No alternative without `wait` is a prefix of another one, so emergency codes leave at once whether a phone
+sends on the first match (RFC 3435, section 2.1.5) or waits while a longer match is possible.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 
 class Rule(NamedTuple):
-    """One alternative: digits, `x`, classes such as `[2-8]`; `more`: further digits follow; `wait`: until a pause."""
+    """One alternative: digits, `x`, classes as `[2-8]`; `more`: further digits; `wait`: until a pause."""
 
     pattern: str
     more: bool = False
@@ -19,7 +19,7 @@ class Rule(NamedTuple):
 
 
 class Dialect(NamedTuple):
-    """How one maker writes a map: what joins, opens and closes it, "any further digit", and "after a pause"."""
+    """How a maker writes a map: what joins, opens and closes it, any further digits, after a pause."""
 
     join: str
     begin: str
@@ -54,8 +54,9 @@ def _area_rules(prefix: str) -> list[Rule]:
 def digit_map(extension_length: int, extensions: Iterable[str]) -> tuple[Rule, ...]:
     """The map for extensions of `extension_length` digits.
 
-    Extensions outside the lengths' safe ranges get a rule of their own that waits, since they begin like a number.
-    `91` and eight digits wait too: `9`, `1` and ten digits (the old outside-line habit) begin alike.
+    Extensions outside the lengths' safe ranges get a rule of their own that waits, since they begin like a
+    number. `91` and eight digits wait too: `9`, `1` and ten digits (the old outside-line habit) begin
+    alike.
     """
     safe = _SAFE.get(extension_length, ())
     slow = sorted(each for each in set(extensions) if not _is_safe(each, extension_length))
@@ -80,5 +81,7 @@ def _is_safe(extension: str, length: int) -> bool:
 def spell(rules: Iterable[Rule], dialect: str) -> str:
     """The rules as one line in a maker's dialect (a name of DIALECTS)."""
     way = DIALECTS[dialect]
-    each = (rule.pattern + (way.more if rule.more else "") + (way.wait if rule.wait else "") for rule in rules)
+    each = (
+        rule.pattern + (way.more if rule.more else "") + (way.wait if rule.wait else "") for rule in rules
+    )
     return way.begin + way.join.join(each) + way.end

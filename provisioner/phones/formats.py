@@ -1,4 +1,4 @@
-"""How a value is written into each format of phone files, and the marks that stand for a phone's own values."""
+"""How a value is written into each format of files, and the marks for a phone's own values."""
 
 from __future__ import annotations
 
@@ -9,18 +9,33 @@ HOLE = re.compile("\ue000(\\d+)\ue001")
 # What XML 1.0 cannot hold at all, and the two characters that mark our holes.
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ue000\ue001\ud800-\udfff\ufffe\uffff]")
 _XML = str.maketrans(
-    {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&#39;", "\n": "&#10;", "\r": "&#13;", "\t": "&#9;"}
+    {
+        "&": "&amp;",
+        "<": "&lt;",
+        ">": "&gt;",
+        '"': "&quot;",
+        "'": "&#39;",
+        "\n": "&#10;",
+        "\r": "&#13;",
+        "\t": "&#9;",
+    }
 )
 
 
 def escape_xml(value: object) -> str:
     """A value for an XML attribute or text; what XML cannot hold is dropped."""
-    return _UNPRINTABLE.sub("", str(value)).translate(_XML)
+    text = str(value)
+    if text.isascii() and text.isalnum():
+        return text  # nearly every value; at an eighth of the cost
+    return _UNPRINTABLE.sub("", text).translate(_XML)
 
 
 def escape_line(value: object) -> str:
-    """A value for the rest of a `key = value` line: every kind of line end and control character becomes a space."""
-    return " ".join(_UNPRINTABLE.sub(" ", " ".join(str(value).splitlines())).split())
+    """A value for the rest of a `key = value` line: line ends and control characters become a space."""
+    text = str(value)
+    if text.isascii() and text.isalnum():
+        return text
+    return " ".join(_UNPRINTABLE.sub(" ", " ".join(text.splitlines())).split())
 
 
 FORMATS: dict[str, Callable[[object], str]] = {"xml": escape_xml, "lines": escape_line}

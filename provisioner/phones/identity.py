@@ -26,7 +26,8 @@ _AGENTS = tuple(
     for vendor, pattern in (
         (
             boot.POLYCOM,
-            r"FileTransport (?:Polycom|Poly)[A-Za-z]+-(?P<model>[A-Za-z]+_[A-Za-z0-9]+)-UA/" + _VERSION
+            r"FileTransport (?:Polycom|Poly)[A-Za-z]+-(?P<model>[A-Za-z]+_[A-Za-z0-9]+)-UA/"
+            + _VERSION
             + rf"(?: \(SN:{_MAC}\))?(?: Type/(?P<stage>Application|Updater))?",
         ),
         (boot.YEALINK, rf"(?:(?i:yealink)\s+)?{_YEALINK_MODEL}\s+{_VERSION}\s+{_MAC}"),
@@ -48,8 +49,8 @@ _AGENTS = tuple(
 class Identity(NamedTuple):
     """Who asks; "" where not known. `model` has spaces for the agent's underscores; `stage` is Polycom's.
 
-    `agent` tells where the vendor comes from: `phone` (a desk phone's user agent), `none` (no agent was sent; the
-    vendor is the MAC prefix's) or `other` (an agent that is no desk phone's: no vendor).
+    `agent` tells where the vendor comes from: `phone` (a desk phone's user agent), `none` (no agent was
+    sent; the vendor is the MAC prefix's) or `other` (an agent that is no desk phone's: no vendor).
     """
 
     vendor: str = ""
@@ -61,7 +62,7 @@ class Identity(NamedTuple):
 
 
 class Contradiction(NamedTuple):
-    """A request whose parts disagree: the name of the rule that it breaks, and what was claimed by its agent."""
+    """A request whose parts disagree: the rule that it breaks, and what its agent claimed."""
 
     rule: str
     identity: Identity

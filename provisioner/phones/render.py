@@ -1,5 +1,4 @@
-"""Settings to a maker's file, by skeleton: a template is rendered once per model and number of lines, with holes
-where a phone's own values go; each phone's file is then a join."""
+"""Settings to a maker's file, by skeleton: a template is rendered once a group, a phone's file is a join."""
 
 from __future__ import annotations
 
@@ -61,9 +60,9 @@ class Renderer:
         zone = self.catalogue.time_zone(vendor, self._site.time_zone)
         if zone is None:
             _log.warning(
-                "the time zone %s has no words for %s phones: their clocks stay as they are; choose another one",
-                self._site.time_zone,
+                "%s phones do not know the time zone %s, their clocks stay as they are: choose another one",
                 vendor,
+                self._site.time_zone,
             )
         return {
             "site": self._site,
@@ -75,7 +74,9 @@ class Renderer:
 
     def warm(self) -> None:
         """Render every group of adopted phones once, so that no request waits for a template."""
-        groups = {(phone.vendor, phone.model, len(phone.lines)): phone for phone in self.snapshot.phones.values()}
+        groups = {
+            (phone.vendor, phone.model, len(phone.lines)): phone for phone in self.snapshot.phones.values()
+        }
         for phone in groups.values():
             model = self.catalogue.model(phone.vendor, phone.model)
             for name in self.catalogue.vendors[phone.vendor].files.values() if model else ():
@@ -84,8 +85,8 @@ class Renderer:
     def file(self, asked: Asked, identity: Identity) -> bytes | None:
         """The file asked for; None when this phone has none of that kind.
 
-        An adopted phone's files hold its accounts; one that is not adopted gets a file without any. Whether the asker
-        may have the file is `trust.judge`'s to say.
+        An adopted phone's files hold its accounts; one that is not adopted gets a file without any. Whether
+        the asker may have the file is `trust.judge`'s to say.
         """
         phone = self.snapshot.phones.get(asked.mac)
         vendor = phone.vendor if phone else identity.vendor
@@ -99,7 +100,7 @@ class Renderer:
         return self._file(vendor, name, model, phone)
 
     def model(self, asked: Asked, identity: Identity) -> Model | None:
-        """The asker's model: the adopted phone's own, else what its agent says, else what the file's name says."""
+        """The asker's model: the adopted phone's, else what its agent says, else the file's name."""
         phone = self.snapshot.phones.get(asked.mac)
         if phone:
             return self.catalogue.model(phone.vendor, phone.model)

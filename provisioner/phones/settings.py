@@ -1,4 +1,4 @@
-"""The neutral vocabulary: what a phone is to be set to, before any maker's spelling. Names: docs/phones.md."""
+"""The neutral vocabulary: what a phone is set to, before any maker's spelling (docs/phones.md)."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Site(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Account(msgspec.Struct, frozen=True):
-    """One line of one phone: the SIP user (its extension), what its key and display say, what it registers with."""
+    """One line of a phone: its SIP user (extension), what key and display say, what it registers with."""
 
     extension: str
     name: str
@@ -75,7 +75,9 @@ def of_phone(phone: Phone, credential: Credential) -> Device:
     missing = len(phone.lines) - len(credential.lines)
     secrets = (*credential.lines, *(LineCredential(auth_user="", password=""),) * missing)
     accounts = (
-        Account(line.extension, line.name or line.extension, _label(line.extension, line.name), *_pair(secret))
+        Account(
+            line.extension, line.name or line.extension, _label(line.extension, line.name), *_pair(secret)
+        )
         for line, secret in zip(phone.lines, secrets, strict=False)
     )
     return Device(phone.id, credential.admin_password, credential.user_password, tuple(accounts))

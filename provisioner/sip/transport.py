@@ -6,7 +6,7 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from provisioner.errors import OperatorError
 from provisioner.sip.agent import Agent
@@ -69,12 +69,11 @@ class _Tcp(asyncio.Protocol):
         self.queued: list[bytes] = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # those of uvloop are not of that class
         if self.flow is None:
             self.flow = self.owner.accepted(self, transport.get_extra_info("peername")[:2])
         for data in self.queued:
-            transport.write(data)
+            self.transport.write(data)
         self.queued.clear()
 
     def data_received(self, data: bytes) -> None:
@@ -191,7 +190,10 @@ class SipTransport:
         """Put bytes on a flow; what cannot be sent is lost, and the transactions find out."""
         if flow.transport == "UDP":
             if self._udp and not self._udp.is_closing():
-                self._udp.sendto(data, flow.remote)
+                try:
+                    self._udp.sendto(data, flow.remote)
+                except ValueError:  # uvloop, for an address of the other family
+                    asyncio.get_running_loop().call_soon(self.lost, flow)
             return
         connection = self._connections.get(flow.connection)
         if connection:

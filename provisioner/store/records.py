@@ -30,7 +30,7 @@ class Practice(Record, frozen=True):
 
 
 class Location(Record, frozen=True):
-    """A dispatchable location. `civic` holds RFC 5139 elements by name (`country`, `A1`, `A3`, `RD`, `HNO`, `FLR`, …)."""
+    """A dispatchable location. `civic`: RFC 5139 elements by name (`country`, `A1`, `A3`, `RD`, `HNO`, `FLR`, …)."""
 
     name: str
     civic: dict[str, str]

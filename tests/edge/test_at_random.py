@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -14,6 +16,8 @@ KEYS = ("*", "1", "2", "*1102#", "*1103#", "*12124567890#", "*1*1", "#", "7")
 
 class Practice(RuleBasedStateMachine):
     """Three phones and a core, all doing what they please."""
+
+    lossy = False
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,6 +40,27 @@ class Practice(RuleBasedStateMachine):
     @rule(to=st.sampled_from((MAIN, number_of("101"), number_of("102"), "+14155559999")))
     def patient_calls(self, to: str) -> None:
         self.world.inbound(to)
+
+    @rule(to=st.sampled_from((MAIN, number_of("101"), number_of("102"))), keys=st.sampled_from(KEYS))
+    def patient_calls_and_is_answered(self, to: str, keys: str) -> None:
+        self.world.inbound(to)
+        self.answer(0)
+        self.desk_presses(0, keys)
+
+    @rule(number=st.integers(0, 9), keys=st.sampled_from(KEYS))
+    def desk_presses(self, number: int, keys: str) -> None:
+        desks = [
+            talk
+            for talk in self.world.talks()
+            if talk.up and talk.sdp.negotiated and self.world.leg_of(talk).document["take"]
+        ]
+        if desks:
+            self.world.press(desks[number % len(desks)], keys)
+
+    @rule(keys=st.sampled_from(("*", "*1", "*2", "")))
+    def target_answers(self, keys: str) -> None:
+        self.answer(-1)
+        self.desk_presses(0, keys)
 
     @rule(number=st.integers(0, 9))
     def answer(self, number: int) -> None:
@@ -86,7 +111,7 @@ class Practice(RuleBasedStateMachine):
     @rule(number=st.integers(0, 9), direction=st.sampled_from(("sendonly", "sendrecv", "inactive", "")))
     def hold(self, number: int, direction: str) -> None:
         talk = self.pick(number, state="up")
-        if talk and talk.sdp.negotiated and not talk.party.dead:
+        if talk and talk.sdp.negotiated and not self.lossy:
             talk.reinvite(direction)
 
     @rule(seconds=st.sampled_from((0.3, 4.5, 9.0, 31.0, 40.0)))
@@ -95,7 +120,8 @@ class Practice(RuleBasedStateMachine):
 
     @rule(extension=st.sampled_from(EXTENSIONS), expires=st.sampled_from((0, 3600)))
     def register(self, extension: str, expires: int) -> None:
-        self.world.phones[extension].register(expires=expires)
+        if not self.lossy:
+            self.world.phones[extension].register(expires=expires)
 
     @rule(capacity=st.sampled_from((0, 5, 6, 1000)))
     def media_ports(self, capacity: int) -> None:
@@ -108,7 +134,7 @@ class Practice(RuleBasedStateMachine):
     @invariant()
     def nobody_is_left_in_silence(self) -> None:
         """Who is up, and not on hold by its own wish, hears a living party or something played."""
-        for talk in self.world.talks():
+        for talk in self.world.talks() if not self.lossy else ():
             if talk.up and talk.sdp.negotiated and self.world.leg_of(talk).document["send"]:
                 assert self.world.hears(talk) is not None
 
@@ -120,11 +146,32 @@ class Practice(RuleBasedStateMachine):
         if not edge.calls:
             assert not edge.media_owners
 
+    @rule(seed=st.integers(0, 99), rate=st.sampled_from((0.0, 0.1, 0.3)))
+    def messages_are_lost(self, seed: int, rate: float) -> None:
+        if self.lossy:
+            rng = random.Random(seed)
+            self.world.lose = lambda: rng.random() < rate
+
     def teardown(self) -> None:
+        self.world.lose = lambda: False
         self.world.media.capacity = 1000
         self.world.end()
         self.world.assert_nothing_left()
 
 
-Practice.TestCase.settings = settings(max_examples=100, stateful_step_count=30, deadline=None)
+Practice.TestCase.settings = settings(
+    max_examples=100, stateful_step_count=30, deadline=None, derandomize=True
+)
 TestPractice = Practice.TestCase
+
+
+class LossyPractice(Practice):
+    """The same over a network that loses messages: what is left at the end counts."""
+
+    lossy = True
+
+
+LossyPractice.TestCase.settings = settings(
+    max_examples=100, stateful_step_count=30, deadline=None, derandomize=True
+)
+TestLossyPractice = LossyPractice.TestCase

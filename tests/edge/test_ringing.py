@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from provisioner.edge.ringing import ELSEWHERE, Nobody, Ringing, Stop, Won
@@ -48,6 +48,7 @@ def test_stop_ends_only_those_that_ring() -> None:
 EVENTS = st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from([0, 200, 486, 487])), max_size=12)
 
 
+@settings(derandomize=True)
 @given(EVENTS)
 def test_one_winner_or_one_verdict_at_most(events: list[tuple[str, int]]) -> None:
     ringing = Ringing("abc")

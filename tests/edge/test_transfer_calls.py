@@ -553,3 +553,12 @@ def test_trunk_whose_core_plays_the_menus(world: World) -> None:
     world.press(desk, "*1")
     assert world.passed_on == ["*", "1"]
     assert world.hears(caller) is desk
+
+
+@pytest.mark.parametrize("state", [*STATES, "talking", "joined"])
+def test_the_appliance_stops_in_any_state(world: World, transfer: Transfer, state: State) -> None:
+    transfer.reach(state)
+    world.edge.close()
+    world.run()
+    assert all(talk.over for talk in world.talks())
+    assert world.edge.calls == {}

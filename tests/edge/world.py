@@ -364,6 +364,7 @@ class World:
         self.rows: list[tuple[str, dict[str, Any]]] = []
         self.passed_on: list[str] = []
         self.media = FakeMedia()
+        self.lose: Callable[[], bool] = lambda: False
         self.timers = Timers(self.clock)
         rng = random.Random(7)
         self.edge = Edge(
@@ -394,7 +395,8 @@ class World:
         return party
 
     def carry(self, sender: tuple[str, int], receiver: tuple[str, int], data: bytes) -> None:
-        self._queue.append((sender, receiver, data))
+        if not self.lose():
+            self._queue.append((sender, receiver, data))
 
     def register_all(self) -> None:
         for phone in self.phones.values():
@@ -501,7 +503,12 @@ class World:
         for talk in list(self.talks()):
             talk.session.hangup()
         self.run()
+        self.assert_no_timer_of_the_dead()
         self.pass_time(300)
+
+    def assert_no_timer_of_the_dead(self) -> None:
+        for _, _, timer in self.timers._heap:
+            assert not getattr(getattr(timer.callback, "__self__", None), "over", False)
 
     def assert_nothing_left(self) -> None:
         edge = self.edge

@@ -86,13 +86,31 @@ def test_usage_rules_belong_to_the_policy_namespace_and_are_xs_boolean() -> None
 
 def test_civic_address_in_the_order_of_the_schema() -> None:
     address = find(made(), "dm:device/gp:geopriv/gp:location-info/ca:civicAddress")
-    assert names(address) == "country A1 A2 A3 PRD RD STS HNO LOC FLR NAM PC UNIT ROOM PLC".split()
+    assert names(address) == [
+        "country",
+        "A1",
+        "A2",
+        "A3",
+        "PRD",
+        "RD",
+        "STS",
+        "HNO",
+        "LOC",
+        "FLR",
+        "NAM",
+        "PC",
+        "UNIT",
+        "ROOM",
+        "PLC",
+    ]
     assert {etree.QName(child).namespace for child in address} == {pidf.CIVIC}
     assert address.get("{http://www.w3.org/XML/1998/namespace}lang") == "en-US"
 
 
 def test_elements_of_rfc_6848_come_last_in_their_own_namespace() -> None:
-    address = find(made(civic={**CIVIC, "STP": "Avenue"}), "dm:device/gp:geopriv/gp:location-info/ca:civicAddress")
+    address = find(
+        made(civic={**CIVIC, "STP": "Avenue"}), "dm:device/gp:geopriv/gp:location-info/ca:civicAddress"
+    )
     assert address[-1].tag == f"{{{pidf.CIVIC_EXTENSION}}}STP"
 
 
@@ -139,7 +157,10 @@ def test_multipart() -> None:
     head = f"MIME-Version: 1.0\r\nContent-Type: {content_type}\r\n\r\n".encode()
     message = email.message_from_bytes(head + body, policy=email.policy.HTTP)
     session, location = message.iter_parts()
-    assert (session.get_content_type(), location.get_content_type()) == ("application/sdp", "application/pidf+xml")
+    assert (session.get_content_type(), location.get_content_type()) == (
+        "application/sdp",
+        "application/pidf+xml",
+    )
     assert location["Content-ID"] == "<loc1@practice.example>"
     assert b"\r\nContent-Disposition: by-reference;handling=optional\r\n" in body
     assert body.split(b"\r\n\r\n", 1)[1].startswith(SDP + b"\r\n--b1\r\n")
@@ -148,7 +169,15 @@ def test_multipart() -> None:
 
 @pytest.mark.parametrize(
     ("boundary", "content_id"),
-    [("", "a@b"), ("a b", "a@b"), ("x" * 71, "a@b"), ("b1", "a"), ("b1", "<a@b>"), ("v=0", "a@b"), ("in", "a@b")],
+    [
+        ("", "a@b"),
+        ("a b", "a@b"),
+        ("x" * 71, "a@b"),
+        ("b1", "a"),
+        ("b1", "<a@b>"),
+        ("v=0", "a@b"),
+        ("in", "a@b"),
+    ],
 )
 def test_what_cannot_part_the_body(boundary: str, content_id: str) -> None:
     with pytest.raises(ValueError, match=r"boundary|Content-ID"):

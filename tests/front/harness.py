@@ -7,6 +7,7 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from provisioner.front.proxy import Proxy
 from provisioner.front.record import Recorder
 from provisioner.front.server import Server
 from provisioner.front.tftp_server import TftpServer
-from provisioner.ipc import listen_unix
+from provisioner.ipc import connect_unix, listen_unix
 from tests.phones.samples import renderer
 
 
@@ -114,9 +115,9 @@ class RawWeb:
     """A web process that answers every connection with fixed bytes, and keeps what it was sent."""
 
     def __init__(self, path: Path, answer: bytes, wait_for: bytes = b"\r\n\r\n", close: bool = True) -> None:
+        self._path = path
         self._socket = listen_unix(path)
         self._socket.setblocking(True)
-        self._socket.settimeout(10)
         self._answer, self._wait_for, self._close = answer, wait_for, close
         self.received: list[bytes] = []
         self._held: list[socket.socket] = []
@@ -125,25 +126,25 @@ class RawWeb:
         self._thread.start()
 
     def _serve(self) -> None:
-        while not self._stopping:
-            try:
-                connection, _ = self._socket.accept()
-            except OSError:
+        while True:
+            connection, _ = self._socket.accept()
+            if self._stopping:
+                connection.close()
                 return
             connection.settimeout(10)
-            data = b""
-            while self._wait_for not in data and (piece := connection.recv(65536)):
-                data += piece
-            self.received.append(data)
-            connection.sendall(self._answer)
-            if self._close:
-                connection.close()
-            else:
-                self._held.append(connection)
+            self._held.append(connection)
+            data = bytearray()
+            with suppress(OSError):
+                while self._wait_for not in data[-100:] and (piece := connection.recv(65536)):
+                    data += piece
+                self.received.append(bytes(data))
+                connection.sendall(self._answer)
+                if self._close:
+                    connection.close()
 
     def stop(self) -> None:
         self._stopping = True
-        self._socket.shutdown(socket.SHUT_RDWR)
+        connect_unix(self._path).close()
         self._thread.join()
         self._socket.close()
         for connection in self._held:

@@ -81,7 +81,12 @@ def test_a_request_is_whole() -> None:
     played = Played()
     played.connection.data_received(b"GET /a?b HTTP/1.0\r\nUser-Agent: x\r\nuser-agent: y\r\n\r\n")
     (request,) = played.server.requests
-    assert (request.method, request.target, request.version, request.keep_alive) == ("GET", "/a?b", "1.0", False)
+    assert (request.method, request.target, request.version, request.keep_alive) == (
+        "GET",
+        "/a?b",
+        "1.0",
+        False,
+    )
     assert (request.header("user-agent"), request.header("host")) == ("x", "")
     assert (request.body.complete, request.body_length) == (True, 0)
 

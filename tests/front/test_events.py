@@ -89,14 +89,13 @@ def test_a_browser_that_does_not_read_is_dropped(front: Front, web: Web) -> None
             if len(front.hub) == 0:
                 break
         assert len(front.hub) == 0
-        with pytest.raises(ConnectionError):
-            read_all(sock)
+        read_all(sock)  # it ends
 
 
 def test_a_stream_ends_with_its_connection(front: Front, web: Web) -> None:  # noqa: F811
     with listen(front) as sock:
         read_until(sock, b"retry: 2000\n\n")
-        assert len(front.hub) == 1
+        assert front.call(lambda: len(front.hub)) == 1
     while front.call(lambda: len(front.server._connections)):
         pass
     front.call(lambda: front.hub.publish("call", {}))

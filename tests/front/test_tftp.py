@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import struct
 import subprocess
@@ -136,7 +135,9 @@ def test_the_client_sends_something_else() -> None:
 def fetch(front: Front, name: str, *options: str) -> tuple[bytes | int, set[int]]:
     """A client with one socket: the file or the error code, and the ports that it came from."""
     data, ports = b"", set()
-    size = next((int(value) for key, value in zip(options[::2], options[1::2], strict=True) if key == "blksize"), 512)
+    size = next(
+        (int(value) for key, value in zip(options[::2], options[1::2], strict=True) if key == "blksize"), 512
+    )
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(10)
         sock.sendto(request(name, "octet", *options), ("127.0.0.1", front.tftp_port))
@@ -158,7 +159,9 @@ def fetch(front: Front, name: str, *options: str) -> tuple[bytes | int, set[int]
 @pytest.mark.parametrize("options", [(), ("blksize", "1024", "tsize", "0")])
 def test_a_phone_fetches_its_file(front: Front, options: tuple[str, ...]) -> None:
     expected = b""
-    for mac, name in zip(MODELS, (f"{POLYCOM}-line.cfg", "001565000102.cfg", "cfg000b82000103.xml"), strict=True):
+    for mac, name in zip(
+        MODELS, (f"{POLYCOM}-line.cfg", "001565000102.cfg", "cfg000b82000103.xml"), strict=True
+    ):
         data, ports = fetch(front, name, *options)
         assert isinstance(data, bytes)
         assert f"secret{mac}".encode() in data
@@ -212,12 +215,13 @@ def test_who_closes_its_port_is_forgotten(front: Front) -> None:
     assert front.call(lambda: len(front.tftp._transfers)) == 1
 
 
-@pytest.mark.peer
-@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+@pytest.mark.peer("curl")
 @pytest.mark.parametrize("size", ["512", "1468"])
 def test_curl(front: Front, size: str) -> None:
     url = f"tftp://127.0.0.1:{front.tftp_port}/{POLYCOM}-line.cfg"
-    done = subprocess.run(["curl", "-s", "-m", "10", "--tftp-blksize", size, url], capture_output=True, check=True)
+    done = subprocess.run(
+        ["curl", "-s", "-m", "10", "--tftp-blksize", size, url], capture_output=True, check=True
+    )
     http = subprocess.run(
         ["curl", "-s", "-A", AGENTS[POLYCOM], f"http://127.0.0.1:{front.http}/{POLYCOM}-line.cfg"],
         capture_output=True,

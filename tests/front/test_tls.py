@@ -69,8 +69,9 @@ def test_a_phone_fetches_over_tls(front: Front) -> None:
 
 def test_nothing_older_than_tls_1_2(front: Front) -> None:
     old = front.client()
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match=r"TLSv1 "):
         old.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning, match=r"TLSv1_1 "):
         old.maximum_version = ssl.TLSVersion.TLSv1_1
     old.set_ciphers("ALL:!aNULL:@SECLEVEL=0")
     with front.connect(front.https) as sock, pytest.raises((ssl.SSLError, ConnectionError)):

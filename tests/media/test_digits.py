@@ -121,6 +121,8 @@ BAD_SENDERS = {  # V04
     "next key reuses the timestamp": (ONE + press("6", sequence=115, at=0.3), "56"),
     "same key and timestamp, marker": (ONE + SAME_TIMESTAMP, "55"),
     "same key and timestamp, marker, no end": (endless(ONE) + endless(SAME_TIMESTAMP), "55"),
+    "a recording played again": (ONE + press(at=0.5), "55"),
+    "a first packet comes twice": ([*ONE, (ONE[-1][0] + 0.1, ONE[0][1])], "5"),
     "same key and timestamp, no marker": (unmarked(ONE + SAME_TIMESTAMP), "55"),
     "same key and timestamp, neither marker nor end": (unmarked(endless(ONE + SAME_TIMESTAMP)), "55"),
     "no marker ever": (unmarked(ONE + AGAIN), "55"),

@@ -17,7 +17,7 @@ from provisioner.store.records import Line, LineCredential, Snapshot
 from tests.phones.samples import ADDRESSES, AGENTS, MODELS, password, renderer, snapshot
 
 POLYCOM, YEALINK, GRANDSTREAM = MODELS
-NASTY = "Anna & <Bob> \"O'Hara\" é ✓"
+NASTY = 'Anna & <Bob> "O\'Hara" é ✓'
 
 
 def file(of: Renderer, path: str, agent: str = "") -> bytes | None:
@@ -29,7 +29,9 @@ def file(of: Renderer, path: str, agent: str = "") -> bytes | None:
 
 def attributes(data: bytes | None) -> dict[str, str]:
     assert data
-    return {name: value for element in etree.fromstring(data).iter() for name, value in element.attrib.items()}
+    return {
+        name: value for element in etree.fromstring(data).iter() for name, value in element.attrib.items()
+    }
 
 
 def pairs(data: bytes | None) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -15,7 +14,6 @@ from provisioner.sip.message import Request, parse
 from provisioner.sip.session import Session
 from tests.sip.pair import Wire
 
-TSHARK = shutil.which("tshark")
 ODD = NameAddr(Uri("sip", "10.0.0.1", user="a%20b"), 'Dr. "X", \u0416')
 YOU = NameAddr(Uri("sip", "10.0.0.2", user="bob"), "Bob")
 
@@ -69,8 +67,7 @@ def conversation() -> Wire:
     return wire
 
 
-@pytest.mark.peer
-@pytest.mark.skipif(not TSHARK, reason="tshark is not installed")
+@pytest.mark.peer("tshark")
 @pytest.mark.filterwarnings("ignore")  # of scapy's own imports
 def test_tshark_reads_all_that_we_write(tmp_path: Path) -> None:
     from scapy.layers.inet import IP, UDP
@@ -82,7 +79,7 @@ def test_tshark_reads_all_that_we_write(tmp_path: Path) -> None:
     file = tmp_path / "sip.pcap"
     head = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="10.0.0.1", dst="10.0.0.2")
     wrpcap(str(file), [head / UDP(sport=5060, dport=5060) / Raw(data) for data in messages])
-    command = [TSHARK, "-r", str(file), "-T", "fields", "-E", "separator=|", "-E", "occurrence=f"]
+    command = ["tshark", "-r", str(file), "-T", "fields", "-E", "separator=|", "-E", "occurrence=f"]
     command += [part for field in FIELDS for part in ("-e", field)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     rows = [tuple(line.split("|")) for line in done.stdout.splitlines()]

@@ -14,7 +14,6 @@ import web_practice as practice
 from flask import Flask
 from werkzeug.serving import make_server
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
@@ -23,7 +22,7 @@ TELL_REQUESTS = """
 document.body.addEventListener("htmx:beforeRequest", (e) => console.log("stopped", e.defaultPrevented))
 """
 LIVE = re.compile(r"^Live$")
-pytestmark = [pytest.mark.peer, pytest.mark.skipif(not CHROMIUM, reason="chromium is not installed")]
+pytestmark = pytest.mark.peer("chromium")
 
 
 class Front:
@@ -73,7 +72,7 @@ def live(app: Flask) -> Iterator[Front]:
 def browser() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api")
     with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        opened = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
         yield opened
         opened.close()
 

@@ -1,0 +1,168 @@
+"""The whole process, with its store: it starts, serves, reloads, and outlives a broken database."""
+
+from __future__ import annotations
+
+import http.client
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from provisioner.errors import OperatorError
+from provisioner.front.process import Options, main
+from provisioner.ipc import Gone, ask
+from provisioner.paths import StateDir
+from provisioner.phones.adopt import adopt
+from provisioner.store.inventory import Inventory
+from provisioner.store.journal import Journal
+from provisioner.store.records import Credential, Practice
+from tests.phones.samples import AGENTS
+
+MAC, AGENT = next(iter(AGENTS.items()))
+CODE = """
+import sys
+from provisioner.front.process import main
+from provisioner.paths import StateDir
+main(StateDir.create(sys.argv[1]), bind="127.0.0.1", http_port=0, https_port=0, tftp_port=0, sip_port=5070)
+"""
+
+
+def wait_for(condition: Callable[[], Any]) -> Any:
+    deadline = time.monotonic() + 20
+    while not (found := condition()):
+        assert time.monotonic() < deadline, "it did not happen"
+        time.sleep(0.02)
+    return found
+
+
+class Process:
+    def __init__(self, state: StateDir) -> None:
+        self.state = state
+        self._process = subprocess.Popen([sys.executable, "-c", CODE, str(state.root)])
+        self.status = wait_for(self.ask_status)
+
+    def ask_status(self) -> dict[str, Any] | None:
+        try:
+            return ask(self.state.socket("front"), "status")
+        except Gone:
+            assert self._process.poll() is None
+            return None
+
+    def get(self, path: str) -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(self.status["http"].removeprefix("http://"), timeout=10)
+        connection.request("GET", path, headers={"User-Agent": AGENT})
+        answer = connection.getresponse()
+        data = answer.read()
+        connection.close()
+        return answer.status, data
+
+    def stop(self) -> int:
+        if self._process.poll() is None:
+            self._process.send_signal(signal.SIGTERM)
+        return self._process.wait(10)
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDir:
+    made = StateDir.create(tmp_path / "state")
+    inventory = Inventory.open(made.inventory)
+    with inventory.change(who="test") as change:
+        change.put(Practice(id="practice", name="Elm Street Clinic", main_number="+14155550100"))
+    inventory.close()
+    return made
+
+
+@pytest.fixture
+def process(state: StateDir) -> Iterator[Process]:
+    running = Process(state)
+    yield running
+    running.stop()
+
+
+def test_from_waiting_to_adopted(process: Process, state: StateDir) -> None:
+    assert process.status["revision"] == 1
+    assert process.status["tftp"].startswith("127.0.0.1:")
+    assert b'CONFIG_FILES="waiting.cfg"' in process.get(f"/{MAC}.cfg")[1]
+    assert process.get(f"/{MAC}-line.cfg")[0] == 404
+
+    inventory = Inventory.open(state.inventory)
+    adopt(inventory, MAC, "polycom", "VVX 411", "test")
+    assert ask(state.socket("front"), "reload") == {"revision": 2}
+    stored = inventory.get(Credential, MAC)
+    assert stored
+    text = process.get(f"/{MAC}-line.cfg")[1].decode()
+    assert f'"{stored[0].lines[0].password}"' in text
+    assert 'reg.1.server.1.port="5070"' in text
+
+    with inventory.change(who="test") as change:
+        change.put(msgspec.structs.replace(stored[0], admin_password="another"))
+    inventory.close()
+    wait_for(lambda: b'"another"' in process.get(f"/{MAC}-line.cfg")[1])  # seen without being told
+
+    assert ask(state.socket("front"), "ping")["pid"] == process.status["pid"]
+    assert process.stop() == 0
+    journal = Journal.open(state.journal)
+    rows, sightings = journal.requests(1000), journal.sightings()
+    journal.close()
+    assert [(row["path"], row["rule"]) for row in rows[::-1][:3]] == [
+        (f"/{MAC}.cfg", "waiting"),
+        (f"/{MAC}-line.cfg", "not-there"),
+        (f"/{MAC}-line.cfg", "adopted"),
+    ]
+    assert [(row["mac"], row["model"], row["rule"]) for row in sightings] == [(MAC, "VVX 411", "adopted")]
+
+
+def test_a_broken_database_changes_nothing(process: Process, state: StateDir) -> None:
+    before = process.get("/site.cfg")
+    assert before[0] == 200
+    state.inventory.write_bytes(b"junk" * 1000)
+    assert ask(state.socket("front"), "reload") == {"revision": 1}
+    assert process.get("/site.cfg") == before
+
+
+def test_a_start_with_a_broken_database_takes_the_copy(state: StateDir) -> None:
+    inventory = Inventory.open(state.inventory)
+    adopt(inventory, MAC, "polycom", "VVX 411", "test")
+    copy = msgspec.json.encode(inventory.snapshot())
+    inventory.close()
+    state.inventory.write_bytes(b"junk" * 1000)
+    without = Process(state)
+    try:
+        assert without.status["revision"] == -1
+        assert without.get(f"/{MAC}.cfg")[0] == 503
+        state.snapshot.write_bytes(copy)
+        assert ask(state.socket("front"), "reload") == {"revision": 2}
+        assert without.get(f"/{MAC}-line.cfg")[0] == 200
+    finally:
+        without.stop()
+
+
+def test_a_port_that_is_taken(state: StateDir) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(OperatorError, match=f"cannot listen on TCP 127.0.0.1:{port}"):
+            main(state, bind="127.0.0.1", http_port=port, https_port=0, tftp_port=0)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as taken:
+        taken.bind(("127.0.0.1", 0))
+        port = taken.getsockname()[1]
+        with pytest.raises(OperatorError, match=f"cannot listen on UDP 127.0.0.1:{port}"):
+            main(state, bind="127.0.0.1", http_port=0, https_port=0, tftp_port=port)
+
+
+@pytest.mark.parametrize(
+    ("options", "host"),
+    [
+        (Options(bind="192.0.2.5"), "192.0.2.5"),
+        (Options(bind="0.0.0.0", sip_host="192.0.2.6"), "192.0.2.6"),
+        (Options(bind="192.0.2.5", phone_host="phones.example"), "phones.example"),
+    ],
+)
+def test_where_phones_are_sent(options: Options, host: str) -> None:
+    assert options.reached_at == host

@@ -1,0 +1,185 @@
+"""sipp as phones, callers and the far end of a trunk: one process a party, told what to do next while it runs.
+
+A party's steps are part of its scenario. Those that wait for the test begin at an INFO of its call that the test sends
+straight to sipp, which never goes through the appliance.
+"""
+
+import itertools
+import shutil
+import socket
+import subprocess
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.peers import audio
+from tests.peers.appliance import Account, Appliance
+from tests.peers.capture import record
+from tests.peers.wait import bound, until
+
+SCENARIOS = Path(__file__).parent / "scenarios"
+CAPTURES = Path("/usr/share/sip-tester")  # sipp's own key presses: payload type 101, 140 ms each
+KEYS = {**{digit: digit for digit in "0123456789"}, "*": "star", "#": "pound"}
+SIP_PORT = 5060
+MEDIA_PORT = 6000
+LISTEN = 1700  # ms that the desk user listens to a prompt before the next key
+PRESS = 400  # ms from one key to the next; a capture lasts 140
+TONE_SECONDS = 60.0
+
+_NOP = "<nop><action>{}</action></nop>"
+_WAIT = (
+    _NOP.format('<log message="waiting [call_id]"/>')
+    + '<recv request="BYE" optional="true" next="released"/><recv request="INFO"/>'
+)
+_PLAY = '<exec play_pcap_audio="{}"/>'
+
+
+def press(keys: str, tone: Path) -> str:
+    """Wait for the test, listen a moment, press `keys`, and go on with the tone."""
+    pause = f'<pause milliseconds="{PRESS}"/>'
+    presses = pause.join(_NOP.format(_PLAY.format(CAPTURES / f"dtmf_2833_{KEYS[key]}.pcap")) for key in keys)
+    done = _NOP.format(f'<log message="pressed [call_id]"/>{_PLAY.format(tone)}')
+    return f'{_WAIT}<pause milliseconds="{LISTEN}"/>{presses}{pause}{done}'
+
+
+def leave() -> str:
+    """Wait for the test, listen a moment, then hang up."""
+    return f'{_WAIT}<pause milliseconds="{LISTEN}"/><nop next="leave"/>'
+
+
+class Tones:
+    """Captures of tones for `play_pcap_audio`, made once per frequency."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def __call__(self, hertz: int) -> Path:
+        path = self._directory / f"{hertz}.pcap"
+        if not path.exists():
+            record(path, ((MEDIA_PORT, packet) for packet in audio.tone_packets(hertz, TONE_SECONDS)))
+        return path
+
+
+class Party:
+    """One running sipp. `fill` replaces words of its scenario."""
+
+    _numbers = itertools.count(1)
+
+    def __init__(
+        self,
+        directory: Path,
+        scenario: str,
+        host: str,
+        appliance: Appliance,
+        port: int = SIP_PORT,
+        media: int = MEDIA_PORT,
+        number: str = "",
+        calls: int | None = 1,
+        seconds: int = 100,
+        arguments: Sequence[str] = (),
+        **fill: str,
+    ) -> None:
+        self.name = f"{scenario}-{next(self._numbers)}"
+        self.directory = directory / self.name
+        self.directory.mkdir(parents=True)
+        self.host, self.port, self.media = host, port, media
+        text = (SCENARIOS / f"{scenario}.xml").read_text()
+        for word, value in fill.items():
+            text = text.replace(word, value)
+        (self.directory / "scenario.xml").write_text(text)
+        program = shutil.which("sipp")
+        assert program
+        command = [program, f"{appliance.host}:{appliance.port}", "-sf", "scenario.xml", "-nostdin"]
+        command += ["-i", host, "-p", str(port), "-bind_local", "-mi", host, "-mp", str(media)]
+        command += ["-s", number or "sipp", "-timeout", str(seconds), "-timeout_error", "-ci", host]
+        command += ["-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"]
+        command += ["-trace_logs", "-log_file", "steps.log", "-default_behaviors", "none", *arguments]
+        if calls is not None:
+            command += ["-m", str(calls)]
+        with (self.directory / "screen.log").open("wb") as screen:
+            self.process = subprocess.Popen(
+                command, cwd=self.directory, stdin=subprocess.DEVNULL, stdout=screen, stderr=screen
+            )
+        self._order = 0
+
+    # what it says
+
+    def _read(self, name: str) -> str:
+        path = self.directory / name
+        return path.read_text(errors="replace") if path.exists() else ""
+
+    def tail(self) -> str:
+        """The ends of its logs."""
+        parts = (
+            self._read("errors.log")[-1500:],
+            self._read("steps.log")[-500:],
+            self._read("messages.log")[-4000:],
+        )
+        return f"--- {self.name}, exit {self.process.poll()}\n" + "\n---\n".join(parts)
+
+    @property
+    def messages(self) -> str:
+        """All that it sent and received."""
+        return self._read("messages.log")
+
+    def reached(self, step: str, times: int = 1, seconds: float = 10.0) -> "Party":
+        """Wait until it has done `step`: rung, answered, pressed, cancelled, released, left."""
+        what = f"{self.name} {step}"
+        until(lambda: self._read("steps.log").count(step) >= times, what, seconds, self.tail)
+        return self
+
+    def listening(self) -> "Party":
+        """Wait until its socket is there."""
+        until(
+            lambda: self.process.poll() is not None or bound(self.host, self.port), self.name, 10, self.tail
+        )
+        return self
+
+    def finish(self, seconds: float = 10.0, code: int = 0) -> "Party":
+        """Wait for its end; it must have gone as its scenario says."""
+        until(lambda: self.process.poll() is not None, f"{self.name} ends", seconds, self.tail)
+        assert self.process.returncode == code, self.tail()
+        return self
+
+    # what it is told
+
+    def go(self) -> None:
+        """Begin the next step that waits for the test, in the call that was answered last."""
+        self._order += 1
+        self.reached("waiting", self._order)
+        call = [line.split()[-1] for line in self._read("steps.log").splitlines() if "waiting" in line][-1]
+        headers = [
+            f"INFO sip:{self.host}:{self.port} SIP/2.0",
+            f"Via: SIP/2.0/UDP 127.0.0.1:9;branch=z9hG4bKgo{self._order}",
+            "Max-Forwards: 70",
+            "From: <sip:test@127.0.0.1>;tag=test",
+            "To: <sip:party@127.0.0.1>",
+            f"Call-ID: {call}",
+            f"CSeq: {self._order} INFO",
+            "Content-Length: 0",
+        ]
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.sendto(("\r\n".join(headers) + "\r\n\r\n").encode(), (self.host, self.port))
+
+    def stop(self) -> None:
+        """End it, whatever it does."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait(5)
+
+
+def register(
+    directory: Path, appliance: Appliance, account: Account, host: str, status: str = "200"
+) -> Party:
+    """Register a phone at `host` with sipp; it is to be answered with `status`."""
+    arguments = ("-au", account.auth_user, "-ap", account.password)
+    party = Party(
+        directory,
+        "register",
+        host,
+        appliance,
+        number=account.user,
+        seconds=10,
+        arguments=arguments,
+        STATUS=status,
+    )
+    return party.finish()

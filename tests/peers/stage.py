@@ -1,0 +1,223 @@
+"""Plays of three parties around one appliance: a caller at the core, a desk phone, a target; all of them sipp."""
+
+from __future__ import annotations
+
+import itertools
+import queue
+from array import array
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from tests.peers import audio, sipp
+from tests.peers.appliance import PROMPTS, Appliance
+from tests.peers.capture import Address, Heard
+from tests.peers.sipp import Party, Tones, leave, press
+
+CALLER, DESK, TARGET = 1000, 440, 700  # Hz
+TRUNK_PORT = 5060
+HEARD = 6.0  # seconds after a change of state within which its prompt has begun
+
+
+@dataclass(frozen=True)
+class Phone:
+    """A registered desk phone."""
+
+    extension: str
+    host: str
+
+
+class Stage:
+    """An appliance whose trunk leads to a sipp, and pairs of desk phones."""
+
+    def __init__(self, directory: Path, pairs: int) -> None:
+        self.directory = directory
+        self.tones = Tones(directory)
+        self.appliance = Appliance(directory, core=f"sip:{{core}}:{TRUNK_PORT}")
+        self.pairs: queue.SimpleQueue[tuple[Phone, Phone]] = queue.SimpleQueue()
+        self._numbers = itertools.count()
+        try:
+            for hertz in (CALLER, DESK, TARGET):
+                self.tones(hertz)
+            self.trunk = Party(
+                directory, "trunk", self.appliance.core_host, self.appliance, port=TRUNK_PORT, media=30000,
+                calls=None, seconds=600, TONE=str(self.tones(TARGET)),
+            ).listening()  # fmt: skip
+            for number in range(pairs):
+                self.pairs.put((self._phone(2 * number), self._phone(2 * number + 1)))
+        except BaseException:
+            self.appliance.stop()
+            raise
+
+    def _phone(self, number: int) -> Phone:
+        """Boot, adopt and register one more phone."""
+        mac = f"0015650010{number:02x}"
+        self.appliance.adopt(mac)
+        account, host = self.appliance.account(mac), self.appliance.new_host()
+        sipp.register(self.directory, self.appliance, account, host)
+        return Phone(account.user, host)
+
+    def caller_ports(self) -> tuple[int, int]:
+        """SIP and media ports for one more caller at the core's address."""
+        number = next(self._numbers)
+        return 7000 + number, 20000 + 10 * number
+
+    def close(self) -> None:
+        self.trunk.stop()
+        self.appliance.stop()
+
+
+@dataclass
+class Play:
+    """One play. Its parties' steps begin at `go`; the edge's events tell how far it is."""
+
+    stage: Stage
+    desk: Phone
+    target: Phone
+    stack: ExitStack
+    states: list[tuple[str, float]] = field(default_factory=list)
+    parties: dict[str, Party] = field(default_factory=dict)
+    listens: dict[str, Address] = field(default_factory=dict)
+    _place: int = 0
+    _id: str = ""
+
+    def _party(self, role: str, scenario: str, host: str, tone: int = 0, **more: Any) -> Party:
+        steps = "".join(more.pop("steps", ()))
+        fill = {"STEPS": steps, "TONE": str(self.stage.tones(tone)) if tone else "", **more.pop("fill", {})}
+        party = Party(self.stage.directory, scenario, host, self.stage.appliance, **more, **fill)
+        self.stack.callback(party.stop)
+        self.parties[role] = party
+        self.listens[role] = (host, party.media)
+        return party
+
+    def begin(
+        self, keys: list[str], target: str = "answer", desk_calls: int = 1, leaves: bool = False
+    ) -> None:
+        """Ring the desk phone for a new caller. `keys` are pressed one by one; with `leaves` it then hangs up."""
+        tone = self.stage.tones(DESK)
+        steps = [*(press(each, tone) for each in keys), *([leave()] if leaves else [])]
+        self._party("desk", "answer", self.desk.host, DESK, steps=steps, calls=desk_calls).listening()
+        if target in ("answer", "ring"):
+            self._party("target", target, self.target.host, TARGET, steps=[leave()]).listening()
+        elif target:
+            self._party("target", "refuse", self.target.host, fill={"STATUS": target}).listening()
+        self._place = len(self.stage.appliance.edge.events)
+        port, media = self.stage.caller_ports()
+        host, number = self.stage.appliance.core_host, self.desk.extension
+        arguments = ("-key", "caller", "+12125550143")
+        self._party(
+            "caller",
+            "call",
+            host,
+            CALLER,
+            steps=[leave()],
+            port=port,
+            media=media,
+            number=number,
+            arguments=arguments,
+        )
+        self.state("talking")
+
+    def ring_desk(self) -> None:
+        """The desk phone rings from now on without being answered."""
+        self._party("desk", "ring", self.desk.host)
+
+    def state(self, name: str, seconds: float = 12.0) -> None:
+        """Wait until the call enters a state, after those before."""
+
+        def fits(event: dict[str, Any]) -> bool:
+            data = event["data"]
+            mine = data["id"] == self._id if self._id else data.get("to") == self.desk.extension
+            return event["event"] == "call" and mine and data["state"] == name
+
+        edge = self.stage.appliance.edge
+        try:
+            place = edge.wait(fits, f"state {name}", self._place, seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\nstates before: {self.states}\n{self.tail()}") from None
+        self._place, event = place + 1, edge.events[place]
+        self._id = event["data"]["id"]
+        self.states.append((name, event["at"]))
+
+    def go(self, role: str, *states: str) -> None:
+        """Let a party take its next step, and wait for the states that follow."""
+        self.parties[role].go()
+        for state in states:
+            self.state(state)
+
+    def end(self, **outcomes: str) -> None:
+        """Wait until the call is over; each party is to have gone its way to the end."""
+        self.state("ended")
+        for role, step in outcomes.items():
+            self.parties[role].reached(step)
+            self.parties[role].finish()
+
+    def tail(self) -> str:
+        return "\n".join(party.tail() for party in self.parties.values())
+
+    # afterwards
+
+    def at(self, state: str, turn: int = 0) -> float:
+        """When it entered a state for the first (0) or a later time."""
+        return [when for name, when in self.states if name == state][turn]
+
+
+class Listener:
+    """What the parties of one play heard."""
+
+    def __init__(self, play: Play, heard: dict[Address, Heard]) -> None:
+        self._play, self._heard = play, heard
+
+    def events(self, role: str) -> list[str]:
+        """The keys that reached a party as telephone-events in this play."""
+        first, last = self._play.states[0][1] - 1, self._play.states[-1][1] + 1
+        return self._of(role).events(first, last)
+
+    def _of(self, role: str) -> Heard:
+        return self._heard[self._play.listens[role]]
+
+    def during(self, role: str, state: str, turn: int = 0, seconds: float = HEARD) -> array:
+        """What a party heard from the beginning of a state on."""
+        since = self._play.at(state, turn) - 0.05
+        return self._of(role).audio(since, since + seconds)
+
+    def prompt(self, role: str, name: str, state: str, turn: int = 0, seconds: float = HEARD) -> None:
+        """A party heard the recording `name`, from its beginning, in a state."""
+        recording = audio.decode((PROMPTS / f"{name}.ulaw").read_bytes())
+        heard = self.during(role, state, turn, seconds)
+        likeness = audio.likeness(heard, recording)
+        assert likeness > 0.95, f"{role} in {state}: {name} {likeness:.2f} in {len(heard)} samples"
+
+    def tone(self, role: str, hertz: int, state: str, turn: int = 0) -> None:
+        """A party heard that tone, and next to nothing else, within 1.4 s of a state's beginning."""
+        heard = self.during(role, state, turn, 1.4)
+        shares = [audio.share(heard[at : at + 4000], hertz) for at in range(0, len(heard) - 3999, 800)]
+        assert max(shares, default=0) > 0.9, f"{role} in {state}: {hertz} Hz {shares}"
+
+    def music(self, role: str, state: str) -> None:
+        """A party heard the music somewhere in its middle, and nothing else, in a state's first second."""
+        music = audio.decode((PROMPTS / "music.ulaw").read_bytes())
+        likeness = audio.likeness(music + music, self.during(role, state, 0, 1.2)[1600:])
+        assert likeness > 0.95, f"{role} in {state}: music {likeness:.2f}"
+
+
+Check = Callable[[Listener], None]
+
+
+def run(stage: Stage, play: Callable[[Play], Check]) -> tuple[Play, Check]:
+    """Play with a pair of phones that nobody else uses now; the check is for when the capture is complete."""
+    try:
+        desk, target = pair = stage.pairs.get(timeout=120)
+    except queue.Empty:
+        raise AssertionError("no phones are left for this play: others failed") from None
+    with ExitStack() as stack:
+        made = Play(stage, desk, target, stack)
+        try:
+            check = play(made)
+        except BaseException as error:  # a call of theirs may hang: nobody else is to have these phones
+            error.add_note(made.tail())
+            raise
+    stage.pairs.put(pair)
+    return made, check
