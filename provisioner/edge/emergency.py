@@ -7,6 +7,7 @@ next; one that refuses the request with a location in it (424, 415, …) is aske
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from provisioner.edge.leg import Attempt, Kind, Leg
@@ -45,6 +46,7 @@ class EmergencyCall:
         self.state = "ringing"
         self.over = False
         self._caller = leg
+        leg.session.keep()
         self._out: Leg | None = None
         self._attempt: Attempt | None = None
         self._timer: Timer | None = None
@@ -140,13 +142,14 @@ class EmergencyCall:
         attempt = self._attempt
         if attempt and attempt.location and status in NO_LOCATION:
             self._step("again without location")
-            plain = Attempt(
-                attempt.uri, attempt.flow, attempt.from_, attempt.to, attempt.headers, attempt.pinned
-            )
-            self._dial(plain)
+            self._dial(replace(attempt, location=b""))
             return
         self._step(f"route refused ({status})")
         self._next()
+
+    def dialogs(self) -> tuple[Leg, ...]:
+        """The phone that called."""
+        return (self._caller,) if self._caller.extension and not self._caller.over else ()
 
     def on_digit(self, leg: Leg, digit: str) -> None:
         """Keys are just tones here; media passes them on."""

@@ -6,11 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from provisioner.edge import answers
 from provisioner.edge.transfer import Play
 from provisioner.errors import PeerError
 from provisioner.sip.agent import Credentials
 from provisioner.sip.headers import NameAddr
 from provisioner.sip.message import Header
+from provisioner.sip.refer import Referral
 from provisioner.sip.sdp import MediaSession
 from provisioner.sip.session import (
     SDP,
@@ -55,6 +57,9 @@ class Attempt:
     pinned: bool = True
     extension: str = ""  # of a desk phone; empty for the trunk
     credentials: Credentials | None = None
+    hops: int = 70  # Max-Forwards
+    trail: str = ""  # `Agent.trail` of the call that this one follows from
+    unlimited: bool = False  # no session timer
     location: bytes = field(default=b"", repr=False)  # PIDF-LO that travels with an emergency call
 
 
@@ -69,6 +74,7 @@ class Leg:
         self.sdp = MediaSession(host, media.port, edge.rng.getrandbits(31))
         self.session: Session
         self.over = False
+        self.reason = ""  # why the peer left, as it may be told to the other party
         self._answer = b""
         self._token = 0  # of what is being played now
         edge.media_owners[media.id] = self
@@ -81,14 +87,19 @@ class Leg:
         leg = cls(edge, owner, media, session.flow.local[0], extension)
         leg.session = session
         session.listener = leg.listen
+        session.on_refer = leg.refer
         return leg
+
+    def refer(self, referral: Referral) -> None:
+        """The phone's own transfer key."""
+        self.edge.refer(self, referral)
 
     @classmethod
     def dial(cls, edge: Edge, owner: Owner, attempt: Attempt, media: MediaLeg) -> Leg:
         """The leg of a call that we place."""
         leg = cls(edge, owner, media, attempt.flow.local[0], attempt.extension)
         body, kind = leg.sdp.offer(), SDP
-        headers = list(attempt.headers)
+        headers = [("max-forwards", str(attempt.hops)), *attempt.headers]
         if attempt.location:
             kind, body, more = edge.with_location(body, attempt.location)
             headers += more
@@ -103,7 +114,10 @@ class Leg:
             kind,
             attempt.pinned,
             attempt.credentials,
+            attempt.trail,
+            attempt.unlimited,
         )
+        leg.session.on_refer = leg.refer
         return leg
 
     # our side of an incoming leg
@@ -119,7 +133,7 @@ class Leg:
 
     def progress(self, status: int = 180) -> None:
         """Let the caller know that somebody is being rung."""
-        self.session.progress(status)
+        self.session.progress(status, self._answer_once("") if self.session.offers_early else b"")
 
     def early(self, prefer: str = "") -> bool:
         """Open early media towards the caller; False when its offer has nothing for us: the leg is over."""
@@ -194,8 +208,10 @@ class Leg:
         elif isinstance(event, Answered):
             self._answered(event)
         elif isinstance(event, Failed):
+            self.reason = answers.reason(event.response.all("reason")) if event.response else ""
             self._end("failed", event.status)
         elif isinstance(event, Ended):
+            self.reason = answers.reason([event.reason])
             self._end("ended", event.how)
         elif isinstance(event, Offered):
             self._offered(event.sdp, event.transaction)
@@ -205,6 +221,7 @@ class Leg:
             self.edge.count("info")
 
     def _progress(self, event: Progress) -> None:
+        self.edge.presence.changed()
         if event.sdp and self._take_answer(event.sdp):
             self.owner.on_leg(self, "early", event.status)
         elif event.status in (180, 183):

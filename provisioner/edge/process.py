@@ -148,6 +148,7 @@ class Process:
         self._edge.directory = directory
         self._edge.trunks.update(directory.trunks)
         self._edge.registrar.keep(directory.stations.keys())
+        self._edge.presence.keep()
         return {"revision": directory.snapshot.revision}
 
     def _ping(self, _args: ipc.Json) -> ipc.Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from provisioner.edge.leg import Attempt
@@ -40,7 +41,7 @@ def to_emergency(edge: Edge, peer: Peer, code: str, number: str, location: bytes
     attempt = to_trunk(edge, peer, code, number)
     headers = (*attempt.headers, ("priority", "emergency"))
     carried = location if peer.trunk.pidf_lo else b""
-    return Attempt(attempt.uri, attempt.flow, attempt.from_, attempt.to, headers, False, location=carried)
+    return replace(attempt, headers=headers, location=carried, unlimited=True)
 
 
 def caller_of(request: Request) -> tuple[str, str]:

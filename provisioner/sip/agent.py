@@ -135,7 +135,7 @@ class Agent:
         self.exempt: Callable[[Request], bool] = lambda _request: False  # calls that nothing here refuses
         self._name = name
         self._secret = self.new_tag()
-        self.supported = SUPPORTED
+        self.supported: tuple[str, ...] = SUPPORTED
         self.events: tuple[str, ...] = ()  # packages that may be subscribed to
 
     @property

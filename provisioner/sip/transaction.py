@@ -336,9 +336,12 @@ class TransactionLayer:
             raise
 
     def _compare(self, transaction: ServerTransaction) -> None:
-        """Tell a request that reached us twice, by two ways, from two requests (8.2.2.2)."""
+        """Tell a request that reached us twice, by two ways, from two requests (8.2.2.2).
+
+        Not REGISTER: phones that begin anew may repeat themselves, and a binding made twice is one.
+        """
         request = transaction.request
-        if not has_tag(request.get("to")) and request.method != "CANCEL":
+        if not has_tag(request.get("to")) and request.method not in ("CANCEL", "REGISTER"):
             identity = _identity(request)
             first = self._first.get(identity)
             transaction.merged = first is not None and first.state != "confirmed"
