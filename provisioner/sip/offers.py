@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from provisioner.errors import PeerError
 from provisioner.sip.dialog import Dialog
 from provisioner.sip.events import SDP, body_of
 from provisioner.sip.message import Request, Response
@@ -120,15 +122,17 @@ class Offers:
         dialog.local_seq = max(dialog.local_seq, attempt.sent.cseq[0])  # a challenge took numbers
         if response is not None and response.status < 200:
             return
-        if response is not None and response.status < 300 and attempt.request.method == "INVITE":
-            self._acknowledge(attempt, response)
+        if response is not None and response.status < 300:
+            with suppress(PeerError):  # a Contact that cannot be read changes nothing
+                dialog.refresh_target(response)
+            if attempt.request.method == "INVITE":
+                self._acknowledge(attempt, response)
         if attempt is not self._try:  # a repeated 2xx, or the session is over
             return
         if response is None:
             undelivered = attempt.exchange is None or attempt.exchange.transaction.undelivered
             self._done(503 if undelivered else 408, b"")
         elif response.status < 300:
-            dialog.refresh_target(response)
             self._session.timer.agreed(response)
             self._done(response.status, body_of(response))
         elif not self._again(response):
