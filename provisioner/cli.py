@@ -85,6 +85,7 @@ def version() -> None:
 @_port_option("http")
 @_port_option("https")
 @_port_option("sip")
+@_port_option("sips")
 @_port_option("tftp")
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Written (JSON) when all is up.")
 @click.option("--core", default="", metavar="SIP-URI", help="Send the trunk to this core.")
@@ -134,13 +135,14 @@ def media(state: Path | None, log: str) -> None:
 @state_option
 @bind_option
 @_port_option("sip", 5060)
+@_port_option("sips", 5061)
 @log_option
-def edge(state: Path | None, bind: str, sip_port: int, log: str) -> None:
+def edge(state: Path | None, bind: str, sip_port: int, sips_port: int, log: str) -> None:
     """Run the SIP edge alone."""
     directory = _begin(state, log)
     from provisioner.edge.process import main
 
-    main(directory, bind, sip_port)
+    main(directory, bind, sip_port, sips_port)
 
 
 @cli.command()
@@ -231,6 +233,32 @@ def adopt_phone(mac: str, state: Path | None, extension: str, as_json: bool) -> 
     from provisioner import console
 
     console.adopt_phone(_state(state, demo_directory()), mac, extension, as_json)
+
+
+@cli.group()
+def protection() -> None:
+    """List addresses that are shut out of the phone service, and let one in again."""
+
+
+@protection.command("list")
+@state_option
+@json_option
+def list_bans(state: Path | None, as_json: bool) -> None:
+    """List the addresses that are shut out: why, until when, and what was dropped."""
+    from provisioner import console
+
+    console.list_bans(_state(state, demo_directory()), as_json)
+
+
+@protection.command("unban")
+@click.argument("source")
+@state_option
+@json_option
+def unban(source: str, state: Path | None, as_json: bool) -> None:
+    """Let an address in again, as `list` shows it."""
+    from provisioner import console
+
+    console.unban(_state(state, demo_directory()), source, as_json)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,8 +1,9 @@
-"""What `provisioner phones` prints and does."""
+"""What `provisioner phones` and `provisioner protection` print and do."""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import Any
 
 import click
@@ -43,10 +44,10 @@ def _sightings(state: StateDir) -> list[Row]:
     return Journal(state.journal).sightings() if state.journal.exists() else []
 
 
-def _show(rows: list[Row]) -> None:
-    widths = [max(len(row[name]) for row in [*rows, {n: n for n in _COLUMNS}]) for name in _COLUMNS]
-    for row in [{name: name for name in _COLUMNS}, *rows]:
-        cells = (row[name].ljust(width) for name, width in zip(_COLUMNS, widths, strict=True))
+def _show(rows: list[Row], columns: tuple[str, ...] = _COLUMNS) -> None:
+    widths = [max(len(str(row[name])) for row in [*rows, {n: n for n in columns}]) for name in columns]
+    for row in [{name: name for name in columns}, *rows]:
+        cells = (str(row[name]).ljust(width) for name, width in zip(columns, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
 
 
@@ -90,3 +91,22 @@ def adopt_phone(state: StateDir, mac: str, extension: str, as_json: bool) -> Non
     else:
         row = _row(phone)
         click.echo(f"{row['mac']} has extension {row['extension']}, number {row['number'] or 'none'}.")
+
+
+def list_bans(state: StateDir, as_json: bool) -> None:
+    """Print the addresses that the edge shuts out. Raises Gone when the edge does not answer."""
+    rows: list[Row] = ipc.ask(state.socket("edge"), "status")["bans"]
+    if as_json:
+        click.echo(msgspec.json.encode(rows))
+    elif rows:
+        ends = [datetime.fromtimestamp(row["until"], UTC).astimezone() for row in rows]
+        shown = [{**row, "until": f"{end:%Y-%m-%d %H:%M:%S}"} for row, end in zip(rows, ends, strict=True)]
+        _show(shown, ("source", "reason", "until", "hits"))
+    else:
+        click.echo("No address is shut out.")
+
+
+def unban(state: StateDir, source: str, as_json: bool) -> None:
+    """Lift the ban of an address. Raises Refused when there is none, Gone without an edge."""
+    answer = ipc.ask(state.socket("edge"), "unban", {"source": source})
+    click.echo(msgspec.json.encode(answer) if as_json else f"{answer['source']} is let in again.")

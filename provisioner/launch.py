@@ -44,6 +44,7 @@ PORTS = {
     "http": Port((socket.SOCK_STREAM,), 8080, 80),
     "https": Port((socket.SOCK_STREAM,), 8443, 443),
     "sip": Port((socket.SOCK_STREAM, socket.SOCK_DGRAM), 5060, 5060),
+    "sips": Port((socket.SOCK_STREAM,), 5061, 5061),
     "tftp": Port((socket.SOCK_DGRAM,), 6969, 69),
 }
 _CORE = Port((socket.SOCK_STREAM, socket.SOCK_DGRAM), 0, 0)
@@ -102,7 +103,8 @@ def free_port(bind: str, types: tuple[socket.SocketKind, ...], rng: random.Rando
                 _check_free(bind, number, types)
                 return number
     raise OperatorError(
-        f"no free port on {bind}", "give ports by --http-port, --https-port, --sip-port, --tftp-port"
+        f"no free port on {bind}",
+        "give ports by --http-port, --https-port, --sip-port, --sips-port, --tftp-port",
     )
 
 
@@ -145,7 +147,7 @@ def processes(options: Options, ports: Mapping[str, int], required: bool = True)
 
     table = [
         child("media", *state),
-        child("edge", *state, *bind, *sip),
+        child("edge", *state, *bind, *sip, "--sips-port", str(ports["sips"])),
         child("web", *state, needed=required),
         child("front", *state, *bind, *web_ports, "--sip-host", options.phone_host, *sip, needed=required),
     ]
@@ -197,6 +199,7 @@ def announce(options: Options, ports: Mapping[str, int], inventory: Inventory | 
             "http": http,
             "https": f"https://{options.host}:{ports['https']}",
             "sip": f"{options.host}:{ports['sip']}",
+            "sips": f"{options.host}:{ports['sips']}",
             "tftp": f"{options.host}:{ports['tftp']}",
             "core": core if options.own_core else None,
             "staff_url": staff,

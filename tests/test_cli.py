@@ -139,7 +139,7 @@ STATE = "STATE"
 PROCESSES = [
     ("media", [], (STATE,), {}),
     ("web", [], (STATE,), {}),
-    ("edge", ["--bind", "b", "--sip-port", "1"], (STATE, "b", 1), {}),
+    ("edge", ["--bind", "b", "--sip-port", "1", "--sips-port", "2"], (STATE, "b", 1, 2), {}),
     (
         "front",
         [

@@ -15,8 +15,8 @@ from provisioner.paths import StateDir
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import Practice, Trunk
 
-FREE = {"http": 0, "https": 0, "sip": 0, "tftp": 0}
-NUMBERS = {"http": 8080, "https": 8443, "sip": 5060, "tftp": 6969, "core": 5070}
+FREE = {"http": 0, "https": 0, "sip": 0, "sips": 0, "tftp": 0}
+NUMBERS = {"http": 8080, "https": 8443, "sip": 5060, "sips": 5061, "tftp": 6969, "core": 5070}
 
 
 @pytest.fixture
@@ -39,14 +39,14 @@ def taken():
 
 def test_free_ports_are_distinct_and_below_the_kernels_own(state, rng):
     ports = launch.choose_ports(Options(state, demo=True, ports=FREE), rng)
-    assert set(ports) == {"http", "https", "sip", "tftp", "core"}
-    assert len(set(ports.values())) == 5
+    assert set(ports) == {"http", "https", "sip", "sips", "tftp", "core"}
+    assert len(set(ports.values())) == 6
     assert max(ports.values()) < int(launch._EPHEMERAL.read_text().split()[0])
 
 
 def test_no_core_of_our_own_no_port_for_it(state, rng):
     ports = launch.choose_ports(Options(state, demo=True, ports=FREE, core="sip:core.example"), rng)
-    assert set(ports) == {"http", "https", "sip", "tftp"}
+    assert set(ports) == {"http", "https", "sip", "sips", "tftp"}
 
 
 def test_a_port_that_was_asked_for_and_is_taken_is_an_error(state, rng, taken):
@@ -59,7 +59,9 @@ def test_a_port_that_was_asked_for_and_is_taken_is_an_error(state, rng, taken):
 
 def test_a_default_of_the_demo_that_is_taken_gives_way(state, rng, taken, monkeypatch, capsys):
     monkeypatch.setitem(launch.PORTS, "tftp", launch.Port((socket.SOCK_DGRAM,), taken, 69))
-    ports = launch.choose_ports(Options(state, demo=True, ports={"http": 0, "https": 0, "sip": 0}), rng)
+    ports = launch.choose_ports(
+        Options(state, demo=True, ports={"http": 0, "https": 0, "sip": 0, "sips": 0}), rng
+    )
     assert ports["tftp"] != taken
     assert capsys.readouterr().out == f"Port {taken} is taken; tftp is at port {ports['tftp']}.\n"
 
@@ -67,7 +69,7 @@ def test_a_default_of_the_demo_that_is_taken_gives_way(state, rng, taken, monkey
 def test_a_default_of_production_that_is_taken_is_an_error(state, rng, taken, monkeypatch):
     monkeypatch.setitem(launch.PORTS, "tftp", launch.Port((socket.SOCK_DGRAM,), 6969, taken))
     with pytest.raises(OperatorError, match="--tftp-port"):
-        launch.choose_ports(Options(state, ports={"http": 0, "https": 0, "sip": 0}), rng)
+        launch.choose_ports(Options(state, ports={"http": 0, "https": 0, "sip": 0, "sips": 0}), rng)
 
 
 def test_an_address_that_is_not_ours_is_told(state, rng):
@@ -101,7 +103,10 @@ def test_each_process_shows_its_name_and_where_it_listens(state):
     children = table(Options(state, bind="0.0.0.0", log="json"))
     for name, child in children.items():
         assert child.command[1:6] == ("-m", "provisioner", name, "--log", "json")
-    assert children["edge"].command[-4:] == ("--bind", "0.0.0.0", "--sip-port", "5060")
+    assert children["edge"].command[-6:] == (
+        *("--bind", "0.0.0.0", "--sip-port", "5060"),
+        *("--sips-port", "5061"),
+    )
     front = children["front"].command
     assert {"--http-port=8080", "--https-port=8443", "--tftp-port=6969"} < set(front)
     assert front[front.index("--sip-host") + 1] == launch.local_addresses()[0]
@@ -160,6 +165,7 @@ def test_the_ready_file_says_where_everything_is(state, tmp_path, capsys):
         "http": "http://127.0.0.1:8080",
         "https": "https://127.0.0.1:8443",
         "sip": "127.0.0.1:5060",
+        "sips": "127.0.0.1:5061",
         "tftp": "127.0.0.1:6969",
         "core": {"sip": "127.0.0.1:5070", "control": str(state.socket("core"))},
         "staff_url": "",

@@ -20,7 +20,7 @@ PROCESSES = ["media", "edge", "web", "front", "core"]
 def started(tmp_path):
     """(the process, what its ready file says, its state directory)"""
     ready, state = tmp_path / "ready.json", StateDir(tmp_path / "state")
-    ports = [f"--{name}-port=0" for name in ("http", "https", "sip", "tftp")]
+    ports = [f"--{name}-port=0" for name in ("http", "https", "sip", "sips", "tftp")]
     command = [sys.executable, "-m", "provisioner", "run", "--demo", "--no-life", *ports]
     where = ["--state", str(state.root), "--ready-file", str(ready)]
     with subprocess.Popen(

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from provisioner.edge.edge import Edge
 
 
-UNREACHABLE = Destination("refused", reason="no core answers", prompt="trunk-down", status=503)
+UNREACHABLE = Destination(
+    "refused", reason="no core answers", prompt="trunk-down", status=480
+)  # a core's 503 is never passed on (RFC 3261 16.7)
 
 
 class Announcement:

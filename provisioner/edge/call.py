@@ -13,6 +13,7 @@ from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.leg import Attempt, Kind, Leg
 from provisioner.edge.transfer import MUSIC, Party, Play, Transfer
 from provisioner.sip.message import Request
+from provisioner.sip.sdp import G711
 from provisioner.sip.timers import Timer
 
 if TYPE_CHECKING:
@@ -102,11 +103,13 @@ class Call:
     ) -> bool:
         """Ring all of `attempts`; False when there is none, or no media port for any."""
         legs: dict[str, Leg] = {}
+        party = self.legs.get("caller") or self.legs["desk"]
+        offers = party.offers(self.may_transfer)
         for index, attempt in enumerate(attempts):
             media = self.edge.take_media()
             if media:
                 attempt = replace(attempt, hops=self._hops, trail=self.trail)
-                legs[str(index)] = Leg.dial(self.edge, self, attempt, media)
+                legs[str(index)] = Leg.dial(self.edge, self, attempt, media, offers)
         if not legs:
             return False
         self._ring = _Ring(purpose, ringing.Ringing(legs), legs)
@@ -157,7 +160,7 @@ class Call:
     def _tell_caller(self, ring: _Ring, leg: Leg, kind: Kind) -> None:
         caller = self.legs["caller"]
         if kind == "early" and len(ring.legs) == 1:
-            if not caller.early(leg.codec):
+            if not caller.early(leg):
                 self._finish("no codec in common", 488)
                 return
             caller.hear(leg)
@@ -191,7 +194,7 @@ class Call:
         if ring.purpose == "recall":
             if self.transfer:
                 self._do(self.transfer.desk_answered())
-        elif self.legs["caller"].accept(leg.codec):
+        elif self.legs["caller"].accept(leg):
             self.answered = self.edge.wall_clock()
             self._talk()
         else:
@@ -229,7 +232,12 @@ class Call:
         """Caller and desk hear each other; a desk phone that received the call may transfer it."""
         self._turn_back()
         self._step(state)
-        if self._transferable:
+        desk = self.legs["desk"]
+        armed = desk.codec in G711
+        if self._transferable and not armed:
+            _log.info("call %s runs in %s: no keypad menu", self.id, desk.codec)
+            self.edge.count("menu-not-armed")
+        if self._transferable and armed:
             practice = self.edge.directory.snapshot.practice
             self.transfer = Transfer(self._resolve, practice.on_hangup)
             self._do(self.transfer.start(), quiet=True)
@@ -401,7 +409,7 @@ class Call:
         """`new`, which just called, takes the place of `old`: it is answered, and `old` released."""
         ring = self._ring
         member = ring.member(old) if ring else ""
-        if not new.accept(self.legs["caller"].codec):
+        if not new.accept(self.legs["caller"]):
             return
         if ring and member:
             ring.legs[member] = new

@@ -15,6 +15,7 @@ from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.call import Call, Direction
 from provisioner.edge.directory import Directory, Station
 from provisioner.edge.emergency import EmergencyCall
+from provisioner.edge.gate import EdgeGate
 from provisioner.edge.leg import Attempt, Leg, Owner
 from provisioner.edge.presence import EVENTS, Presence
 from provisioner.edge.registrar import Binding, IntervalTooBriefError, Registrar
@@ -27,7 +28,7 @@ from provisioner.sip.digest import Authenticator
 from provisioner.sip.headers import NameAddr, Uri
 from provisioner.sip.message import Header, Request
 from provisioner.sip.refer import Referral
-from provisioner.sip.sdp import MediaSession
+from provisioner.sip.sdp import offered
 from provisioner.sip.session import Session
 from provisioner.sip.subscription import event_of
 from provisioner.sip.timers import Timers
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 REALM = "provisioner"
 EXTENSION_SECONDS = 30.0
 OUTBOUND_SECONDS = 180.0  # Timer C's lower bound (RFC 3261 16.6)
+MAX_DIALOGS = 20  # call legs of one line
 EMERGENCY_RESERVE = 4  # media ports that only emergency calls may take
 _log = logging.getLogger(__name__)
 
@@ -86,12 +88,13 @@ class Edge:
         self.publish = publish
         self.record = record
         self.port = 5060
-        self.registrar = Registrar(timers.clock, self._registration)
+        self.registrar = Registrar(timers.clock, self._registration, lambda: 1 - rng.randrange(101) / 1000)
         self.trunks = Trunks(self, lambda peer: self.publish("trunk", {"id": peer.trunk.id, "up": peer.up}))
         self.auth = Authenticator(REALM, nonce_key, timers.clock)
         self.calls: dict[str, ActiveCall] = {}
         self.media_owners: dict[str, Leg] = {}
         self.counters: Counter[str] = Counter()
+        self.gate = EdgeGate(self, nonce_key)
         self.presence = Presence(self)
         self.closing = False
         self._reserve: list[MediaLeg] = []
@@ -104,8 +107,9 @@ class Edge:
 
     @agent.setter
     def agent(self, agent: Agent) -> None:
-        """Say through it what we can do, and which calls it must let through."""
+        """Whoever the agent is, nothing gets past the gate; say what we can do, and what it must let through."""
         self._agent = agent
+        agent.transactions.gate = self.gate
         agent.supported = (*agent.supported, "replaces", "norefersub")
         agent.events = EVENTS
         agent.exempt = self._urgent
@@ -152,12 +156,24 @@ class Edge:
             _log.error("the location of extension %s is no good: %s", station.extension, error)
             return b""
 
+    def flow_lost(self, flow: Flow) -> None:
+        """A connection is gone, with the bindings that were reached over it."""
+        self.registrar.flow_lost(flow)
+        self.trunks.flow_lost(flow)
+
     def phones_at(self, host: str) -> bool:
         """Whether a phone is registered from this address."""
         return any(binding.flow.remote[0] == host for binding in self.registrar.all())
 
+    def _dialogs(self, extension: str) -> int:
+        """How many call legs a line has."""
+        return sum(leg.extension == extension for leg in self.media_owners.values())
+
     def phone_attempts(self, extension: str, user: str, name: str) -> list[Attempt]:
-        """One attempt for each contact of an extension."""
+        """One attempt for each contact of an extension; none when it has all the calls that it may."""
+        if self._dialogs(extension) >= MAX_DIALOGS:
+            self.count("too-many-dialogs")
+            return []
         return [routes.to_phone(self, binding, user, name) for binding in self.registrar.contacts(extension)]
 
     def target_attempts(self, destination: Destination, desk: str) -> list[Attempt]:
@@ -169,11 +185,10 @@ class Edge:
         return self.outside_attempts(destination.number, station)
 
     def outside_attempts(self, number: str, station: Station | None) -> list[Attempt]:
-        """An attempt over the best trunk that is not known to be down, with the line's own number."""
+        """An attempt over the best gateway that is not known to be down, with the line's own number."""
         practice = self.directory.snapshot.practice
         calling = self.directory.outside_number(station) if station else practice.main_number
-        peers = [peer for peer in self.trunks.by_preference() if peer.up is not False]
-        return [routes.to_trunk(self, peer, number, calling) for peer in peers[:1]]
+        return routes.through_trunks(self, number, calling)
 
     def shown_caller(self, call: Call) -> tuple[str, str]:
         """(display name, user) that a desk phone shows; of an outside caller with privacy, the label."""
@@ -285,35 +300,18 @@ class Edge:
     def _on_station_request(self, transaction: ServerTransaction) -> None:
         """SUBSCRIBE and MESSAGE: of phones that prove who they are (RFC 6665 4.2.1.3: by 401)."""
         request = transaction.request
-        station, challenges = self._authenticated(request, transaction.flow, "authorization")
+        station = self.directory.account(transaction.account)
         if station is None:
-            transaction.reply(401, "", [("www-authenticate", value) for value in challenges])
+            transaction.reply(403)
         elif request.method == "SUBSCRIBE":
             self.presence.subscribe(transaction, station)
         else:
             Delivery(self, transaction, station).begin()
 
-    def _authenticated(self, request: Request, flow: Flow, header: str) -> tuple[Station | None, list[str]]:
-        """The line whose credentials a request carries, or the challenges to answer with."""
-        values = request.all(header)
-        source = flow.remote[0]
-        stale = False
-        for value in values:
-            verdict = self.auth.check(value, request.method, source, self.directory.password)
-            if verdict.outcome == "ok":
-                return self.directory.account(verdict.user), []
-            stale = stale or verdict.outcome == "stale"
-            if verdict.outcome == "wrong":
-                self.count("wrong-credentials")
-        return None, self.auth.challenges(source, stale)
-
     def _on_register(self, transaction: ServerTransaction) -> None:
         request, flow = transaction.request, transaction.flow
-        station, challenges = self._authenticated(request, flow, "authorization")
-        if station is None:
-            transaction.reply(401, "", [("www-authenticate", value) for value in challenges])
-            return
-        if NameAddr.parse(request.get("to")).uri.dialled not in _identities(station):
+        station = self.directory.account(transaction.account)
+        if station is None or NameAddr.parse(request.get("to")).uri.dialled not in _identities(station):
             transaction.reply(403)
             return
         try:
@@ -343,7 +341,7 @@ class Edge:
             return
         destination = classify(dialled, "keypad", self.directory.plan(None))
         if self._urgent(request) and (
-            peer is None or flow.remote != peer.address
+            peer is None or not peer.listens_at(flow.remote)
         ):  # a phone may share the core's address
             self._emergency(session, destination)
             return
@@ -352,11 +350,11 @@ class Edge:
             session.reject(482)
             return
         if peer:
-            self._from_core(session, peer, routes.called_number(dialled), trail)
+            self._from_core(session, peer, routes.called_through(peer, request, self._is_ours), trail)
             return
-        station, challenges = self._authenticated(request, flow, "proxy-authorization")
+        station = self.directory.account(session.incoming.account) if session.incoming else None
         if station is None:
-            session.reject(407, "", [("proxy-authenticate", value) for value in challenges])
+            session.reject(403)
         elif self.closing:
             session.reject(503, "", [("retry-after", "5")])
         elif (replaces := referral.replaces_of(session)) or session.state == "over":
@@ -402,7 +400,7 @@ class Edge:
     def new_leg(self, session: Session, extension: str) -> Leg | None:
         try:
             if session.offer:
-                MediaSession("", 0, 0).answer(session.offer)  # nobody is rung for what nobody could hear
+                offered(session.offer, session.flow.local[0])  # nobody is rung for what nobody could hear
         except PeerError as error:
             session.reject(error.status)
             return None
@@ -413,6 +411,9 @@ class Edge:
         return Leg.incoming(self, _NOBODY, session, media, extension)
 
     def _from_phone(self, session: Session, station: Station, destination: Destination, trail: str) -> None:
+        if self._dialogs(station.extension) >= MAX_DIALOGS:
+            session.reject(403, "Too many calls from this phone")
+            return
         leg = self.new_leg(session, station.extension)
         if leg is None:
             return
@@ -435,6 +436,10 @@ class Edge:
                 call.begin(leg, attempts, OUTBOUND_SECONDS)
             else:
                 Announcement(self, leg, UNREACHABLE, station, destination.number).begin()
+
+    def _is_ours(self, called: str) -> bool:
+        number = self.directory.number(called)
+        return called in self.directory.stations or bool(number and (number.extension or number.ring_group))
 
     def _from_core(self, session: Session, peer: Peer, called: str, trail: str) -> None:
         number = self.directory.number(called)

@@ -50,7 +50,7 @@ class EmergencyCall:
         self._out: Leg | None = None
         self._attempt: Attempt | None = None
         self._timer: Timer | None = None
-        self._routes = [peer for _ in range(ROUNDS) for peer in edge.trunks.by_preference()]
+        self._routes = edge.trunks.for_emergencies() * ROUNDS
 
     def begin(self) -> None:
         """Place the call, then tell the others about it."""
@@ -60,14 +60,16 @@ class EmergencyCall:
         self._note("placed")
 
     def _next(self) -> None:
-        """Try the next route; whatever is wrong with one, the others are still there."""
+        """Try the next route; one that cannot even be asked is passed over."""
         while self._routes:
-            peer = self._routes.pop(0)
+            gateway = self._routes.pop(0)
             try:
-                self._dial(to_emergency(self.edge, peer, self.code, self.number, self.location))
-                return
+                attempt = to_emergency(self.edge, gateway, self.code, self.number, self.location)
             except Exception:
-                _log.exception("trunk %s cannot be used", peer.trunk.id)
+                _log.exception("a route of an emergency call cannot be used")
+                continue
+            self._dial(attempt)
+            return
         self._finish("no route took the call", 503)
 
     def _dial(self, attempt: Attempt) -> None:
@@ -76,7 +78,7 @@ class EmergencyCall:
             self._finish("no media port", 503)
             return
         self._attempt = attempt
-        self._out = Leg.dial(self.edge, self, attempt, media)
+        self._out = Leg.dial(self.edge, self, attempt, media, self._caller.offers(spoken=True))
         self._timer = self.edge.timers.after(ROUTE_SECONDS, self._silent)
 
     def _silent(self) -> None:
@@ -112,7 +114,7 @@ class EmergencyCall:
         if kind == "ringing":
             self._caller.progress(180)
         elif kind == "early":
-            if self._caller.early(leg.codec):
+            if self._caller.early(leg):
                 self._connect(leg)
             else:
                 self._finish("no codec in common", 488)
@@ -128,7 +130,7 @@ class EmergencyCall:
         leg.hear(self._caller)
 
     def _talk(self, leg: Leg) -> None:
-        if not self._caller.accept(leg.codec):
+        if not self._caller.accept(leg):
             self._finish("no codec in common", 488)
             return
         self._connect(leg)

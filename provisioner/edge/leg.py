@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from provisioner.edge import answers
+from provisioner.edge.offers import PLAIN, bridged, document, networks_of, offers_for
 from provisioner.edge.transfer import Play
 from provisioner.errors import PeerError
 from provisioner.sip.agent import Credentials
 from provisioner.sip.headers import NameAddr
 from provisioner.sip.message import Header
 from provisioner.sip.refer import Referral
-from provisioner.sip.sdp import MediaSession
+from provisioner.sip.sdp import CODECS, AudioOffer, MediaSession
 from provisioner.sip.session import (
     SDP,
     Answered,
@@ -26,12 +27,17 @@ from provisioner.sip.session import (
     Progress,
     Session,
 )
+from provisioner.sip.timers import Timer
 from provisioner.sip.transaction import Flow, ServerTransaction
 
 if TYPE_CHECKING:
     from provisioner.edge.edge import Edge
+    from provisioner.edge.gateway import Gateway
     from provisioner.media.client import MediaLeg
 
+OFFER_REFUSED = (406, 415, 488, 606)  # by who does not take SRTP, or none of the codecs (RFC 3261 21)
+
+Srtp = Literal["off", "optional", "required"]
 Kind = Literal["ringing", "early", "answered", "failed", "ended", "held"]
 
 
@@ -47,7 +53,11 @@ class Owner(Protocol):
 
 @dataclass(frozen=True)
 class Attempt:
-    """How to reach a party: what goes into the INVITE, and over which flow."""
+    """How to reach a party: what goes into the INVITE, and over which flow.
+
+    `patience`: seconds without any answer after which it has failed, 0 for no limit; `after`: the attempt that
+    follows one that failed by the other side's 503, by the transport or by silence.
+    """
 
     uri: str
     flow: Flow
@@ -60,6 +70,10 @@ class Attempt:
     hops: int = 70  # Max-Forwards
     trail: str = ""  # `Agent.trail` of the call that this one follows from
     unlimited: bool = False  # no session timer
+    gateway: Gateway | None = None
+    srtp: Srtp = "optional"  # over TLS
+    patience: float = 0.0
+    after: Callable[[], Attempt] | None = None
     location: bytes = field(default=b"", repr=False)  # PIDF-LO that travels with an emergency call
 
 
@@ -71,11 +85,16 @@ class Leg:
         self.owner = owner
         self.media = media
         self.extension = extension
-        self.sdp = MediaSession(host, media.port, edge.rng.getrandbits(31))
+        self.host = host
+        self.sdp = self._sdp()
         self.session: Session
         self.over = False
         self.reason = ""  # why the peer left, as it may be told to the other party
         self._answer = b""
+        self._attempt: Attempt | None = None
+        self._offers: Sequence[AudioOffer] = (PLAIN,)
+        self._tries: list[tuple[AudioOffer, bool]] = []  # offers still to be made, and whether SRTP
+        self._limit: Timer | None = None
         self._token = 0  # of what is being played now
         edge.media_owners[media.id] = self
 
@@ -95,21 +114,67 @@ class Leg:
         self.edge.refer(self, referral)
 
     @classmethod
-    def dial(cls, edge: Edge, owner: Owner, attempt: Attempt, media: MediaLeg) -> Leg:
-        """The leg of a call that we place."""
+    def dial(
+        cls,
+        edge: Edge,
+        owner: Owner,
+        attempt: Attempt,
+        media: MediaLeg,
+        offers: Sequence[AudioOffer] = (PLAIN,),
+    ) -> Leg:
+        """The leg of a call that we place; each of `offers` is made to who refuses the one before."""
         leg = cls(edge, owner, media, attempt.flow.local[0], attempt.extension)
-        body, kind = leg.sdp.offer(), SDP
+        leg._offers = offers
+        leg._call(attempt)
+        return leg
+
+    def _call(self, attempt: Attempt) -> None:
+        self._attempt = attempt
+        self.host = attempt.flow.local[0]
+        self._tries = [(offer, False) for offer in self._offers]
+        if (
+            attempt.flow.transport == "TLS" and attempt.srtp != "off"
+        ):  # a key in the clear is none (RFC 4568 7)
+            secure = [(self._offers[0], True)]
+            self._tries = secure if attempt.srtp == "required" else secure + self._tries
+        if attempt.patience:
+            self._limit = self.edge.timers.after(attempt.patience, self._silent)
+        self._invite()
+
+    def _sdp(self, secure: bool = False) -> MediaSession:
+        rng = self.edge.rng
+        return MediaSession(
+            self.host,
+            self.media.port,
+            rng.getrandbits(31),
+            tuple(CODECS),
+            random=rng.randbytes,
+            secure=secure,
+        )
+
+    def _invite(self) -> None:
+        """Make the next offer."""
+        offer, secure = self._tries.pop(0)
+        self.sdp = self._sdp(secure)
+        attempt = self._attempt
+        assert attempt
+        body, kind = self.sdp.offer(codecs=offer.formats, ptime=offer.ptime), SDP
         headers = [("max-forwards", str(attempt.hops)), *attempt.headers]
         if attempt.location:
-            kind, body, more = edge.with_location(body, attempt.location)
+            kind, body, more = self.edge.with_location(body, attempt.location)
             headers += more
-        leg.session = edge.agent.invite(
+
+        def listen(session: Session, event: Event) -> None:
+            if attempt is self._attempt:  # what a gateway that was left says late ends by itself
+                self.listen(session, event)
+
+        self.session = self.edge.agent.invite(
             attempt.uri,
             attempt.flow,
             attempt.from_,
             attempt.to,
             body,
-            leg.listen,
+            listen,
             headers,
             kind,
             attempt.pinned,
@@ -117,38 +182,56 @@ class Leg:
             attempt.trail,
             attempt.unlimited,
         )
-        leg.session.on_refer = leg.refer
-        return leg
+        self.session.on_refer = self.refer
+
+    def _silent(self) -> None:
+        """Not even a 100 came in time."""
+        if not self.over and not self.session.heard:
+            self.session.hangup()  # CANCEL or BYE as soon as it answers after all
+            self._failed(Failed(408, "No answer"))
 
     # our side of an incoming leg
 
-    def _answer_once(self, prefer: str) -> bytes:
-        """The same answer in 183 and 200; b"" when there was no offer and we are to make it."""
+    def _answer_once(self, other: Leg | None) -> bytes:
+        """The same answer in 183 and 200, or the offer when there was none; in a codec that `other` has too."""
+        codec = other.codec if other else "PCMU"
         if not self._answer:
             offer = self.session.offer
-            self._answer = self.sdp.answer(offer, prefer) if offer else self.sdp.offer()
+            self.sdp.codecs = bridged(codec)
+            theirs = other.sdp.negotiated if other else None
+            fmtp = theirs.fmtp if theirs else ""
+            self._answer = self.sdp.answer(offer, codec, fmtp) if offer else self.sdp.offer()
             if offer:
                 self._agreed()
+        elif self.codec and codec not in bridged(self.codec):
+            raise PeerError("no codec in common", 488)
         return self._answer
+
+    def offers(self, spoken: bool) -> list[AudioOffer]:
+        """What to offer whoever this caller is to talk to; `spoken`: in a call that we may have to speak in."""
+        return offers_for(self.session.offer, self.sdp.negotiated, spoken)
 
     def progress(self, status: int = 180) -> None:
         """Let the caller know that somebody is being rung."""
-        self.session.progress(status, self._answer_once("") if self.session.offers_early else b"")
+        self.session.progress(status, self._answer_once(None) if self.session.offers_early else b"")
 
-    def early(self, prefer: str = "") -> bool:
-        """Open early media towards the caller; False when its offer has nothing for us: the leg is over."""
+    def early(self, other: Leg | None = None) -> bool:
+        """Open early media towards the caller, of `other` or of ours.
+
+        False when its offer has nothing for us: the leg is over.
+        """
         if not self.session.offer:
             self.progress(180)
             return True
-        return self._try_answer(prefer, lambda sdp: self.session.progress(183, sdp))
+        return self._try_answer(other, lambda sdp: self.session.progress(183, sdp))
 
-    def accept(self, prefer: str = "") -> bool:
-        """Answer the caller; False as above."""
-        return self._try_answer(prefer, self.session.accept)
+    def accept(self, other: Leg | None = None) -> bool:
+        """Answer the caller, who is to hear `other`; False as above."""
+        return self._try_answer(other, self.session.accept)
 
-    def _try_answer(self, prefer: str, send: Callable[[bytes], None]) -> bool:
+    def _try_answer(self, other: Leg | None, send: Callable[[bytes], None]) -> bool:
         try:
-            send(self._answer_once(prefer))
+            send(self._answer_once(other))
         except PeerError as error:
             self.hangup(error.status)
             return False
@@ -160,13 +243,9 @@ class Leg:
         """Tell media what offer and answer agreed on."""
         agreed = self.sdp.negotiated
         assert agreed
-        self.media.put(
-            remote=agreed.remote,
-            codec=agreed.codec,
-            event_in=agreed.event_in,
-            event_out=agreed.event_out,
-            send=agreed.send,
-        )
+        # a phone's address is known from its signalling, a core sends from anywhere
+        nets = networks_of(self.session.flow.remote[0]) if self.extension else []
+        self.media.put(**document(agreed), nets=nets)
 
     @property
     def codec(self) -> str:
@@ -209,7 +288,7 @@ class Leg:
             self._answered(event)
         elif isinstance(event, Failed):
             self.reason = answers.reason(event.response.all("reason")) if event.response else ""
-            self._end("failed", event.status)
+            self._failed(event)
         elif isinstance(event, Ended):
             self.reason = answers.reason([event.reason])
             self._end("ended", event.how)
@@ -228,11 +307,31 @@ class Leg:
             self.owner.on_leg(self, "ringing", event.status)
 
     def _answered(self, event: Answered) -> None:
+        if self._attempt and self._attempt.gateway:
+            self.edge.trunks.report(self._attempt.gateway, event.response)
         if (event.sdp and self._take_answer(event.sdp)) or self.sdp.negotiated:
+            self.sdp.codecs = bridged(self.codec)
             self.owner.on_leg(self, "answered", 200)
         else:
             self.hangup()
             self.owner.on_leg(self, "failed", 488)
+
+    def _failed(self, event: Failed) -> None:
+        """Silence and overload lead to the next gateway (RFC 3263 4.3), an offer refused to the next offer."""
+        attempt, status = self._attempt, event.status
+        if self._limit:
+            self._limit.cancel()
+        rang_out = event.response is None and status == 408 and self.session.heard
+        if attempt and attempt.gateway and not rang_out:
+            good = self.edge.trunks.report(attempt.gateway, event.response)
+            if not good and attempt.after:
+                self._call(replace(attempt.after(), hops=attempt.hops, trail=attempt.trail))
+                return
+        if status in OFFER_REFUSED and self._tries:
+            self.edge.count("offered-again")
+            self._invite()
+        else:
+            self._end("failed", status)
 
     def _take_answer(self, sdp: bytes) -> bool:
         try:
@@ -272,6 +371,8 @@ class Leg:
     def _drop(self) -> None:
         if not self.over:
             self.over = True
+            if self._limit:
+                self._limit.cancel()
             self.edge.media_owners.pop(self.media.id, None)
             self.media.drop()
 

@@ -11,21 +11,30 @@ import signal
 import time
 from contextlib import suppress
 
-from provisioner import __version__, ipc
+import msgspec
+
+from provisioner import __version__, certificates, ipc
 from provisioner.edge.directory import Source
 from provisioner.edge.edge import Edge
 from provisioner.edge.registrar import Binding
+from provisioner.edge.trunk import Peer
 from provisioner.errors import OperatorError
+from provisioner.interfaces import local_addresses
 from provisioner.media.client import MediaClient
-from provisioner.paths import StateDir
+from provisioner.paths import StateDir, write_atomically
+from provisioner.sip import tls
 from provisioner.sip.agent import Agent
+from provisioner.sip.headers import join_host
+from provisioner.sip.resolve import Resolver
 from provisioner.sip.transaction import Flow
 from provisioner.sip.transport import LoopTimers, SipTransport
 from provisioner.store.journal import Journal
 
 WATCH_SECONDS = 1.0
+MEASURE_SECONDS = 0.1
 BYE_SECONDS = 2.0  # for the answers to our last BYEs
 MEDIA_SECONDS = 10.0
+TRUNKS_FILE = "trunks.json"
 _log = logging.getLogger(__name__)
 
 
@@ -37,8 +46,9 @@ class Process:
         self._source = Source(state)
         self._started = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
+        self._kept: ipc.Json = {}
 
-    async def run(self, bind: str, port: int) -> None:
+    async def run(self, bind: str, port: int, tls_port: int = 0) -> None:
         """Serve until SIGTERM or SIGINT."""
         loop = asyncio.get_running_loop()
         stop = asyncio.Event()
@@ -48,7 +58,8 @@ class Process:
         self._journal = await asyncio.to_thread(Journal.open, self._state.journal)
         timers = LoopTimers(loop)
         rng = random.SystemRandom()
-        self._server = ipc.Server({"ping": self._ping, "status": self._status, "reload": self._reload})
+        methods: dict[str, ipc.Method] = {"ping": self._ping, "status": self._status}
+        self._server = ipc.Server({**methods, "reload": self._reload, "unban": self._unban})
         self._media = MediaClient(self._state.socket("media"), bind, secrets.token_hex(4), self._on_media)
         self._edge = Edge(
             directory,
@@ -60,13 +71,17 @@ class Process:
             self._journal.write,
             secrets.token_bytes(32),
         )
-        transport = SipTransport(self._edge.registrar.flow_lost)
+        transport = SipTransport(self._edge.flow_lost, self._edge.gate.connects)
         self._transport = transport
         self._edge.port = (await transport.open(bind, port))[1]
         name = f"Provisioner/{__version__}"
         transport.agent = Agent(self._edge, timers, rng, transport.send, transport.connect, name)
+        transport.agent.stream_to = transport.stream_to
         self._edge.agent = transport.agent
-        self._edge.trunks.update(directory.trunks)
+        await self._open_tls(bind, tls_port)
+        self._edge.trunks.trust = self._trust
+        self._edge.trunks.recall(await asyncio.to_thread(self._remembered))
+        self._edge.trunks.update(directory.trunks, directory.snapshot.trunk_secrets)
         await self._restore()
         self._media.start()
         with suppress(
@@ -75,10 +90,50 @@ class Process:
             await asyncio.wait_for(self._media.filled.wait(), MEDIA_SECONDS)
         await self._server.start(self._state.socket("edge"))
         self._tasks = [
-            loop.create_task(work) for work in (self._edge.trunks.watch(), self._watch(), self._sweep())
+            loop.create_task(work)
+            for work in (
+                self._edge.trunks.watch(Resolver(loop.time, rng)),
+                self._watch(),
+                self._sweep(),
+                self._measure(),
+            )
         ]
         await stop.wait()
         await self._stop()
+
+    async def _open_tls(self, bind: str, port: int) -> None:
+        """TLS for phones. Whatever goes wrong with it, all other calls go on."""
+        names = local_addresses() if bind in ("", "0.0.0.0", "::") else [bind]  # noqa: S104
+        try:
+            folder = self._state.root / "tls"
+            context = await asyncio.to_thread(certificates.context, folder, names, file="sip.pem")
+            await self._transport.open_tls(port, context)
+        except OperatorError as error:
+            _log.error("no SIP over TLS: %s", error)
+
+    def _trust(self, peer: Peer) -> None:
+        """Tell the sockets what the servers of a trunk must show. Raises OperatorError."""
+        context = tls.client_context(peer.trunk.authorities)
+        policy = tls.Policy(context, peer.profile.tls_wildcards, peer.profile.keep_alive)
+        self._transport.policies[peer.domain] = policy
+
+    def _remembered(self) -> object:
+        """Where the trunks were, before the restart."""
+        try:
+            return msgspec.json.decode((self._state.root / TRUNKS_FILE).read_bytes())
+        except (OSError, msgspec.MsgspecError):
+            return None
+
+    async def _remember(self) -> None:
+        """Keep where the trunks are, for a start with DNS dead."""
+        known = self._edge.trunks.remember()
+        if known and known != self._kept:
+            self._kept = known
+            try:
+                data = msgspec.json.encode(known)
+                await asyncio.to_thread(write_atomically, self._state.root / TRUNKS_FILE, data)
+            except OSError as error:
+                _log.warning("the addresses of the trunks cannot be kept (%s)", error.strerror)
 
     async def _stop(self) -> None:
         """End all calls, wait a moment for the far ends, write what is queued."""
@@ -141,15 +196,28 @@ class Process:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             self._edge.registrar.expire()
+            await self._remember()
+
+    async def _measure(self) -> None:
+        """How late this loop gets to what is due: the queue that a request waits in."""
+        clock = self._edge.timers.clock
+        while True:
+            due = clock() + MEASURE_SECONDS
+            await asyncio.sleep(MEASURE_SECONDS)
+            self._edge.gate.overload.measured(clock() - due)
 
     async def _reload(self, _args: ipc.Json) -> ipc.Json:
         """Swap the snapshot."""
         directory = await asyncio.to_thread(self._source.load)
         self._edge.directory = directory
-        self._edge.trunks.update(directory.trunks)
+        self._edge.trunks.update(directory.trunks, directory.snapshot.trunk_secrets)
         self._edge.registrar.keep(directory.stations.keys())
         self._edge.presence.keep()
         return {"revision": directory.snapshot.revision}
+
+    def _unban(self, args: ipc.Json) -> ipc.Json:
+        """Listen to a source again. Raises OperatorError when it is not banned."""
+        return self._edge.gate.unban(str(args.get("source", "")))
 
     def _ping(self, _args: ipc.Json) -> ipc.Json:
         return {"pid": os.getpid(), "uptime": round(time.monotonic() - self._started, 1)}
@@ -159,15 +227,39 @@ class Process:
         host, port = self._transport.address
         return {
             "revision": edge.directory.snapshot.revision,
-            "sip": f"{host}:{port}",
+            "sip": join_host(host, port),
+            "sips": join_host(host, self._transport.tls_port) if self._transport.tls_port else "",
             "registrations": [edge.registration_row(binding) for binding in edge.registrar.all()],
             "calls": [call.view() for call in edge.calls.values()],
-            "trunks": [{"id": peer.trunk.id, "up": peer.up} for peer in edge.trunks.peers],
-            "counters": {**edge.counters, "malformed": edge.agent.transactions.malformed},
+            "trunks": [self._trunk_row(peer) for peer in edge.trunks.peers],
+            "bans": edge.gate.bans(),
+            "counters": {
+                **edge.counters,
+                "malformed": edge.agent.transactions.malformed,
+                "probes": self._transport.probes,
+            },
+        }
+
+    def _trunk_row(self, peer: Peer) -> ipc.Json:
+        """A row of `trunks` (docs/internals.md)."""
+        return {
+            "id": peer.trunk.id,
+            "up": peer.up,
+            "registered": peer.registration.registered if peer.registration else None,
+            "stale": peer.stale,
+            "gateways": [
+                {
+                    "transport": gateway.target.transport,
+                    "address": join_host(*gateway.address),
+                    "up": gateway.up,
+                    "problem": self._transport.problems.get(gateway.address, ""),
+                }
+                for gateway in peer.gateways
+            ],
         }
 
 
-def main(state: StateDir, bind: str, sip_port: int) -> None:
+def main(state: StateDir, bind: str, sip_port: int, sips_port: int = 0) -> None:
     """Run the edge until it is told to stop. Raises OperatorError when it cannot begin."""
     try:
         import uvloop
@@ -177,6 +269,6 @@ def main(state: StateDir, bind: str, sip_port: int) -> None:
         runner = asyncio.Runner()
     with runner:
         try:
-            runner.run(Process(state).run(bind, sip_port))
+            runner.run(Process(state).run(bind, sip_port, sips_port))
         except OSError as error:
             raise OperatorError(f"the edge cannot run ({error.strerror})", "see the log") from None

@@ -43,11 +43,21 @@ def _restarted(old: Binding, flow: Flow) -> bool:
 
 
 class Registrar:
-    """All bindings, by a monotonic clock; `on_change` hears of each that comes, is refreshed or goes."""
+    """All bindings, by a monotonic clock; `on_change` hears of each that comes, is refreshed or goes.
 
-    def __init__(self, clock: Callable[[], float], on_change: Callable[[Binding, bool], None]) -> None:
+    `share`: the part of what a phone asks for that it gets, anew for each, so that those that came together
+    after a power cut do not come back together.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float],
+        on_change: Callable[[Binding, bool], None],
+        share: Callable[[], float] = lambda: 1.0,
+    ) -> None:
         self._clock = clock
         self._on_change = on_change
+        self._share = share
         self._bindings: dict[str, dict[str, Binding]] = {}
         self._by_address: dict[tuple[str, int], str] = {}
 
@@ -80,7 +90,8 @@ class Registrar:
             raise IntervalTooBriefError
         instance = contact.params.get("+sip.instance")
         key = f"{instance};{contact.params.get('reg-id') or ''}" if instance else str(contact.uri)
-        expires = self._clock() + min(seconds, MAX_EXPIRES)
+        granted = max(MIN_EXPIRES, int(min(seconds, MAX_EXPIRES) * self._share())) if seconds else 0
+        expires = self._clock() + granted
         agent = request.get("user-agent")[:120]
         return Binding(
             extension, key, str(contact.uri), flow, expires, agent, request.call_id, request.cseq[0]

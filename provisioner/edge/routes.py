@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provisioner.edge.leg import Attempt
+from provisioner.edge.leg import Attempt, Srtp
+from provisioner.edge.profile import formatted
 from provisioner.errors import PeerError
-from provisioner.sip.headers import NameAddr, Uri, join_host
-from provisioner.sip.message import Header, Request
+from provisioner.sip.headers import NameAddr, Uri, split_list
+from provisioner.sip.message import Request
 
 if TYPE_CHECKING:
     from provisioner.edge.directory import Station
     from provisioner.edge.edge import Edge
+    from provisioner.edge.gateway import Gateway
     from provisioner.edge.registrar import Binding
     from provisioner.edge.trunk import Peer
+
+GATEWAY_SECONDS = 4.0  # for any answer at all, a 100; then the next gateway is tried
+LAST_SECONDS = 12.0  # when there is none left: an outage is told within 15 s
+_IDENTITY = {"pai": "p-asserted-identity", "ppi": "p-preferred-identity", "rpid": "remote-party-id"}
+_TAIL = {"rpid": ";party=calling;screen=yes;privacy=off"}
 
 
 def to_phone(edge: Edge, binding: Binding, user: str, name: str) -> Attempt:
@@ -25,23 +33,61 @@ def to_phone(edge: Edge, binding: Binding, user: str, name: str) -> Attempt:
     return Attempt(binding.contact, binding.flow, from_, to, extension=binding.extension)
 
 
-def to_trunk(edge: Edge, peer: Peer, dialled: str, calling_number: str) -> Attempt:
-    """An INVITE to the core. The calling number is a number of the practice, and nothing else gets out."""
-    flow = edge.trunks.flow(peer)
-    uri = Uri("sip", peer.uri.host, peer.uri.port, dialled)
-    host = flow.local[0]
-    from_ = NameAddr(Uri("sip", host, flow.local[1], calling_number))
-    asserted = NameAddr(Uri("sip", join_host(host), None, calling_number))
-    headers: tuple[Header, ...] = (("p-asserted-identity", str(asserted)),)
-    return Attempt(str(uri), flow, from_, NameAddr(uri), headers, pinned=False)
+def to_trunk(edge: Edge, gateway: Gateway, dialled: str, calling_number: str) -> Attempt:
+    """An INVITE to the core, as its profile wants it. The calling number is one of the practice; nothing else
+    gets out."""
+    peer, profile, flow = gateway.peer, gateway.peer.profile, edge.trunks.flow(gateway)
+    by_domain = profile.request_host == "domain"
+    host, port = (peer.uri.host, peer.uri.port) if by_domain else gateway.address
+    params = {"transport": peer.uri.params["transport"]} if peer.uri.params.get("transport") else {}
+    if gateway.target.transport != "TLS":  # in the clear, after TLS has failed an emergency call
+        params = {} if params.get("transport") == "tls" else params
+        scheme, port = "sip", None if peer.uri.scheme == "sips" and by_domain else port
+    else:
+        scheme = peer.uri.scheme
+    uri = Uri(scheme, host, port, formatted(dialled, profile.number_format), params)
+    number = formatted(calling_number, profile.number_format)
+    own = flow.local if profile.from_host == "own" else (peer.uri.host, None)
+    account = peer.secret.user if peer.secret and profile.from_user == "account" else number
+    from_ = NameAddr(Uri(scheme, own[0], own[1], account))
+    party = str(NameAddr(Uri(scheme, own[0], None, number)))
+    identity = tuple((_IDENTITY[style], party + _TAIL.get(style, "")) for style in profile.identities)
+    headers = (*identity, *((name.lower(), value) for name, value in profile.headers.items()))
+    return Attempt(
+        str(uri),
+        flow,
+        from_,
+        NameAddr(uri),
+        headers,
+        pinned=False,
+        credentials=peer.account,
+        gateway=gateway,
+        srtp=profile.srtp,
+    )
 
 
-def to_emergency(edge: Edge, peer: Peer, code: str, number: str, location: bytes) -> Attempt:
+def through_trunks(edge: Edge, dialled: str, calling_number: str) -> list[Attempt]:
+    """One attempt at the first gateway that is not known to be down; the next ones follow when it fails."""
+    gateways = edge.trunks.for_calls()
+
+    def at(index: int) -> Attempt:
+        attempt = to_trunk(edge, gateways[index], dialled, calling_number)
+        last = index + 1 == len(gateways)
+        after = None if last else (lambda: at(index + 1))
+        return replace(attempt, patience=LAST_SECONDS if last else GATEWAY_SECONDS, after=after)
+
+    return [at(0)] if gateways else []
+
+
+def to_emergency(edge: Edge, gateway: Gateway, code: str, number: str, location: bytes) -> Attempt:
     """As to_trunk, with the location of the phone where the trunk takes it (RFC 6442)."""
-    attempt = to_trunk(edge, peer, code, number)
+    attempt = to_trunk(edge, gateway, code, number)
+    profile = gateway.peer.profile
+    takes_it = gateway.peer.trunk.pidf_lo and profile.pidf_lo
     headers = (*attempt.headers, ("priority", "emergency"))
-    carried = location if peer.trunk.pidf_lo else b""
-    return replace(attempt, headers=headers, location=carried, unlimited=True)
+    srtp: Srtp = "off" if profile.srtp == "off" else "optional"  # a call without a secret is better than none
+    carried = location if takes_it else b""
+    return replace(attempt, headers=headers, srtp=srtp, location=carried, unlimited=True)
 
 
 def caller_of(request: Request) -> tuple[str, str]:
@@ -63,6 +109,26 @@ def called_number(dialled: str) -> str:
     if dialled.isdecimal() and len(dialled) == 10:
         return f"+1{dialled}"
     return dialled
+
+
+def called_through(peer: Peer, request: Request, known: Callable[[str], bool]) -> str:
+    """What the core called: the first place of the trunk's profile that names somebody of ours (RFC 5503, 5806)."""
+    found = [number for place in peer.profile.called for number in _called_at(place, request)]
+    numbers = [called_number(number) for number in found if number and number != peer.token]
+    return next((number for number in numbers if known(number)), numbers[0] if numbers else "")
+
+
+def _called_at(place: str, request: Request) -> list[str]:
+    """Users named at one place; Diversion holds the last diverter first (RFC 5806 4)."""
+    if place == "request-uri":
+        return [Uri.parse(request.uri).dialled]
+    found = []
+    for value in (item for line in request.all(place) for item in split_list(line)):
+        try:
+            found.append(NameAddr.parse(value).uri.dialled)
+        except PeerError:
+            continue
+    return found
 
 
 def label_of(station: Station) -> str:

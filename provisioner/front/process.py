@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from provisioner import certificates
 from provisioner.errors import OperatorError
-from provisioner.front import tls
 from provisioner.front.events import Hub
 from provisioner.front.phone_files import PhoneFiles
 from provisioner.front.proxy import Proxy
@@ -92,7 +92,7 @@ class Front:
 
         options = self._options
         self.http = await self._listen(options.http_port, None)
-        context = await asyncio.to_thread(tls.context, self._state.root / "tls", _names(options))
+        context = await asyncio.to_thread(certificates.context, self._state.root / "tls", _names(options))
         self.https = await self._listen(options.https_port, context)
         self._server.https_port = self.https[1]
         self._journal = await asyncio.to_thread(Journal.open, self._state.journal)

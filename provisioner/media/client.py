@@ -28,7 +28,7 @@ class MediaLeg:
         self.dropped = False
 
     def put(self, **changes: Any) -> None:
-        """Change parts of the document: `remote`, `codec`, `event_in`, `event_out`, `source`, `take`, `send`.
+        """Change parts of the document, which are those of `put` in docs/internals.md.
 
         Sent only when something changed. Use `source={"leg": id}` or `source={"play": [names], "token": n}`.
         """

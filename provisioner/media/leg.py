@@ -2,67 +2,25 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Annotated, Any, Literal
-
-import msgspec
+from typing import Any
 
 from provisioner.errors import ProvisionerError
-from provisioner.media import g711, prompts
+from provisioner.media import g711, prompts, rtcp
 from provisioner.media.digits import DigitReceiver, Press
+from provisioner.media.document import PAYLOAD_TYPES, Document, Source, networks
 from provisioner.media.latch import Address, Latch
-from provisioner.media.rtp import FRAME, PCMA, PCMU, Packet, Reception, build
+from provisioner.media.rtp import COMFORT_NOISE, FRAME, FRAME_SECONDS, PCMA, PCMU, Packet, Reception, build
+from provisioner.media.srtp import Guard
 
 Send = Callable[[bytes, Address], object]  # as socket.sendto
 
-PAYLOAD_TYPES = {"PCMU": PCMU, "PCMA": PCMA}
 _SILENCE = bytes([g711.SILENCE]) * FRAME
+_REPORT_FRAMES = round(rtcp.INTERVAL / FRAME_SECONDS)
 
 _log = logging.getLogger(__name__)
-
-EventType = Annotated[int, msgspec.Meta(ge=0, le=127)]
-
-
-class Source(msgspec.Struct, frozen=True):
-    """What a party hears: either another leg, or files one after the other."""
-
-    leg: str | None = None
-    play: tuple[str, ...] | None = None
-    loop: bool = False
-    token: int | str | None = None
-
-
-class Document(msgspec.Struct, frozen=True):
-    """The arguments of `put`: all that is wanted of a leg (docs/internals.md)."""
-
-    leg: str
-    remote: tuple[str, Annotated[int, msgspec.Meta(ge=1, le=65535)]] | None = None
-    codec: Literal["PCMU", "PCMA"] = "PCMU"
-    event_in: EventType | None = None
-    event_out: EventType | None = None
-    source: Source | None = None
-    take: Literal["", "*", "all"] = ""
-    send: bool = True
-
-
-def read_document(args: dict[str, Any]) -> Document:
-    """`args` of a `put`, checked. Raises ProvisionerError that names what is wrong."""
-    try:
-        document = msgspec.convert(args, Document)
-    except msgspec.ValidationError as error:
-        raise ProvisionerError(f"put: {error}") from None
-    source = document.source
-    if source and (source.leg is None) == (source.play is None):
-        raise ProvisionerError("put: a source has either `leg` or `play`")
-    if document.remote:
-        try:  # a host name would be looked up by the socket, for seconds
-            ipaddress.IPv4Address(document.remote[0])
-        except ValueError:
-            raise ProvisionerError("put: `remote` needs an IPv4 address, not a name") from None
-    return document
 
 
 def read_files(names: Iterable[str]) -> bytes:
@@ -110,14 +68,21 @@ class Leg:
     """One party: its addresses, its state, and two functions that send to it."""
 
     __slots__ = (
+        "_cname",
+        "_octets",
+        "_packets",
+        "_reported",
         "_sequence",
         "_ssrc",
         "_timestamp",
         "alarmed",
+        "codec",
+        "codecs",
         "control_at",
         "digits",
         "document",
         "fresh",
+        "guard",
         "heard_at",
         "hearers",
         "id",
@@ -133,6 +98,7 @@ class Leg:
         "send_media",
         "sending",
         "strangers",
+        "unspoken",
     )
 
     def __init__(self, leg: str, media: Send, control: Send, rng: Random, now: float) -> None:
@@ -144,13 +110,16 @@ class Leg:
         self.muxed = False  # this party sends RTCP to the RTP port
         self.hearers: list[Leg] = []
         self.playback: Playback | None = None
-        self.payload_type = PCMU
+        self.codec = "PCMU"
+        self.payload_type = PCMU  # what the codec is sent as
+        self.codecs: dict[int, str] = {}  # what this party may send, by payload type
+        self.guard: Guard | None = None
         self.sending = False
         self.fresh = True  # the next audio packet is the first of its source
         self.reception = Reception()
         self.digits = DigitReceiver()
         self.press: Press | None = None
-        self.packets_out = self.strangers = 0
+        self.packets_out = self.strangers = self.unspoken = 0
         self.heard_at: float | None = None
         self.alarmed = now  # when silence began to count
         self.orphan = False  # its edge connection is gone
@@ -158,14 +127,18 @@ class Leg:
         # the low half: no wrap in the first minutes, which SRTP receivers are glad of (RFC 3711 3.3.1)
         self._sequence = rng.getrandbits(15)
         self._timestamp = rng.getrandbits(32)
+        self._cname = f"{rng.getrandbits(96):024x}"  # says nothing of us (RFC 7022)
+        self._packets = self._octets = self._reported = 0  # of our own source
 
     def put(self, document: Document, now: float) -> None:
         """Make it so. The same source again does not restart it."""
         before, self.document = self.document, document
         self.latch.name(document.remote, now)
-        if document.remote != before.remote:
-            self.control_at, self.muxed = None, False
-        self.payload_type = PAYLOAD_TYPES[document.codec]
+        if document.nets != before.nets:
+            self.latch.restrict(networks(document.nets))
+        if (document.remote, document.rtcp, document.mux) != (before.remote, before.rtcp, before.mux):
+            self.control_at, self.muxed = document.rtcp, document.mux
+        self._put_codec(document)
         sending = document.send and document.remote is not None
         if sending and not self.sending:
             self.alarmed, self.fresh = now, True
@@ -174,10 +147,23 @@ class Leg:
             self.fresh = True
         self.sending = sending
 
+    def _put_codec(self, document: Document) -> None:
+        arriving, self.payload_type = document.types
+        self.codec = document.codec
+        self.codecs = {PCMU: "PCMU", PCMA: "PCMA", COMFORT_NOISE: "CN", arriving: document.codec}
+        self.reception.set_rate(document.clock)
+        if document.srtp is None:
+            self.guard = None
+        elif self.guard:
+            self.guard.rekey(document.srtp)
+        else:
+            self.guard = Guard(document.srtp)
+
     def play(self, grid: int) -> bool:
         """Send the frame of this 20 ms; true when the files have come to their end just now.
 
-        After the end silence goes on: gaps make some parties hang up. `grid` counts frames, so that the
+        After the end silence goes on: gaps make some parties hang up. A party whose codec media does not speak
+        gets nothing, and the files end when they would have. `grid` counts frames, so that the
         timestamp follows the clock through pauses (RFC 3550 5.1).
         """
         assert self.playback is not None
@@ -185,18 +171,36 @@ class Leg:
         if frame is None:
             frame, ended, self.playback.done = _SILENCE, not self.playback.done, True
         target = self.latch.target
-        if self.sending and target:
-            if self.payload_type == PCMA:
+        if self.sending and target and self.codec in PAYLOAD_TYPES:
+            if self.codec == "PCMA":
                 frame = frame.translate(g711.MULAW_TO_ALAW)
             timestamp = (self._timestamp + grid * FRAME) & 0xFFFFFFFF
             packet = Packet(self.payload_type, self.fresh, self._sequence, timestamp, self._ssrc, frame)
             self._sequence = (self._sequence + 1) & 0xFFFF
             self.fresh = False
+            self._packets += 1
+            self._octets += FRAME
             self.transmit(build(packet), target)
         return ended
 
+    def report(self, grid: int, wall: float, bye: bool = False) -> None:
+        """Send RTCP of our own source, if it sent anything: when 5 s have passed, and at its end (`bye`)."""
+        if not self._packets:
+            return
+        self._reported = self._reported or grid
+        if bye or grid - self._reported >= _REPORT_FRAMES:
+            self._reported = grid
+            timestamp = (self._timestamp + grid * FRAME) & 0xFFFFFFFF
+            counts = self._packets, self._octets
+            self.transmit_control(rtcp.report(self._ssrc, self._cname, wall, timestamp, *counts, bye))
+
     def transmit(self, data: bytes, target: Address) -> None:
         """Send RTP. What the network refuses is lost, as on any network."""
+        if self.guard:
+            sealed = self.guard.seal(data)
+            if sealed is None:
+                return
+            data = sealed
         try:
             self.send_media(data, target)
         except OSError:
@@ -208,6 +212,10 @@ class Leg:
         target = self.latch.target
         if not self.sending or target is None:
             return
+        sealed = self.guard.seal(data, control=True) if self.guard else data
+        if sealed is None:
+            return
+        data = sealed
         try:
             if self.muxed:
                 self.send_media(data, target)
@@ -225,5 +233,8 @@ class Leg:
             "jitter_ms": round(self.reception.jitter_ms, 2),
             "digits": self.digits.count,
             "strangers": self.strangers,
+            "unspoken": self.unspoken,
+            "unauthentic": self.guard.unauthentic if self.guard else 0,
+            "replayed": self.guard.replayed if self.guard else 0,
             "last_in": None if self.heard_at is None else round(now - self.heard_at, 3),
         }

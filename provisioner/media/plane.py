@@ -2,7 +2,8 @@
 
 `latch.py` decides whose packets are let in and where a party's media goes (RFC 7362): to the address that
 signalling named; to an observed one only if nothing was heard from the named one before, or after 2 s of
-silence within the same IP address. Packets of strangers are counted and dropped.
+silence within the same IP address; and where `put` named networks, never to what lies outside them. Packets of
+strangers are counted and dropped. Of a party with SRTP only what its key opens gets as far as that.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ from typing import Any
 
 from provisioner.errors import ProvisionerError
 from provisioner.media import rtp
+from provisioner.media.document import read_document
 from provisioner.media.g711 import ALAW_TO_MULAW, MULAW_TO_ALAW
 from provisioner.media.latch import Address
-from provisioner.media.leg import Leg, Send, read_document
-from provisioner.media.rtp import COMFORT_NOISE, FRAME_SECONDS, PCMA, PCMU
+from provisioner.media.leg import Leg, Send
+from provisioner.media.rtp import FRAME_SECONDS
 
 _log = logging.getLogger(__name__)
 
@@ -28,19 +30,23 @@ CATCH_UP = 3  # frames sent at once after a stall; what is older is skipped, as 
 SILENT = 60.0  # seconds
 SWEEP = 1.0  # seconds between looks for silent legs
 
-_TRANSLATE = {PCMU: MULAW_TO_ALAW, PCMA: ALAW_TO_MULAW}
-_AUDIO = frozenset((PCMU, PCMA, COMFORT_NOISE))
+_TRANSLATE = {("PCMU", "PCMA"): MULAW_TO_ALAW, ("PCMA", "PCMU"): ALAW_TO_MULAW}
 _FIELDS = struct.Struct("!xxHII").unpack_from
+_TIMESTAMP = struct.Struct("!I")
+_DURATION = struct.Struct("!H")
 
 
 class Plane:
-    """All legs of one appliance. `now` is everywhere seconds of one monotonic clock."""
+    """All legs of one appliance. `now` is everywhere seconds of one monotonic clock; at its 0 the wall clock
+    showed `epoch`, in seconds since 1970.
+    """
 
-    def __init__(self, report: Report, rng: Random, now: float) -> None:
+    def __init__(self, report: Report, rng: Random, now: float, epoch: float = 0.0) -> None:
         self.legs: dict[str, Leg] = {}
         self._report, self._rng = report, rng
         self._hearers: dict[str, list[Leg]] = {}  # by the id of the leg that is heard, there or not
         self._playing: dict[str, Leg] = {}
+        self._epoch = epoch
         self._origin = now  # of the 20 ms grid
         self._grid = 0  # frames of the grid that were served
         self._sweep_at = now + SWEEP
@@ -72,6 +78,7 @@ class Plane:
     def drop(self, leg: str, now: float) -> dict[str, Any]:
         """Forget a leg; its statistics. Raises ProvisionerError when it is unknown."""
         gone = self.leg(leg)
+        gone.report(self._frames(now), self._epoch + now, bye=True)
         source = gone.document.source
         self._unhear(gone, source.leg if source else None)
         self._playing.pop(leg, None)
@@ -109,8 +116,13 @@ class Plane:
         if 192 <= second <= 223:
             self.receive_control(leg, data, source, muxed=True)
             return
+        if leg.guard:
+            opened = leg.guard.open(data)
+            if opened is None:
+                return
+            data = opened
         payload_type = second & 0x7F
-        audio = payload_type in _AUDIO
+        audio = payload_type in leg.codecs
         if data[0] == 0x80 and audio:
             bounds: tuple[int, int] | None = (12, len(data))
         else:
@@ -127,7 +139,7 @@ class Plane:
             if leg.hearers:
                 self._relay_audio(leg, data, payload_type, bounds)
         else:
-            self._event(leg, data, now)
+            self._event(leg, data, bounds, now)
 
     @staticmethod
     def _is_event(leg: Leg, payload_type: int, bounds: tuple[int, int]) -> bool:
@@ -138,19 +150,28 @@ class Plane:
 
     @staticmethod
     def _relay_audio(leg: Leg, data: bytes, payload_type: int, bounds: tuple[int, int]) -> None:
+        codec = leg.codecs[payload_type]
         for hearer in leg.hearers:
             target = hearer.latch.target
             if not hearer.sending or target is None:
                 continue
             out = data
-            if payload_type != hearer.payload_type and payload_type != COMFORT_NOISE:
-                out = _transcode(data, payload_type, bounds)
+            if codec == hearer.codec:
+                if payload_type != hearer.payload_type:
+                    out = _renumber(data, hearer.payload_type)
+            elif translation := _TRANSLATE.get((codec, hearer.codec)):
+                start, end = bounds
+                out = data[:start] + data[start:end].translate(translation) + data[end:]
+                out = _renumber(out, hearer.payload_type)
+            elif codec != "CN":
+                hearer.unspoken += 1
+                continue
             if hearer.fresh:
                 hearer.fresh = False
                 out = out[:1] + bytes((out[1] | 0x80,)) + out[2:]
             hearer.transmit(out, target)
 
-    def _event(self, leg: Leg, data: bytes, now: float) -> None:
+    def _event(self, leg: Leg, data: bytes, bounds: tuple[int, int], now: float) -> None:
         packet = rtp.parse(data)
         found = leg.digits.receive(packet, now) if packet else None
         if found:
@@ -165,9 +186,11 @@ class Plane:
             if press.taken:
                 return
         for hearer in leg.hearers:
-            target, event_out = hearer.latch.target, hearer.document.event_out
-            if hearer.sending and target and event_out is not None:
-                hearer.transmit(data[:1] + bytes((data[1] & 0x80 | event_out,)) + data[2:], target)
+            target, wanted = hearer.latch.target, hearer.document
+            if hearer.sending and target and wanted.event_out is not None:
+                clocks = leg.document.event_clock, wanted.event_clock
+                out = data if clocks[0] == clocks[1] else _reclock(data, bounds[0], *clocks)
+                hearer.transmit(_renumber(out, wanted.event_out), target)
 
     def receive_control(self, leg: Leg, data: bytes, source: Address, muxed: bool = False) -> None:
         """An RTCP packet of the party of `leg` (`muxed`: on the RTP port); goes to whoever hears the leg."""
@@ -175,6 +198,11 @@ class Plane:
         if not rtp.is_rtcp(data) or target is None or source[0] != target[0]:
             leg.strangers += 1
             return
+        if leg.guard:
+            opened = leg.guard.open(data, control=True)
+            if opened is None:
+                return
+            data = opened
         leg.muxed = muxed
         if not muxed:
             leg.control_at = source
@@ -201,6 +229,8 @@ class Plane:
             while self._grid < due:
                 self._grid += 1
                 self._play()
+            for leg in self._playing.values():
+                leg.report(self._grid, self._epoch + now)
         if now < self._sweep_at:
             return []
         self._sweep_at = now + SWEEP
@@ -223,9 +253,18 @@ class Plane:
         return True
 
 
-def _transcode(data: bytes, payload_type: int, bounds: tuple[int, int]) -> bytes:
-    """A PCMU packet as PCMA or the other way round, its header else untouched."""
-    start, end = bounds
-    second = bytes((data[1] & 0x80 | (PCMU + PCMA - payload_type),))
-    audio = data[start:end].translate(_TRANSLATE[payload_type])
-    return data[:1] + second + data[2:start] + audio + data[end:]
+def _renumber(data: bytes, payload_type: int) -> bytes:
+    """A packet under another payload type, its marker kept."""
+    return data[:1] + bytes((data[1] & 0x80 | payload_type,)) + data[2:]
+
+
+def _reclock(data: bytes, start: int, clock: int, wanted: int) -> bytes:
+    """A telephone-event whose timestamp and duration count in `wanted` units per second instead of `clock`.
+
+    A duration that grows out of its 16 bits stays at the longest: where it ends is told by the end bit.
+    """
+    out = bytearray(data)
+    timestamp, duration = _TIMESTAMP.unpack_from(data, 4)[0], _DURATION.unpack_from(data, start + 2)[0]
+    _TIMESTAMP.pack_into(out, 4, timestamp * wanted // clock & 0xFFFFFFFF)
+    _DURATION.pack_into(out, start + 2, min(duration * wanted // clock, 0xFFFF))
+    return bytes(out)

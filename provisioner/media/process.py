@@ -54,10 +54,15 @@ class Pair:
 
     @staticmethod
     def _bind(host: str, port: int) -> socket.socket:
-        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        six = ":" in host
+        sock = socket.socket(socket.AF_INET6 if six else socket.AF_INET, socket.SOCK_DGRAM)
         sock.setblocking(False)
         try:
-            sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED)
+            if six:
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, EXPEDITED)
+            else:
+                sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, EXPEDITED)
             sock.bind((host, port))
         except OSError:
             sock.close()
@@ -82,12 +87,18 @@ class Link:
 
 
 class Process:
-    """The loop. `clock` is monotonic seconds."""
+    """The loop. `clock` is monotonic seconds, `wall_clock` seconds since 1970."""
 
-    def __init__(self, listener: socket.socket, rng: Random, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        listener: socket.socket,
+        rng: Random,
+        clock: Callable[[], float],
+        wall_clock: Callable[[], float] = time.time,
+    ) -> None:
         self._clock, self._rng = clock, rng
         self._started = clock()
-        self.plane = Plane(self._report, rng, self._started)
+        self.plane = Plane(self._report, rng, self._started, wall_clock() - self._started)
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._pairs: dict[str, Pair] = {}
@@ -158,14 +169,14 @@ class Process:
                 data, source = read_media(MAX_PACKET)
             except OSError:  # ICMP errors come up here
                 return
-            receive(leg, data, source, clock())
+            receive(leg, data, source[:2], clock())  # IPv6 has four parts
 
         def control(_mask: int) -> None:
             try:
                 data, source = read_control(MAX_PACKET)
             except OSError:
                 return
-            receive_control(leg, data, source)
+            receive_control(leg, data, source[:2])
 
         self.watch(pair.media, media)
         self.watch(pair.control, control)

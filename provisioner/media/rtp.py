@@ -115,15 +115,32 @@ def newer(sequence: int, than: int) -> int:
 class Reception:
     """What arrived from one party: packets expected and lost, and jitter (RFC 3550 6.4.1, A.3, A.8)."""
 
-    __slots__ = ("_base", "_earlier", "_highest", "_jitter", "_received", "_ssrc", "_transit", "packets")
+    __slots__ = (
+        "_base",
+        "_earlier",
+        "_highest",
+        "_jitter",
+        "_received",
+        "_ssrc",
+        "_transit",
+        "packets",
+        "rate",
+    )
 
     def __init__(self) -> None:
         self.packets = 0
+        self.rate = RATE  # timestamp units per second
         self._ssrc = -1
         self._base = self._highest = self._received = 0
         self._earlier = (0, 0)  # expected and received of the sources before this one
         self._transit: float | None = None
         self._jitter = 0.0
+
+    def set_rate(self, rate: int) -> None:
+        """The party's timestamps count `rate` units per second from now on."""
+        if rate != self.rate:
+            self._jitter, self._transit = self._jitter * rate / self.rate, None
+            self.rate = rate
 
     def add(self, sequence: int, timestamp: int, ssrc: int, now: float, *, timed: bool = True) -> None:
         """A packet came at `now` (seconds). `timed` false: its timestamp is not its sending time (events)."""
@@ -136,7 +153,7 @@ class Reception:
             self._highest += step
         self._received += 1
         if timed:
-            transit = now * RATE - timestamp
+            transit = now * self.rate - timestamp
             if self._transit is not None:
                 gap = abs(transit - self._transit)
                 if gap > 0x80000000:  # the timestamp wrapped
@@ -163,4 +180,4 @@ class Reception:
     @property
     def jitter_ms(self) -> float:
         """Interarrival jitter in milliseconds."""
-        return self._jitter * 1000 / RATE
+        return self._jitter * 1000 / self.rate

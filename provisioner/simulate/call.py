@@ -29,14 +29,6 @@ if TYPE_CHECKING:
 State = Literal["calling", "ringing", "talking", "held", "ended"]
 
 
-class PhoneMedia(MediaSession):
-    """Offers telephone-event under the payload type that the phone was configured with."""
-
-    def __init__(self, host: str, port: int, session_id: int, event_payload: int) -> None:
-        super().__init__(host, port, session_id)
-        self._event_in = event_payload
-
-
 class Call:
     """A call that a phone placed (`incoming` false) or was offered.
 
@@ -54,7 +46,7 @@ class Call:
         self.digits = ""
         self.endpoint = RtpEndpoint(phone.host, phone.rng)
         self._session = session
-        self._media: PhoneMedia
+        self._media: MediaSession
         self._changed = asyncio.Event()
 
     async def open(self) -> bool:
@@ -64,7 +56,9 @@ class Call:
             self.endpoint.close()
             return False
         payload = self.phone.account.event_payload
-        self._media = PhoneMedia(self.phone.host, port, self.phone.rng.getrandbits(31), payload)
+        self._media = MediaSession(
+            self.phone.host, port, self.phone.rng.getrandbits(31), event_payload=payload
+        )
         self.endpoint.on_digit = self._on_digit
         return True
 

@@ -10,7 +10,7 @@ from provisioner.errors import PeerError
 from provisioner.sip import digest
 from provisioner.sip.dialog import Dialog
 from provisioner.sip.events import tokens
-from provisioner.sip.headers import NameAddr, Uri, Via, join_host
+from provisioner.sip.headers import NameAddr, Uri, Via, default_port, join_host, numeric
 from provisioner.sip.message import Header, MessageError, Request, Response, parse
 from provisioner.sip.session import SDP, Listener, Session, speaks
 from provisioner.sip.session_timer import INTERVAL
@@ -28,6 +28,7 @@ from provisioner.sip.transaction import (
 Credentials = Callable[[str], tuple[str, str] | None]
 """Realm → (user, password), None when there are none for it."""
 
+LARGEST_DATAGRAM = 1300  # bytes of a request on a path whose MTU is not known (18.1.1)
 MAX_CHALLENGES = 3  # some cores challenge again with a new nonce before they accept
 ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY, SUBSCRIBE, MESSAGE"
 SUPPORTED = ("timer", "100rel")
@@ -40,7 +41,15 @@ class Random(Protocol):
 
     def getrandbits(self, k: int, /) -> int: ...
 
+    def randbytes(self, n: int, /) -> bytes: ...
+
     def randrange(self, stop: int, /) -> int: ...
+
+
+class Connect(Protocol):
+    """Makes a flow to an address. `name`: the domain that it is for; given for streams to a trunk."""
+
+    def __call__(self, transport: str, remote: tuple[str, int], name: str = "", /) -> Flow: ...
 
 
 class Application(Protocol):
@@ -63,53 +72,86 @@ class Exchange:
         credentials: Credentials | None,
     ) -> None:
         self._agent = agent
-        self._flow = flow
+        self._asked_for = flow
+        self.flow = flow  # that the request went over in the end
         self._on_response = on_response
         self._credentials = credentials
-        self._answered: set[str | None] = set()  # nonces: the same one again means a wrong password
+        self._answered: set[str] = set()  # nonces: the same one again means a wrong password
+        self._rounds = 0
+        self._challenges = (
+            credentials.challenges if isinstance(credentials, digest.Account) else digest.Challenges()
+        )
         self.abandoned = False  # cancelled: a challenge is not answered any more
         self.request = request
         self.transaction: ClientTransaction
+        if credentials and self._challenges.nonces():
+            self._authorize()
         self._begin()
 
-    def _begin(self) -> None:
-        self._agent.add_via(self.request, self._flow)
+    def _begin(self, may_switch: bool = True) -> None:
+        """Send in a new transaction; what is too large for UDP over a stream, where one is open (18.1.1)."""
+        self.flow = self._asked_for
+        self._agent.add_via(self.request, self.flow)
+        if may_switch and not self.flow.reliable and len(self.request.encode()) > LARGEST_DATAGRAM:
+            stream = self._agent.stream_to(self.flow)
+            if stream:
+                self.flow = stream
+                self._agent.add_via(self.request, stream)
         transactions = self._agent.transactions
-        self.transaction = ClientTransaction(transactions, self.request, self._flow, self._receive)
+        self.transaction = ClientTransaction(transactions, self.request, self.flow, self._receive)
         transactions.clients[self.transaction.key] = self.transaction
         self.transaction.start()
 
     def _receive(self, response: Response | None) -> None:
-        if response is not None and response.status in (401, 407) and self._answer(response):
+        if response is None and self.transaction.undelivered and self.flow != self._asked_for:
+            if not self.abandoned:
+                self._begin(may_switch=False)  # the stream was refused after all
+                return
+        elif response is not None and response.status in (401, 407) and self._answer(response):
             return
+        elif response is not None and 200 <= response.status < 300:
+            self._challenges.next_nonce(response.get("authentication-info"))
         self._on_response(response)
 
     def _answer(self, response: Response) -> bool:
         """Send the request again with credentials (CSeq + 1); False when we have none that fit."""
-        name = "www-authenticate" if response.status == 401 else "proxy-authenticate"
-        reply_name = "authorization" if response.status == 401 else "proxy-authorization"
-        if self._credentials is None or self.abandoned or len(self._answered) >= MAX_CHALLENGES:
+        if self._credentials is None or self.abandoned or self._rounds >= MAX_CHALLENGES:
             return False
-        for challenge in response.all(name):
-            offered = digest.parse_credentials(challenge)
-            if offered.get("nonce") in self._answered:
-                continue
-            known = self._credentials(offered.get("realm") or "")
-            cnonce = self._agent.new_tag()
-            method, uri = self.request.method, self.request.uri
-            value = digest.answer(challenge, *known, method, uri, cnonce) if known else None
-            if value:
-                self._answered.add(offered.get("nonce"))
-                self.request = Request(method, uri, list(self.request.headers), self.request.body)
-                self.request.set(reply_name, value)
-                self.request.set("cseq", f"{self.request.cseq[0] + 1} {method}")
-                self._begin()
-                return True
-        return False
+        taken = [
+            self._challenges.take(reply, response.all(name), self._answered)
+            for name, reply in (
+                ("www-authenticate", "authorization"),
+                ("proxy-authenticate", "proxy-authorization"),
+            )
+        ]
+        if not any(taken):
+            return False
+        method, seq = self.request.method, self.request.cseq[0]
+        self.request = Request(method, self.request.uri, list(self.request.headers), self.request.body)
+        if not self._authorize():
+            return False
+        self._rounds += 1
+        self.request.set("cseq", f"{seq + 1} {method}")
+        self._begin()
+        return True
+
+    def _authorize(self) -> bool:
+        """Write the answers to all challenges so far into the request; False when there are none."""
+        assert self._credentials
+        method, uri = self.request.method, self.request.uri
+        headers = self._challenges.authorize(self._credentials, method, uri, self._agent.new_tag())
+        for name in ("authorization", "proxy-authorization"):
+            self.request.remove(name)
+        self.request.headers += headers
+        self._answered |= self._challenges.nonces()
+        return bool(headers)
 
 
 class Agent:
-    """The user agent. `send` puts bytes on a flow; `connect` makes a flow to (transport, address)."""
+    """The user agent. `send` puts bytes on a flow; `connect` makes a flow to (transport, address).
+
+    `stream_to` may be set: the open stream to the peer of a UDP flow, for requests that are too large for UDP.
+    """
 
     def __init__(
         self,
@@ -117,7 +159,7 @@ class Agent:
         timers: Timers,
         rng: Random,
         send: Send,
-        connect: Callable[[str, tuple[str, int]], Flow],
+        connect: Connect,
         name: str,
         user: str = "",
     ) -> None:
@@ -126,6 +168,7 @@ class Agent:
         self.rng = rng
         self.send = send
         self.connect = connect
+        self.stream_to: Callable[[Flow], Flow | None] = lambda _flow: None
         self.user = user
         self.transactions = TransactionLayer(timers, send, self.new_tag, self)
         self.sessions: dict[tuple[str, str, str], Session] = {}
@@ -173,9 +216,14 @@ class Agent:
         request.remove("via")
         branch = MAGIC + self.new_tag()
         via = Via(flow.transport, *flow.local, {"branch": branch, "rport": None})
+        if flow.transport == "TLS":
+            via.params["alias"] = None  # the peer may use this connection for its own requests (RFC 5923)
         request.headers.insert(0, ("via", str(via)))
         if request.method in ("INVITE", "UPDATE", "SUBSCRIBE", "REGISTER") and not request.get("contact"):
-            request.headers.append(("contact", self.contact(flow)))
+            contact = self.contact(flow)
+            if request.uri.startswith("sips:"):  # 8.1.1.8
+                contact = contact.replace("<sip:", "<sips:").replace(";transport=tls", "")
+            request.headers.append(("contact", contact))
 
     def new_request(
         self, method: str, uri: str, from_: NameAddr, to: NameAddr, headers: list[Header]
@@ -243,17 +291,25 @@ class Agent:
             uri = NameAddr.parse(dialog.routes[0]).uri if dialog.routes else Uri.parse(dialog.target)
         except PeerError:
             return dialog.flow
-        transport = (uri.params.get("transport") or dialog.flow.transport).upper()
-        address = (uri.host, uri.port or 5060)
-        usable = (uri.host.replace(".", "").isdigit() or ":" in uri.host) and transport in ("UDP", "TCP")
-        if not usable or (transport, address) == (dialog.flow.transport, dialog.flow.remote):
-            return dialog.flow
-        return self.connect(transport, address)
+        flow = dialog.flow
+        transport = (uri.params.get("transport") or flow.transport).upper()
+        if flow.transport == "TLS":
+            transport = "TLS"  # never downgraded (RFC 5630 3.3)
+        address = (uri.host, uri.port or default_port(transport))
+        spoken = transport in ("UDP", "TCP") or flow.transport == "TLS"
+        if spoken and numeric(uri.host) and (transport, address) != (flow.transport, flow.remote):
+            return self._connect(transport, address, flow.name)
+        return self._connect(flow.transport, flow.remote, flow.name) if flow.name else flow
+
+    def _connect(self, transport: str, remote: tuple[str, int], name: str) -> Flow:
+        return self.connect(transport, remote, name) if name else self.connect(transport, remote)
 
     # what comes in
 
     def receive(self, data: bytes, flow: Flow) -> None:
         """A datagram; never raises for what it holds."""
+        if not self.transactions.gate.admits(data, flow):
+            return
         try:
             message = parse(data)
         except MessageError as error:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from provisioner.errors import PeerError
 from provisioner.sip.headers import NameAddr, split_list
 from provisioner.sip.message import Header, Message, Request, Response
 from provisioner.sip.transaction import Flow
+
+MAX_ROUTES = 70  # as many as a request may hop (RFC 3261 8.1.1.6)
 
 
 @dataclass
@@ -72,6 +75,8 @@ class Dialog:
 
 def _routes(message: Message) -> list[str]:
     routes = [route for value in message.all("record-route") for route in split_list(value)]
+    if len(routes) > MAX_ROUTES:
+        raise PeerError("too many routes")
     for route in routes:
         NameAddr.parse(route)  # raises now, while there is someone to tell
     return routes

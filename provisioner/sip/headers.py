@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import re
 from dataclasses import dataclass, field, replace
 from urllib.parse import unquote
 
 from provisioner.errors import PeerError
+
+MAX_PARAMS = 64  # of one value; phones send up to 10
 
 Params = dict[str, str | None]
 
@@ -14,45 +17,49 @@ _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+\Z")
 _DISPLAY = re.compile(r"[A-Za-z0-9\-.!%*_+`'~ ]*\Z")
 _HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._\-]+)(?:\s*:\s*([0-9]{1,5}))?\Z")
 _BARE = re.compile(r"(?:[A-Za-z0-9\-.!%*_+`'~]+|[0-9A-Fa-f:.\[\]]+)\Z")  # needs no quotes: token or host
+_QUOTED = r'"[^"\\]*+(?:\\.[^"\\]*+)*+'  # up to the closing quote
+_NAMED = re.compile(rf'({_QUOTED})"\s*<', re.S)
+_ESCAPED = re.compile(r"\\(.)", re.S)
 _NOT_IN_URI = re.compile(r'[\0-\x1f\x7f<>"]')  # would end it early when it is written again
+_ITEM = {  # what stands between separators; a quote or bracket that nobody closes reaches to the end
+    separator: re.compile(rf"""(?:[^"<{separator}]++|{_QUOTED}(?:"|\\?\Z)|<[^>]*+>?)++""", re.S)
+    for separator in ",;"
+}
 _SCHEME = re.compile(r"[a-z][a-z0-9+.\-]*\Z")
 _VIA = re.compile(r"\s*SIP\s*/\s*2\.0\s*/\s*([A-Za-z0-9\-.!%*_+`'~]+)\s+(\S.*)\Z", re.I | re.S)
 
 
 def split_list(value: str, separator: str = ",") -> list[str]:
     """Split at `separator` outside quotes and angle brackets; empty items are dropped."""
-    if '"' not in value and "<" not in value:
-        return [item.strip() for item in value.split(separator) if item.strip()]
-    items, current, quoted, angled, escaped = [], "", False, False, False
-    for char in value:
-        if escaped:
-            escaped = False
-        elif quoted:
-            escaped = char == "\\"
-            quoted = char != '"'
-        elif char == '"':
-            quoted = True
-        elif char in "<>":
-            angled = char == "<"
-        elif char == separator and not angled:
-            items.append(current.strip())
-            current = ""
-            continue
-        current += char
-    items.append(current.strip())
-    return [item for item in items if item]
+    plain = '"' not in value and "<" not in value
+    items = value.split(separator) if plain else _ITEM[separator].findall(value)
+    return [text for item in items if (text := item.strip())]
 
 
 def parse_params(text: str) -> Params:
-    """`;a=b;lr` as {"a": "b", "lr": None}; names in lower case, quoted values unquoted."""
+    """`;a=b;lr` as {"a": "b", "lr": None}; names in lower case, quoted values unquoted.
+
+    What has no token for a name is left out. Raises PeerError when there are too many.
+    """
+    items = split_list(text, ";")
+    if len(items) > MAX_PARAMS:
+        raise PeerError("too many parameters")
     params: Params = {}
-    for item in split_list(text, ";"):
+    for item in items:
         name, equals, value = item.partition("=")
+        name = name.strip().lower()
+        if not _TOKEN.match(name):
+            continue
         value = value.strip()
         if value[:1] == '"' and value[-1:] == '"' and len(value) > 1:
-            value = re.sub(r"\\(.)", r"\1", value[1:-1])
-        params[name.strip().lower()] = value if equals else None
+            value = _unescaped(value[1:-1])
+        params[name] = value if equals else None
     return params
+
+
+def _unescaped(text: str) -> str:
+    """The text of a quoted-string without its quotes."""
+    return "".join(_ESCAPED.split(text)) if "\\" in text else text
 
 
 def format_params(params: Params) -> str:
@@ -88,6 +95,20 @@ def join_host(host: str, port: int | None = None) -> str:
     """`host:port`, an IPv6 literal in brackets."""
     text = f"[{host}]" if ":" in host else host
     return text if port is None else f"{text}:{port}"
+
+
+def default_port(transport: str) -> int:
+    """5061 for TLS, else 5060 (RFC 3261 19.1.2)."""
+    return 5061 if transport == "TLS" else 5060
+
+
+def numeric(host: str) -> bool:
+    """Whether a host is an IP address, brackets off, rather than a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 @dataclass(frozen=True)
@@ -141,8 +162,10 @@ class Uri:
 
 def _uri_params(text: str) -> Params:
     """Like parse_params, but values stay as they are: a peer wants its own back, and none is quoted."""
+    if text.count(";") > MAX_PARAMS:
+        raise PeerError("too many parameters")
     params: Params = {}
-    for item in text.split(";"):
+    for item in text.split(";") if text else ():
         name, equals, value = item.partition("=")
         if name:
             params[name.lower()] = value if equals else None
@@ -191,10 +214,10 @@ def _display(text: str) -> tuple[str, str]:
     if not text.startswith('"'):
         display, _, rest = text.partition("<")
         return display.strip(), rest
-    found = re.match(r'"((?:[^"\\]|\\.)*)"\s*<', text, re.S)
+    found = _NAMED.match(text)
     if not found:
         raise PeerError("bad display name")
-    return re.sub(r"\\(.)", r"\1", found.group(1)), text[found.end() :]
+    return _unescaped(found.group(1)[1:]), text[found.end() :]
 
 
 @dataclass(frozen=True)

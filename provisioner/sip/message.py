@@ -13,6 +13,7 @@ from provisioner.errors import PeerError
 MAX_MESSAGE = 65535  # the largest datagram, and our limit on streams
 MAX_HEADERS = 128  # phones send about 20, cores about 30
 MAX_HEADER = 8192
+MAX_LINES = 512  # of a head: foldings count too, so that no head costs more than its size
 
 Header = tuple[str, str]
 
@@ -37,24 +38,32 @@ _COMPACT = {
     "d": "request-disposition",
     "y": "identity",
 }
-_SPELLING = {
-    "call-id": "Call-ID",
-    "cseq": "CSeq",
-    "www-authenticate": "WWW-Authenticate",
-    "min-se": "Min-SE",
-    "mime-version": "MIME-Version",
-    "rseq": "RSeq",
-    "rack": "RAck",
-    "content-id": "Content-ID",
+_SPELLING = {  # by our names; others are written as title() does
+    spelt.lower(): spelt
+    for spelt in (
+        "Accept Alert-Info Allow Allow-Events Authorization CSeq Call-ID Call-Info Contact Content-Encoding "
+        "Content-Disposition Content-ID Content-Length Content-Type Date Diversion Event Expires From "
+        "Geolocation History-Info MIME-Version Max-Forwards Min-Expires Min-SE P-Asserted-Identity "
+        "P-Preferred-Identity Path Privacy Proxy-Authenticate Proxy-Authorization RAck RSeq Reason "
+        "Record-Route Refer-To Referred-By Replaces Require Retry-After Route Server Session-Expires "
+        "Subscription-State Supported Timestamp To Unsupported User-Agent Via WWW-Authenticate Warning"
+    ).split()
+}
+_NAMES = {  # as they are usually written → our names: spares most lines the look at their grammar
+    **{spelt: name for name, spelt in _SPELLING.items()},
+    **{name.title(): name for name in _SPELLING},
+    **_COMPACT,
 }
 _TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+\Z")
 _STATUS = re.compile(r"[1-6][0-9][0-9]\Z")
-_BREAK = re.compile("[\r\n]")  # what could pass for a line end at a peer that reads less strictly
+_CSEQ = re.compile(r"([0-9]{1,10})\s+([A-Za-z0-9\-.!%*_+`'~]+)\Z")
+_NUMBER = re.compile(r"[0-9]{1,10}(?!\S)")
 _TAG = re.compile(r";\s*tag\s*=", re.I)
 _START = re.compile(rb"SIP/2\.0 |[A-Za-z0-9\-.!%*_+`'~]+ .*SIP/\d+\.\d+\s*\Z", re.S | re.I)
 _START_BYTE = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]")
 _NEEDED = ("via", "from", "to", "call-id", "cseq")
 _ONCE = (*_NEEDED[1:], "max-forwards")
+_COPIED = frozenset(_NEEDED[1:])
 
 REASONS = {
     100: "Trying", 180: "Ringing", 181: "Call Is Being Forwarded", 182: "Queued", 183: "Session Progress",
@@ -86,13 +95,17 @@ class MessageError(PeerError):
 
 
 class Message:
-    """What requests and responses share: headers (lower-case names, in order) and a body."""
+    """What requests and responses share: headers (lower-case names, in order) and a body.
 
-    __slots__ = ("body", "headers")
+    `size`: the bytes of the datagram that it came in; 0 on a stream, and for one of our own.
+    """
+
+    __slots__ = ("body", "headers", "size")
 
     def __init__(self, headers: Iterable[Header], body: bytes = b"") -> None:
         self.headers = list(headers)
         self.body = body
+        self.size = 0
 
     def get(self, name: str, default: str = "") -> str:
         """First value of header `name` (lower case), or `default`."""
@@ -126,12 +139,11 @@ class Message:
     @property
     def cseq(self) -> tuple[int, str]:
         """CSeq number and method. Raises MessageError when there is none that RFC 3261 20.16 allows."""
-        number, method = (*self.get("cseq").split(None, 1), "", "")[:2]
-        if not number.isdecimal() or not number.isascii() or len(number) > 10 or int(number) >= 1 << 31:
-            raise MessageError("bad CSeq")
-        if not _TOKEN.match(method):
-            raise MessageError("bad CSeq method")
-        return int(number), method
+        value = self.get("cseq")
+        found = _CSEQ.match(value)
+        if found and (number := int(found[1])) < 1 << 31:
+            return number, found[2]
+        raise MessageError("bad CSeq method" if _NUMBER.match(value) and not found else "bad CSeq")
 
     @property
     def call_id(self) -> str:
@@ -139,14 +151,14 @@ class Message:
 
     def encode(self) -> bytes:
         """The message as bytes; Content-Length is always ours."""
-        lines = [self.start_line]
-        lines += [
-            f"{_SPELLING.get(name) or name.title()}: {value}"
+        spelling = _SPELLING.get
+        lines = [
+            f"{spelling(name) or name.title()}: {value}"
             for name, value in self.headers
             if name != "content-length"
         ]
-        lines.append(f"Content-Length: {len(self.body)}\r\n\r\n")
-        return "\r\n".join(lines).encode("utf-8", "surrogateescape") + self.body
+        head = "\r\n".join((self.start_line, *lines, f"Content-Length: {len(self.body)}\r\n\r\n"))
+        return head.encode("utf-8", "surrogateescape") + self.body
 
 
 class Request(Message):
@@ -165,17 +177,23 @@ class Request(Message):
 
     def response(self, status: int, reason: str = "", to_tag: str = "") -> Response:
         """A response with the headers that RFC 3261 8.2.6 copies; `to_tag` is added when To has none."""
-        to = self.get("to")
-        if to_tag and status > 100 and not has_tag(to):
-            to = f"{to};tag={to_tag}"
-        headers = [(name, value) for name, value in self.headers if name == "via"]
-        copied = [("from", self.get("from")), ("to", to)]
-        copied += [("call-id", self.call_id), ("cseq", self.get("cseq"))]
-        headers += [(name, value) for name, value in copied if value]  # one may be what was missing
-        if status == 100:
-            headers += [(name, value) for name, value in self.headers if name == "timestamp"]
-        elif status < 300:
-            headers += [(name, value) for name, value in self.headers if name == "record-route"]
+        also = "timestamp" if status == 100 else "record-route" if status < 300 else ""
+        headers: list[Header] = []
+        more: list[Header] = []
+        once: dict[str, str] = {}  # one may be what was missing
+        for header in self.headers:
+            name = header[0]
+            if name == "via":
+                headers.append(header)
+            elif name in _COPIED:
+                once.setdefault(*header)
+            elif name == also:
+                more.append(header)
+        to = once.get("to")
+        if to and to_tag and status > 100 and not has_tag(to):
+            once["to"] = f"{to};tag={to_tag}"
+        headers += [(name, once[name]) for name in _NEEDED if once.get(name)]
+        headers += more
         return Response(status, reason or REASONS.get(status, "Unknown"), headers)
 
 
@@ -205,47 +223,97 @@ def _headers(lines: list[str]) -> tuple[list[Header], MessageError | None]:
     fault: MessageError | None = None
     for line in lines:
         name, colon, value = line.partition(":")
-        name = name.rstrip(" \t")
-        if line[:1] in (" ", "\t") and found:  # folding, RFC 3261 7.3.1
+        known = _NAMES.get(name) if colon else None
+        if known:
+            found.append((known, value.strip(" \t")))
+        elif line[:1] in (" ", "\t") and found:  # folding, RFC 3261 7.3.1
             name, value = found[-1]
             found[-1] = (name, f"{value} {line.strip()}".strip())
-        elif colon and _TOKEN.match(name):
-            name = name.lower()
+        elif colon and _TOKEN.match(name := name.rstrip(" \t").lower()):
             found.append((_COMPACT.get(name, name), value.strip(" \t")))
         else:
             fault = fault or MessageError("a line that is not a header")
-        if _BREAK.search(line):
-            fault = fault or MessageError("a line break inside a header")
-        if found and (len(found) > MAX_HEADERS or len(found[-1][1]) > MAX_HEADER):
-            del found[-1]
+        if len(line) > MAX_HEADER or (found and len(found[-1][1]) > MAX_HEADER):
+            del found[-1:]
             return found, MessageError("too many or too long headers", 513)
+    if len(found) > MAX_HEADERS:
+        return found[:MAX_HEADERS], MessageError("too many or too long headers", 513)
     return found, fault
 
 
-def _start(line: str, headers: list[Header], body: bytes) -> Request | Response:
+def _start(line: str, headers: list[Header]) -> Request | Response:
+    """The message that a start line begins, still without a body."""
     if line.startswith("SIP/2.0 "):
         status, _, reason = line[8:].partition(" ")
-        if not _STATUS.match(status) or _BREAK.search(reason):
+        if not _STATUS.match(status) or _broken(reason):
             raise MessageError("bad status line")
-        return Response(int(status), reason, headers, body)
-    parts = line.split(" ")
-    version = (line.split() or [""])[-1].upper()
+        return Response(int(status), reason, headers)
+    parts = line.split(" ", 3)
+    version = (line.rsplit(None, 1) or [""])[-1].upper()
     if not version.startswith("SIP/") or not _TOKEN.match(parts[0]):
         raise MessageError("not a SIP message")
-    if len(parts) != 3 or not parts[1] or _BREAK.search(line):
+    if len(parts) != 3 or not parts[1] or _broken(line):
         raise MessageError("bad request line", 400, Request(parts[0], "", headers))
-    request = Request(parts[0], parts[1], headers, body)
+    request = Request(parts[0], parts[1], headers)
     if version != "SIP/2.0":
         raise MessageError("only SIP/2.0 is spoken here", 505, request)
     return request
 
 
-def split(data: bytes) -> tuple[list[str], bytes]:
-    """Head lines and the rest of a message. Raises MessageError when the head has no end."""
-    head, blank, body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
-    if not blank:
-        raise MessageError("no end of the headers")
-    return head.decode("utf-8", "surrogateescape").split("\r\n"), body
+def _broken(text: str) -> bool:
+    """Whether it holds what could pass for a line end at a peer that reads less strictly."""
+    return "\r" in text or "\n" in text
+
+
+class _Head:
+    """Start line and headers of one message; `length` of its body is None when it does not say.
+
+    The first `fault` waits for the body, `endless` is that of Content-Length; `message` is what could be
+    read, None when not even a start line.
+    """
+
+    __slots__ = ("endless", "fault", "length", "message")
+
+    def __init__(self, data: bytes) -> None:
+        lines = data.decode("utf-8", "surrogateescape").split("\r\n", MAX_LINES)
+        rest = lines.pop() if len(lines) > MAX_LINES else None
+        headers, fault = _headers(lines[1:])
+        if rest is not None:
+            fault = MessageError("too many or too long headers", 513)
+        elif not fault and not data.count(b"\r") == data.count(b"\n") == len(lines) - 1:
+            fault = MessageError("a line break inside a header")
+        self.length: int | None = None
+        self.endless: MessageError | None = None
+        self.message: Request | Response | None
+        try:
+            self.message = _start(lines[0], headers)
+        except MessageError as error:
+            self.message, fault = error.message, error
+        try:
+            self.length = content_length(headers)
+        except MessageError as error:
+            self.endless = error
+        self.fault = fault or self.endless
+
+    def refusal(self, error: MessageError) -> MessageError:
+        """`error` with the request that it is the answer to."""
+        error.message = self.message if isinstance(self.message, Request) else None
+        return error
+
+    def whole(self, body: bytes) -> Request | Response:
+        """The message with its body. Raises MessageError."""
+        length, message = self.length, self.message
+        try:
+            if self.fault:
+                raise self.fault
+            assert message is not None  # or there is a fault
+            if length is not None and length > len(body):
+                raise MessageError("the body is shorter than Content-Length")
+            message.body = body if length is None else body[:length]
+            _check(message)
+        except MessageError as error:
+            raise self.refusal(error) from None
+        return message
 
 
 def content_length(headers: list[Header]) -> int | None:
@@ -261,13 +329,15 @@ def content_length(headers: list[Header]) -> int | None:
 
 def _check(message: Request | Response) -> None:
     """Refuse a message that no transaction could carry (RFC 3261 7.3.1, 8.1.1)."""
-    names = [name for name, _ in message.headers]
+    found = dict(message.headers)
     for name in _NEEDED:
-        if name not in names:
-            raise MessageError(f"no {_SPELLING.get(name) or name.title()} header")
-    for name in _ONCE:
-        if names.count(name) > 1:
-            raise MessageError(f"more than one {_SPELLING.get(name) or name.title()} header")
+        if name not in found:
+            raise MessageError(f"no {_SPELLING[name]} header")
+    if len(found) < len(message.headers):
+        names = [name for name, _ in message.headers]
+        for name in _ONCE:
+            if names.count(name) > 1:
+                raise MessageError(f"more than one {_SPELLING[name]} header")
     _, method = message.cseq
     if isinstance(message, Request) and method != message.method:
         raise MessageError("CSeq names another method")
@@ -275,28 +345,22 @@ def _check(message: Request | Response) -> None:
 
 def parse(data: bytes) -> Request | Response:
     """One whole message out of a datagram (RFC 3261 18.3). Raises MessageError, and nothing else."""
-    lines, body = split(data)
-    headers, fault = _headers(lines[1:])
-    message = _start(lines[0], headers, body)
-    try:
-        if fault:
-            raise fault
-        length = content_length(headers)
-        if length is not None and length > len(body):
-            raise MessageError("the body is shorter than Content-Length")
-        message.body = body if length is None else body[:length]
-        _check(message)
-    except MessageError as error:
-        error.message = message if isinstance(message, Request) else None
-        raise
-    return message
+    head, blank, body = data.lstrip(b"\r\n").partition(b"\r\n\r\n")
+    if not blank:
+        raise MessageError("no end of the headers")
+    read = _Head(head)
+    if read.message:
+        read.message.size = len(data)
+    return read.whole(body)
 
 
 class Stream:
     """Framing of a stream connection by Content-Length (RFC 3261 18.3; keep-alives RFC 5626 4.4.1)."""
 
     def __init__(self) -> None:
-        self._held = b""
+        self._held = bytearray()
+        self._searched = 0  # so far there is no end of a head; what came before is not looked at again
+        self._head: _Head | None = None
         self._needed = 1  # bytes that must be there before another look is worth it
         self._error: MessageError | None = None
 
@@ -320,49 +384,50 @@ class Stream:
         return found
 
     def _complete(self) -> Iterator[Request | Response | None]:
-        while len(self._held) >= self._needed:
-            if self._held.startswith(b"\r\n\r\n"):
-                self._held = self._held[4:]
-                yield None
-                continue
-            start = len(self._held) - len(self._held.lstrip(b"\r\n"))
-            self._look_ahead(start)
-            end = self._held.find(b"\r\n\r\n", start)
-            if end < 0:
-                return
-            self._needed = end + 4 + self._body_length(start, end + 4)
-            if self._needed > MAX_MESSAGE:
+        held = self._held
+        while len(held) >= self._needed:
+            if self._head is None:
+                if held.startswith(b"\r\n\r\n"):
+                    del held[:4]
+                    yield None
+                    continue
+                if not self._read_head():
+                    return
+            if len(held) >= self._needed and self._head:
+                head, body = self._head, bytes(held[self._needed - (self._head.length or 0) : self._needed])
+                del held[: self._needed]
+                self._head, self._searched, self._needed = None, 0, 1
+                yield _framed(head, body)
+
+    def _read_head(self) -> bool:
+        """Read the head if all of it is here; tell what can never become a message."""
+        held = self._held
+        start = len(held) - len(held.lstrip(b"\r\n")) if held[0] in b"\r\n" else 0
+        if self._searched <= start:
+            line = held.find(b"\r\n", start)
+            if len(held) > start and not (
+                _START_BYTE.match(held, start) if line < 0 else _START.match(held[start:line])
+            ):
+                raise MessageError("not a SIP message")
+        end = held.find(b"\r\n\r\n", max(start, self._searched - 3))
+        if end < 0:
+            if len(held) > MAX_MESSAGE:
                 raise MessageError("message too large", 513)
-            if len(self._held) >= self._needed:
-                whole, self._held = self._held[start : self._needed], self._held[self._needed :]
-                self._needed = 1
-                yield _framed(whole)
-
-    def _look_ahead(self, start: int) -> None:
-        """Tell what can never become a message from what is only not all here."""
-        line, end, _ = self._held[start:].partition(b"\r\n")
-        if line and not (_START if end else _START_BYTE).match(line):
-            raise MessageError("not a SIP message")
-        if len(self._held) > MAX_MESSAGE and b"\r\n\r\n" not in self._held:
-            raise MessageError("message too large", 513)
-
-    def _body_length(self, start: int, end: int) -> int:
-        lines, _ = split(self._held[start:end])
-        headers, _ = _headers(lines[1:])
-        try:
-            length = content_length(headers)
-            if length is None:
-                raise MessageError("no Content-Length on a stream")
-        except MessageError as error:
-            message = _start(lines[0], headers, b"")
-            error.message = message if isinstance(message, Request) else None
-            raise
-        return length
+            self._searched = len(held) if held.find(b"\r\n", start) >= 0 else 0
+            return False
+        head = _Head(bytes(held[start:end]))
+        if head.length is None:
+            raise head.refusal(head.endless or MessageError("no Content-Length on a stream"))
+        self._needed = end + 4 + head.length
+        if self._needed > MAX_MESSAGE:
+            raise head.refusal(MessageError("message too large", 513))
+        self._head = head
+        return True
 
 
-def _framed(data: bytes) -> Request | Response:
+def _framed(head: _Head, body: bytes) -> Request | Response:
     try:
-        return parse(data)
+        return head.whole(body)
     except MessageError as error:
         error.framed = True
         raise

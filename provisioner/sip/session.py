@@ -390,7 +390,10 @@ class Session:
         transaction.reply(200)
         if self.state == "incoming" and self.incoming:  # a caller may leave its early dialog (15)
             self.incoming.reply(487)
+        ringing = self.state == "calling"
         self.fail(Ended("bye", transaction.request.get("reason")))
+        if ringing:  # a callee must not (15), and its INVITE would wait for a final answer for ever
+            self.outgoing.abandon([])
 
     def _on_offer(self, transaction: ServerTransaction) -> None:
         """A re-INVITE or UPDATE: one offer at a time (14.2; RFC 3311 5.2)."""

@@ -18,6 +18,7 @@ T4 = 5.0
 TRANSACTION = 64 * T1  # timers B, F, H, J, L, M
 COMPLETED_UDP = 32.0  # timer D
 RINGING = 181.0  # timer C: more than 3 minutes since the last sign of life (16.6)
+AMPLIFICATION = 1.5  # bytes of a stateless answer over UDP for each byte of its request
 MAGIC = "z9hG4bK"
 _RPORT = re.compile(r";\s*rport\b[^;]*", re.I)
 _RECEIVED = re.compile(r";\s*received\b[^;]*", re.I)
@@ -27,12 +28,16 @@ State = Literal["trying", "proceeding", "completed", "confirmed", "accepted", "t
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """One way to a peer: transport, our address and the peer's; `connection` numbers a stream, 0 on UDP."""
+    """One way to a peer: transport, our address and the peer's; `connection` numbers a stream, 0 on UDP.
+
+    `name`: the domain that we opened a stream for; its certificate must be good for that one on TLS.
+    """
 
     transport: str
     local: tuple[str, int]
     remote: tuple[str, int]
     connection: int = 0
+    name: str = ""
 
     @property
     def reliable(self) -> bool:
@@ -54,6 +59,48 @@ class User(Protocol):
     def on_unacknowledged(self, transaction: ServerTransaction) -> None: ...
 
     def on_stray_response(self, response: Response, flow: Flow) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """What a gate says of a request: let in, as sent by the digest user `account`; else `answer` or silence."""
+
+    passed: bool = False
+    account: str = ""
+    answer: Response | None = None
+
+
+PASSED = Admission(True)
+DROPPED = Admission()
+
+
+class Gate(Protocol):
+    """Stands before a layer, and decides before anything is kept of what came."""
+
+    def admits(self, data: bytes, flow: Flow) -> bool:
+        """Whether a datagram is read at all."""
+        ...
+
+    def judge(self, request: Request, flow: Flow) -> Admission:
+        """Of a request that begins a transaction, its source marked in its Via."""
+        ...
+
+    def malformed(self, flow: Flow) -> bool:
+        """Something could not be read; whether that deserves an answer."""
+        ...
+
+
+class OpenGate:
+    """Lets everything in: for agents that talk to known peers only."""
+
+    def admits(self, data: bytes, flow: Flow) -> bool:
+        return True
+
+    def judge(self, request: Request, flow: Flow) -> Admission:
+        return PASSED
+
+    def malformed(self, flow: Flow) -> bool:
+        return True
 
 
 class ClientTransaction:
@@ -178,6 +225,7 @@ class ServerTransaction:
         self.flow = flow
         self.key = key
         self.tag = layer.new_tag()  # the To tag of all responses, stable over repeats
+        self.account = ""  # the digest user that the gate found the sender to be
         self.invite = request.method == "INVITE"
         self.merged = False  # the same request came before, by another way (8.2.2.2)
         self.state: State = "proceeding" if self.invite else "trying"
@@ -264,6 +312,7 @@ class TransactionLayer:
         self.clients: dict[tuple[str, str], ClientTransaction] = {}
         self.servers: dict[tuple[str, ...], ServerTransaction] = {}
         self.new_tag = new_tag
+        self.gate: Gate = OpenGate()
         self.malformed = 0
         self._first: dict[tuple[str, str, str], ServerTransaction] = {}  # by what copies of a request share
 
@@ -292,10 +341,16 @@ class TransactionLayer:
     def refuse(self, error: MessageError, flow: Flow) -> None:
         """Answer what could not be parsed, statelessly, where that is possible at all (RFC 3261 8.2.7)."""
         request = error.message
-        if request is None or request.method == "ACK" or not request.get("via"):
+        deserved = self.gate.malformed(flow)
+        if request is None or request.method == "ACK" or not request.get("via") or not deserved:
             return
-        response = request.response(error.status, phrase(error), self.new_tag())
-        self.send(flow, response.encode())
+        self._send_stateless(request, request.response(error.status, phrase(error), self.new_tag()), flow)
+
+    def _send_stateless(self, request: Request, response: Response, flow: Flow) -> None:
+        """Once, and on UDP only when it could not serve to flood a forged source with."""
+        data = response.encode()
+        if flow.reliable or not request.size or len(data) <= AMPLIFICATION * request.size:
+            self.send(flow, data)
 
     def _receive_response(self, response: Response, via: Via, flow: Flow) -> None:
         transaction = self.clients.get((via.branch, response.cseq[1]))
@@ -319,7 +374,13 @@ class TransactionLayer:
         Uri.parse(request.uri)
         _check_parties(request)
         mark_source(request, via, flow)
+        admission = self.gate.judge(request, flow)
+        if not admission.passed:
+            if admission.answer:
+                self._send_stateless(request, admission.answer, flow)
+            return
         transaction = ServerTransaction(self, request, flow, key)
+        transaction.account = admission.account
         self.servers[key] = transaction
         self._compare(transaction)
         if request.method == "CANCEL":
@@ -344,7 +405,7 @@ class TransactionLayer:
         if not has_tag(request.get("to")) and request.method not in ("CANCEL", "REGISTER"):
             identity = _identity(request)
             first = self._first.get(identity)
-            transaction.merged = first is not None and first.state != "confirmed"
+            transaction.merged = first is not None and first.state in ("trying", "proceeding")
             if not transaction.merged:
                 self._first[identity] = transaction
 

@@ -18,7 +18,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=st
 
 
 class Practice(Record, frozen=True):
-    """The customer; one record, id `practice`."""
+    """The customer; one record, id `practice`.
+
+    `phone_networks`: where phones may register and call from, as `192.168.1.0/24`; empty: private addresses and
+    this host's own. `max_calls`: with so many on, new ones are refused (emergency calls never are).
+    """
 
     name: str
     main_number: str
@@ -27,6 +31,8 @@ class Practice(Record, frozen=True):
     adoption: Literal["open", "closed"] = "open"
     international_calls_per_day: int = 20
     on_hangup: Literal["complete", "recall"] = "complete"
+    phone_networks: tuple[str, ...] = ()
+    max_calls: int = 200
 
 
 class Location(Record, frozen=True):
@@ -75,9 +81,11 @@ class RingGroup(Record, frozen=True, tag="ring_group"):
 
 
 class Trunk(Record, frozen=True):
-    """A way to a cloud core: a static, unauthenticated SIP trunk. Lower `order` is tried first.
+    """A way to a cloud core (docs/trunks.md). Lower `order` is tried first.
 
-    `sources`: further addresses that calls may come from. `pidf_lo`: the core takes the location with a 911 call.
+    `uri`: its domain, or an address. `proxy`: a URI to send to in its place. `profile`: what kind of core it is;
+    `settings` change single keys of the profile. `sources`: further addresses and networks (CIDR) that calls may come
+    from. `pidf_lo`: the core takes the location with a 911 call. `authorities`: PEM, in place of the system's.
     """
 
     uri: str
@@ -85,6 +93,18 @@ class Trunk(Record, frozen=True):
     transfer: Literal["edge", "core"] = "edge"
     pidf_lo: bool = True
     sources: tuple[str, ...] = ()
+    profile: str = "generic"
+    settings: dict[str, str | int | bool | list[str] | dict[str, str]] = {}
+    proxy: str = ""
+    authorities: str = ""
+
+
+class TrunkSecret(Record, frozen=True, tag="trunk_secret"):
+    """What the edge shows to a core (the id is the Trunk's): user, password, and the only realm that may ask."""
+
+    user: str
+    password: str
+    realm: str = ""
 
 
 class LineCredential(msgspec.Struct, frozen=True, kw_only=True):
@@ -102,8 +122,17 @@ class Credential(Record, frozen=True):
     user_password: str = ""
 
 
-KINDS: tuple[type[Record], ...] = (Practice, Location, Number, Phone, RingGroup, Trunk, Credential)
-SECRET_KINDS = frozenset({"credential"})  # never in the audit log, an export or the API
+KINDS: tuple[type[Record], ...] = (
+    Practice,
+    Location,
+    Number,
+    Phone,
+    RingGroup,
+    Trunk,
+    TrunkSecret,
+    Credential,
+)
+SECRET_KINDS = frozenset({"credential", "trunk_secret"})  # never in the audit log, an export or the API
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,6 +145,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     phones: dict[str, Phone] = {}
     ring_groups: dict[str, RingGroup] = {}
     trunks: dict[str, Trunk] = {}
+    trunk_secrets: dict[str, TrunkSecret] = {}
     credentials: dict[str, Credential] = {}
 
     def line(self, extension: str) -> tuple[Phone, int] | None:

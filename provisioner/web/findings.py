@@ -22,7 +22,7 @@ class TrunkRow(NamedTuple):
 
 def findings(world: World, rows: list[PhoneRow]) -> list[Finding]:
     """All that needs a person, the bad before the merely unfinished."""
-    found = [*_processes(world), *_trunks(world), *_phones(rows), *_numbers(world, rows)]
+    found = [*_processes(world), *_trunks(world), *_bans(world), *_phones(rows), *_numbers(world, rows)]
     return sorted(found, key=lambda finding: _ORDER[finding.level])
 
 
@@ -56,6 +56,17 @@ def _trunks(world: World) -> Iterator[Finding]:
                 remedy="Calls outside fail until it does. Check the internet connection and the firewall, "
                 "then the provider's status.",
             )
+
+
+def _bans(world: World) -> Iterator[Finding]:
+    count = len((world.edge or {}).get("bans", []))
+    if count:
+        yield Finding(
+            level="warn",
+            what=f"{words.plural(count, 'address is', 'addresses are')} shut out of the phone service",
+            remedy="Each behaved like an attacker. If one is a phone of yours, let it in again.",
+            link="/staff/protection",
+        )
 
 
 def trunks(world: World) -> list[TrunkRow]:

@@ -75,10 +75,10 @@ class Sources:
             held = self._snapshot = self.inventory.snapshot()
         return held
 
-    def ask(self, process: str, call: str) -> tuple[Json | None, str]:
+    def ask(self, process: str, call: str, args: Json | None = None) -> tuple[Json | None, str]:
         """What `process` answers to `call`, or None and a sentence for people."""
         try:
-            return ask(self.state.socket(process), call, timeout=self.patience), ""
+            return ask(self.state.socket(process), call, args, timeout=self.patience), ""
         except (Gone, Refused) as error:
             return None, str(error)
 

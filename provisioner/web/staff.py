@@ -163,3 +163,23 @@ def requests() -> Response:
     query = request.args.get("q", "").strip()
     rows = [row for row in sources().journal.requests(REQUESTS) if views.matches_request(row, query)]
     return _page("requests.html", sources().world(), requests=rows, query=query, limit=REQUESTS)
+
+
+@blueprint.get("/protection")
+def protection() -> Response:
+    """Who is shut out, why, and until when."""
+    return _protection(sources().world())
+
+
+def _protection(world: World, status: int = 200, error: str = "") -> Response:
+    bans = sorted((world.edge or {}).get("bans", []), key=lambda ban: (ban["until"], ban["source"]))
+    return _page("protection.html", world, status, bans=bans, error=error)
+
+
+@blueprint.post("/protection/unban")
+def unban() -> Response:
+    """Let an address in again."""
+    _answer, error = sources().ask("edge", "unban", {"source": request.form.get("source", "")})
+    if error:
+        return _protection(sources().world(), 409, error)
+    return make_response(redirect(url_for("staff.protection"), 303))

@@ -13,6 +13,15 @@ _CIVIC_LINES = (  # RFC 5139 section 3.4 element names, in the order of a US pos
 _CIVIC_PREFIX = {"FLR": "floor ", "ROOM": "room ", "UNIT": "unit ", "BLD": "building "}
 
 
+BANS = {
+    "scanner": "It said that it is a program for finding telephone systems to misuse",
+    "many-targets": "It asked for many different extensions or numbers without ever proving who it is",
+    "wrong-passwords": "It tried many wrong passwords",
+    "flood": "It sent far more than a phone sends, and did not stop when told",
+    "junk": "It sent what no phone sends",
+}
+
+
 def number(value: str) -> str:
     """An E.164 number as it is written in North America; anything else unchanged."""
     if value.startswith("+1") and len(value) == 12:
@@ -34,6 +43,17 @@ def ago(at: float | None, now: float) -> str:
         if seconds >= size:
             return f"{seconds // size} {word} ago"
     return "just now" if seconds < 5 else f"{seconds} s ago"
+
+
+def ban(reason: str) -> str:
+    """Why the edge shut an address out."""
+    return BANS.get(reason, "It behaved like an attacker")
+
+
+def ahead(at: float, now: float) -> str:
+    """How long after `now` the time `at` is, in whole minutes or hours; both in seconds since 1970."""
+    minutes = max(1, round((at - now) / 60))
+    return f"in {minutes} min" if minutes < 120 else f"in {round(minutes / 60)} h"
 
 
 def duration(seconds: float | None) -> str:

@@ -1,9 +1,8 @@
-"""Trunks: which requests are the core's, how its name is looked up, and what an outage sounds like."""
+"""Trunks: which requests are the core's, and what an outage sounds like."""
 
 from __future__ import annotations
 
 import asyncio
-import socket
 from typing import Any
 
 import pytest
@@ -11,6 +10,7 @@ import pytest
 from provisioner.edge import routes, trunk
 from provisioner.edge.trunk import Peer
 from provisioner.sip.message import Request
+from provisioner.sip.resolve import Target
 from provisioner.sip.transaction import Flow
 from provisioner.store import records
 from tests.edge.world import CORE, EDGE, World
@@ -56,52 +56,13 @@ def test_a_name_that_was_never_found_is_no_route(world: World) -> None:
     peer = use(world, uri="sip:core.example")
     assert world.edge.trunks.by_preference() == []
     assert not came(world, CORE)
-    peer.address = CORE
+    peer.take([Target("UDP", *CORE)], False)
     assert world.edge.trunks.by_preference() == [peer]
 
 
-Found = list[tuple[int, int, int, str, tuple[str, int]]]
-
-
-def found(*addresses: str) -> Found:
-    return [(socket.AF_INET, socket.SOCK_DGRAM, 17, "", (address, 5060)) for address in addresses]
-
-
-def resolve(world: World, peer: Peer, answer: Found | Exception) -> None:
-    """Look the peer's name up, with a resolver that says `answer`."""
-
-    async def look_up(*_args: object, **_more: object) -> Found:
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
-
-    async def run() -> None:
-        asyncio.get_running_loop().getaddrinfo = look_up  # type: ignore[assignment,method-assign]
-        await world.edge.trunks._resolve(peer)
-
-    asyncio.run(run())
-
-
-def test_a_name_is_looked_up(world: World) -> None:
-    peer = use(world, uri="sip:core.example")
-    resolve(world, peer, found("203.0.113.1", "203.0.113.2"))
-    assert peer.address == ("203.0.113.1", 5060)
-    assert came(world, ("203.0.113.2", 5060))
-
-
-@pytest.mark.parametrize(
-    "trouble", [socket.gaierror("no"), TimeoutError(), UnicodeError("label too long")], ids=repr
-)
-def test_a_dead_resolver_leaves_the_old_address(world: World, trouble: Exception) -> None:
-    peer = use(world, uri="sip:core.example")
-    resolve(world, peer, found("203.0.113.1"))
-    resolve(world, peer, trouble)
-    assert peer.address == ("203.0.113.1", 5060)
-
-
-@pytest.mark.parametrize("uri", ["sip:198.51.100.10", "sip:[2001:db8::1]:5070", "mailto:x"])
-def test_what_is_no_name_is_not_looked_up(world: World, uri: str) -> None:
-    resolve(world, use(world, uri=uri), AssertionError("looked up"))
+@pytest.mark.parametrize("uri", ["sip:198.51.100.10", "sip:[2001:db8::1]:5070"])
+def test_an_address_is_not_looked_up(world: World, uri: str) -> None:
+    assert use(world, uri=uri).resolve_at == float("inf")
 
 
 def test_watching_resolves_and_probes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -137,18 +98,22 @@ def test_trunk_that_answers_is_up(world: World, transport: str) -> None:
 def test_trunk_that_is_overloaded_is_down(world: World) -> None:
     world.core.on_request = lambda transaction: transaction.reply(503)  # type: ignore[method-assign]
     world.edge.trunks._probe(world.edge.trunks.peers[0])
-    world.run()
+    world.pass_time(2)
     assert world.events[-1] == ("trunk", {"id": "core", "up": False})
 
 
 def test_trunk_that_is_slow_to_answer_is_up_again(world: World) -> None:
     asked = []
+    answering = world.core.on_request
     world.core.on_request = asked.append  # type: ignore[method-assign]
     world.edge.trunks._probe(world.edge.trunks.peers[0])
     world.pass_time(4.1)
     assert world.events[-1] == ("trunk", {"id": "core", "up": False})
-    asked[0].reply(200)
-    world.run()
+    for transaction in asked:
+        transaction.reply(200)  # too late
+    world.core.on_request = answering  # type: ignore[method-assign]
+    world.edge.trunks._probe(world.edge.trunks.peers[0])
+    world.pass_time(2)
     assert world.events[-1] == ("trunk", {"id": "core", "up": True})
 
 
@@ -174,7 +139,7 @@ def test_outage_seen_by_the_probe_is_announced_at_once(world: World) -> None:
     caller.sdp.accept(caller.events[0].sdp)
     assert world.hears(caller) == "trunk-down"
     world.prompt_ends(caller)
-    assert caller.status == 503
+    assert caller.status == 480
 
 
 @pytest.mark.parametrize("status", [0, 503])
@@ -188,7 +153,7 @@ def test_outage_not_yet_seen_is_announced_after_the_attempt(world: World, status
     caller.sdp.accept(caller.events[-1].sdp)
     assert world.hears(caller) == "trunk-down"
     world.prompt_ends(caller)
-    assert caller.status == 503
+    assert caller.status == 480
 
 
 def test_back_in_service_without_a_restart(world: World) -> None:
@@ -199,6 +164,8 @@ def test_back_in_service_without_a_restart(world: World) -> None:
     world.core.dead = False
     world.edge.trunks._probe(peer)
     world.run()
+    assert peer.up is False
+    world.pass_time(2)
     assert peer.up
     world.phones["101"].call("2124567890")
     world.core.calls[-1].answer()
@@ -235,3 +202,10 @@ def test_who_calls(headers: list[tuple[str, str]], caller: tuple[str, str]) -> N
 )
 def test_what_the_core_called(dialled: str, number: str) -> None:
     assert routes.called_number(dialled) == number
+
+
+def test_a_phone_at_the_address_of_the_core_registers() -> None:
+    world = World()
+    phone = world.phones["101"]
+    use(world, uri=f"sip:{phone.address[0]}:5070")
+    assert phone.register().status == 200

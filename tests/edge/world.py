@@ -12,7 +12,7 @@ from provisioner.edge.edge import EMERGENCY_RESERVE, Edge
 from provisioner.sip.agent import Agent
 from provisioner.sip.headers import NameAddr, Uri
 from provisioner.sip.message import Header, Request, Response, parse
-from provisioner.sip.sdp import MediaSession
+from provisioner.sip.sdp import G711, MediaSession
 from provisioner.sip.session import (
     Answered,
     Ended,
@@ -128,7 +128,10 @@ class Talk:
         self.party = party
         self.session: Session
         self.events: list[Event] = []
-        self.sdp = MediaSession(party.address[0], party.next_port(), 1)
+        keys = random.Random(1).randbytes if party.srtp else None
+        self.sdp = MediaSession(
+            party.address[0], party.next_port(), 1, party.codecs, random=keys, secure=party.srtp
+        )
 
     def listen(self, session: Session, event: Event) -> None:
         self.events.append(event)
@@ -231,6 +234,8 @@ class Party:
         self.world = world
         self.address = address
         self.flow = Flow("UDP", address, EDGE)
+        self.codecs: tuple[str, ...] = G711
+        self.srtp = False
         self.timers = Timers(world.clock)
         self.agent = Agent(self, self.timers, random.Random(address[0]), self.send, self.connect, "fake")
         self.calls: list[Talk] = []
@@ -364,6 +369,7 @@ class World:
         self.rows: list[tuple[str, dict[str, Any]]] = []
         self.passed_on: list[str] = []
         self.media = FakeMedia()
+        self.over_tls: set[tuple[str, int]] = set()
         self.lose: Callable[[], bool] = lambda: False
         self.timers = Timers(self.clock)
         rng = random.Random(7)
@@ -382,7 +388,7 @@ class World:
             self.timers,
             rng,
             lambda flow, data: self.carry(EDGE, flow.remote, data),
-            lambda transport, remote: Flow(transport, EDGE, remote),
+            lambda transport, remote, _name="": Flow(transport, EDGE, remote),
             "Edge",
         )
         self.edge.trunks.update(self.edge.directory.trunks)
@@ -410,7 +416,8 @@ class World:
             sender, receiver, data = self._queue.popleft()
             if receiver == EDGE:
                 if not self.parties[sender].dead:
-                    self.edge.agent.receive(data, Flow("UDP", EDGE, sender))
+                    transport = "TLS" if sender in self.over_tls else "UDP"
+                    self.edge.agent.receive(data, Flow(transport, EDGE, sender))
             elif not self.parties[receiver].dead:
                 self.parties[receiver].receive(data)
 

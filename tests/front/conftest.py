@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from provisioner.front import tls
+from provisioner import certificates as tls
 from tests.front.harness import Front
 
 

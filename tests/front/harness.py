@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from provisioner.front import tls
+from provisioner import certificates as tls
 from provisioner.front.events import Hub
 from provisioner.front.phone_files import PhoneFiles
 from provisioner.front.proxy import Proxy

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 
+from provisioner import certificates as tls
 from provisioner.errors import OperatorError
-from provisioner.front import tls
 from tests.front.harness import Front
 from tests.phones.samples import AGENTS, MODELS, password
 

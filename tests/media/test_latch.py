@@ -1,5 +1,7 @@
 """Where media goes: the named address, the observed one, never a stranger's (RFC 7362)."""
 
+from ipaddress import ip_network
+
 import pytest
 
 from provisioner.media.latch import Latch
@@ -85,3 +87,45 @@ def test_G02(steps):
         else:
             assert latch.admit(address, now) is admitted, (now, address)
         assert latch.target == target, (now, address)
+
+
+HOUSE = (ip_network("192.0.2.0/24"), ip_network("2001:db8::/32"))
+
+
+@pytest.mark.parametrize(
+    ("source", "admitted"),
+    [
+        (("192.0.2.200", 9), True),
+        (("2001:db8::9", 9), True),
+        (NAT, False),
+        (("192.0.3.1", 9), False),
+        (("2001:db9::9", 9), False),
+    ],
+)
+def test_only_the_networks_of_the_party_may_take_it(source, admitted):
+    latch = Latch()
+    latch.restrict(HOUSE)
+    latch.name(SDP, 0)
+    assert latch.admit(source, 1) is admitted
+    assert latch.target == (source if admitted else SDP)
+
+
+def test_the_named_address_is_the_party_wherever_it_is():
+    latch = Latch()
+    latch.restrict(HOUSE)
+    latch.name(NAT, 0)
+    assert latch.admit(("192.0.2.5", 9), 1)
+    assert latch.admit(NAT, 1.5)
+    assert latch.target == NAT
+
+
+def test_who_is_outside_when_the_networks_become_known_is_left():
+    latch = Latch()
+    latch.name(SDP, 0)
+    assert latch.admit(STRANGER, 1)
+    latch.restrict(HOUSE)
+    assert latch.target == SDP
+    assert not latch.admit(STRANGER, 1.1)
+    assert latch.admit(("192.0.2.200", 9), 1.2)
+    latch.restrict(HOUSE[:1])
+    assert latch.target == ("192.0.2.200", 9)

@@ -9,77 +9,9 @@ from hypothesis import strategies as st
 from provisioner.errors import ProvisionerError
 from provisioner.media import prompts
 from provisioner.media.digits import DigitSender
-from provisioner.media.g711 import ALAW_TO_MULAW, MULAW_TO_ALAW, SILENCE
-from provisioner.media.plane import Plane
-from provisioner.media.rtp import Packet, build, parse
-
-ADDRESS = {"a": ("192.0.2.1", 4000), "b": ("192.0.2.2", 5000), "c": ("192.0.2.3", 6000)}
-SR = bytes.fromhex("80c80006") + bytes(24)
-AUDIO = bytes(range(160))
-QUIET = bytes([SILENCE]) * 160
-MENU = prompts.load("menu")
-
-
-class Bench:
-    """A plane with its clock, legs by letter, and what each party got."""
-
-    def __init__(self, *legs, source=None):
-        self.now = 1000.0
-        self.events = []
-        self.plane = Plane(lambda name, data: self.events.append((name, data)), Random(1), self.now)
-        self.sent = {}
-        self.documents = {}
-        for leg in legs:
-            self.open(leg)
-        if legs == ("a", "b"):
-            self.put("a", source={"leg": "b"})
-            self.put("b", source={"leg": "a"})
-
-    def open(self, leg):
-        self.sent[leg] = []
-        for kind in ("rtp", "rtcp"):
-            setattr(self, f"{kind}_{leg}", lambda data, to, k=kind: self.sent[leg].append((k, data, to)))
-        leg_media, leg_control = getattr(self, f"rtp_{leg}"), getattr(self, f"rtcp_{leg}")
-        self.plane.open(leg, leg_media, leg_control, self.now)
-        self.documents[leg] = {"leg": leg, "remote": ADDRESS[leg], "event_in": 101, "event_out": 101}
-        self.put(leg)
-
-    def put(self, leg, **changes):
-        self.documents[leg].update(changes)
-        self.plane.put(self.documents[leg], self.now)
-
-    def hear(self, leg, data, source=None):
-        if isinstance(data, Packet):
-            data = build(data)
-        self.plane.receive(self.plane.legs[leg], data, source or ADDRESS[leg], self.now)
-
-    def got(self, leg):
-        """What the party got since last asked: [(parsed packet, address)]."""
-        sent, self.sent[leg] = self.sent[leg], []
-        return [(parse(data) if kind == "rtp" else data, to) for kind, data, to in sent]
-
-    def packets(self, leg):
-        return [packet for packet, _ in self.got(leg)]
-
-    def run(self, seconds):
-        """Let time pass as the process does: sleep to each deadline."""
-        end, dropped = self.now + seconds, []
-        while (deadline := self.plane.deadline()) <= end + 1e-9:
-            self.now = max(self.now, deadline)
-            dropped += self.plane.advance(self.now)
-        self.now = end
-        return dropped
-
-    def press(self, leg, digit, payload_type=101, sequence=500):
-        sender = DigitSender(digit, payload_type, 9, sequence, 80000 + sequence * 160, self.now)
-        while (deadline := sender.deadline) is not None:
-            self.run(deadline - self.now)
-            for data in sender.packets(deadline):
-                self.hear(leg, data)
-
-
-def audio(n, payload_type=0, marker=False, payload=AUDIO):
-    return Packet(payload_type, marker, 100 + n, 16000 + n * 160, 7, payload)
+from provisioner.media.g711 import ALAW_TO_MULAW, MULAW_TO_ALAW
+from provisioner.media.rtp import Packet, build
+from tests.media.bench import ADDRESS, AUDIO, MENU, QUIET, SR, Bench, audio
 
 
 def test_G03_relay_touches_nothing_but_the_first_marker():
@@ -387,7 +319,7 @@ def test_nothing_drifts_over_ten_minutes_of_late_wakeups():
     while bench.now < start + 600:
         bench.now = max(bench.now, bench.plane.deadline()) + rng.uniform(0, 0.004)
         bench.plane.advance(bench.now)
-        count += len(bench.got("a"))
+        count += len(bench.packets("a"))
     assert count == int((bench.now - start) / 0.02)
 
 
@@ -483,6 +415,9 @@ def test_stats():
         "jitter_ms": 3.67,
         "digits": 0,
         "strangers": 0,
+        "unspoken": 0,
+        "unauthentic": 0,
+        "replayed": 0,
         "last_in": 1.5,
     }
 
@@ -526,9 +461,16 @@ def test_orphans_that_hear_nothing_for_a_minute_are_named():
     [
         ({"codec": "G729"}, "codec"),
         ({"codec": None}, "codec"),
+        ({"codec": "G722", "payload_in": 9}, "payload_out"),
+        ({"payload_in": 128}, "payload_in"),
+        ({"clock": 0}, "clock"),
+        ({"nets": ["10.0.0.0/33"]}, "nets"),
+        ({"rtcp": ["phone.example", 4001]}, "IP address"),
+        ({"srtp": {"suite": "AES_CM_128_HMAC_SHA1_80", "in": "AAAA", "out": "AAAA"}}, "srtp"),
+        ({"srtp": {"suite": "F8_128_HMAC_SHA1_80", "in": "A" * 40, "out": "A" * 40}}, "suite"),
         ({"event_in": 128}, "event_in"),
         ({"event_out": "101"}, "event_out"),
-        ({"remote": ["phone.example", 4000]}, "IPv4 address"),
+        ({"remote": ["phone.example", 4000]}, "IP address"),
         ({"remote": ["192.0.2.1", 0]}, "remote"),
         ({"remote": "192.0.2.1:4000"}, "remote"),
         ({"source": {}}, "either"),

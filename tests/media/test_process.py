@@ -9,12 +9,13 @@ from random import Random
 import pytest
 
 from provisioner import ipc
-from provisioner.errors import OperatorError
+from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.media import prompts
 from provisioner.media.digits import DigitSender
 from provisioner.media.process import PORTS, Process, main
 from provisioner.media.rtp import Packet, build, parse
 from provisioner.paths import StateDir
+from tests.media.test_srtp import KEYS, Phone
 
 SERVE = (
     "import sys; from provisioner.media.process import main; from provisioner.paths import StateDir; "
@@ -58,14 +59,15 @@ class Control:
 class Party:
     """A telephone: one UDP socket."""
 
-    def __init__(self):
-        self.sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.sock.bind((HOST, 0))
+    def __init__(self, host=HOST):
+        self.sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM)
+        self.sock.bind((host, 0))
         self.sock.settimeout(20)
-        self.address = self.sock.getsockname()
+        self.host = host
+        self.address = self.sock.getsockname()[:2]
 
     def send(self, data, port):
-        self.sock.sendto(data, (HOST, port))
+        self.sock.sendto(data, (self.host, port))
 
     def close(self):
         self.sock.close()
@@ -269,3 +271,68 @@ def test_a_control_socket_that_cannot_be_made(tmp_path):
     state.socket("media").mkdir()
     with pytest.raises(OperatorError, match=r"cannot listen at .*media\.sock"):
         main(state)
+
+
+def test_srtp_on_one_leg_rtp_on_the_other_and_a_new_key_and_port_in_mid_call(control, parties):
+    """libsrtp is the phone; its key and its port change as a re-INVITE would have it."""
+    ports = [control.ok("open", leg=leg, host=HOST)["port"] for leg in "ab"]
+    a, b = parties
+    phone = Phone(KEYS[0], KEYS[1])
+    control.ok("put", leg="a", remote=a.address, srtp=phone.document, source={"leg": "b"})
+    control.ok("put", leg="b", remote=b.address, source={"leg": "a"})
+    moved, renewed = Party(), Phone(KEYS[2], KEYS[1])
+    for n, (sock, keys) in enumerate(((a, phone), (a, phone), (moved, renewed), (moved, renewed))):
+        if n == 2:
+            control.ok("put", leg="a", remote=moved.address, srtp=renewed.document, source={"leg": "b"})
+        packet = Packet(0, n == 0, 65534 + n & 0xFFFF, n * 160, 7, b"hello")
+        sock.send(keys.out.protect(build(packet)), ports[0])
+        assert parse(b.sock.recv(2048)) == packet
+        b.send(build(packet), ports[1])
+        assert parse(phone.back.unprotect(sock.sock.recv(2048))) == packet
+    a.send(b"\x80" + bytes(40), ports[0])
+    moved.send(renewed.out.protect(build(Packet(0, False, 3, 640, 7, b"last"))), ports[0])
+    assert parse(b.sock.recv(2048)).payload == b"last"
+    stats = control.ok("drop", leg="a")
+    assert (stats["packets_in"], stats["packets_out"], stats["unauthentic"], stats["replayed"]) == (
+        5,
+        4,
+        1,
+        0,
+    )
+    moved.close()
+
+
+def test_ipv6_on_one_leg(control, parties):
+    try:
+        six = Party("::1")
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+    port_six, port_four = (
+        control.ok("open", leg="a", host="::1")["port"],
+        control.ok("open", leg="b", host=HOST)["port"],
+    )
+    control.ok(
+        "put", leg="a", remote=["0:0:0:0:0:0:0:1", six.address[1]], source={"leg": "b"}, nets=["fe80::/10"]
+    )
+    control.ok("put", leg="b", remote=parties[1].address, source={"leg": "a"})
+    packet = Packet(0, True, 1, 160, 7, b"hello")
+    six.send(build(packet), port_six)
+    assert parse(parties[1].sock.recv(2048)) == packet
+    parties[1].send(build(packet), port_four)
+    data, source = six.sock.recvfrom(2048)
+    assert (parse(data), source[:2]) == (packet, ("::1", port_six))
+    six.close()
+
+
+def test_ipv6_packets_are_marked_too():
+    listener = socket.socket(socket.AF_INET)
+    process = Process(listener, Random(1), lambda: 0.0)
+    try:
+        pair = process._bind("::1", 0)
+    except ProvisionerError:
+        pytest.skip("this machine has no IPv6")
+    finally:
+        process.close()
+        listener.close()
+    assert pair.media.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS) == 46 << 2
+    pair.close()

@@ -130,7 +130,7 @@ class Appliance:
         ready = directory / "ready.json"
         command = [sys.executable, "-m", "provisioner", "run", "--demo", "--no-life"]
         command += ["--state", str(self.state), "--bind", self.host, "--ready-file", str(ready)]
-        command += ["--http-port", "0", "--https-port", "0", "--sip-port", "0", *args]
+        command += ["--http-port", "0", "--https-port", "0", "--sip-port", "0", "--sips-port", "0", *args]
         if core:
             command += ["--core", core.format(core=self.core_host)]
         with self._log.open("wb") as log:

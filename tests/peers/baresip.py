@@ -32,6 +32,8 @@ rtp_stats yes
 jitter_buffer_delay 1-5
 module_path {modules}
 module g711.so
+module g722.so
+module srtp.so
 module sndfile.so
 module aubridge.so
 module aufile.so
@@ -45,10 +47,16 @@ ringback_disabled yes
 
 
 class Baresip:
-    """One running baresip with one account, that plays `hertz` for as long as a call lasts."""
+    """One running baresip with one account, that plays `hertz` for as long as a call lasts. `media`: codecs, keys."""
 
     def __init__(
-        self, directory: Path, account: Account, host: str, hertz: int = 440, transport: str = "udp"
+        self,
+        directory: Path,
+        account: Account,
+        host: str,
+        hertz: int = 440,
+        transport: str = "udp",
+        media: str = "audio_codecs=PCMU",
     ) -> None:
         self.account = account
         self.directory = directory
@@ -69,7 +77,7 @@ class Baresip:
         (directory / "accounts").write_text(
             f"<sip:{account.user}@{account.server}:{account.port};transport={transport}>"
             f";auth_user={account.auth_user};auth_pass={account.password}"
-            f";answermode=auto;regint=300;audio_codecs=PCMU\n"
+            f";answermode=auto;regint=300;{media}\n"
         )
         (directory / "contacts").write_text("")
         program = shutil.which("baresip")

@@ -178,15 +178,19 @@ class Listener:
     def _of(self, role: str) -> Heard:
         return self._heard[self._play.listens[role]]
 
-    def during(self, role: str, state: str, turn: int = 0, seconds: float = HEARD) -> array:
-        """What a party heard from the beginning of a state on."""
-        since = self._play.at(state, turn) - 0.05
-        return self._of(role).audio(since, since + seconds)
+    def during(
+        self, role: str, state: str, turn: int = 0, seconds: float = HEARD, before: float = 0.05
+    ) -> array:
+        """What a party heard from the beginning of a state on, and `before` it."""
+        since = self._play.at(state, turn)
+        return self._of(role).audio(since - before, since + seconds)
 
     def prompt(self, role: str, name: str, state: str, turn: int = 0, seconds: float = HEARD) -> None:
         """A party heard the recording `name`, from its beginning, in a state."""
         recording = audio.decode((PROMPTS / f"{name}.ulaw").read_bytes())
-        heard = self.during(role, state, turn, seconds)
+        heard = self.during(
+            role, state, turn, seconds, before=1.0
+        )  # on a busy machine the news lags the sound
         likeness = audio.likeness(heard, recording)
         assert likeness > 0.95, f"{role} in {state}: {name} {likeness:.2f} in {len(heard)} samples"
 

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
-import io
 import re
-import tarfile
-from base64 import b64decode
-from pathlib import Path
 
 import pytest
 
@@ -236,7 +231,7 @@ def test_t10_stream_in_pieces(size: int) -> None:
     [
         (HEAD + b"\r\n\r\n", False, True),
         (BASE.replace(b"Content-Length: 0", b"Content-Length: x"), False, True),
-        (BASE.replace(b"Content-Length: 0", b"Content-Length: 70000"), False, False),
+        (BASE.replace(b"Content-Length: 0", b"Content-Length: 70000"), False, True),
         (b"GET / HTTP/1.1\r\n", False, False),
         (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", False, False),
         (b"\x16\x03\x01\x02\x00", False, False),
@@ -264,40 +259,4 @@ def test_the_head_before_a_large_body_is_not_read_at_each_piece(monkeypatch: pyt
     data = request("MESSAGE", "Content-Type: text/plain", body=b"x" * 60000)
     found = [x for at in range(0, len(data), 100) for x in stream.feed(data[at : at + 100])]
     assert [len(each.body) for each in found] == [60000]
-    assert len(looks) == 3
-
-
-# the messages of RFC 4475, where Debian's package doc-rfc-informational is installed
-
-TORTURE = Path("/usr/share/doc/RFC/links/rfc4475.txt.gz")
-OUTCOMES = {
-    "badvers": 505, "clerr": 400, "insuf": 400, "ltgtruri": 400, "lwsruri": 400, "lwsstart": 400,
-    "mcl01": 400,
-    "mismatch01": 400, "mismatch02": 400, "multi01": 400, "ncl": 400, "novelsc": 416, "quotbal": 400,
-    "scalar02": 400, "trws": 400, "unkscm": 416, "unksm2": 400, "bext01": 420, "invut": 415,
-    "baddn": 0, "bcast": 0, "bigcode": 0, "noreason": 0, "scalarlg": 0, "unreason": 0, "test": 0,
-    "badinv01": 100, "baddate": 100, "esc01": 100, "escruri": 100, "inv2543": 100, "longreq": 100,
-    "sdp01": 100,
-    "wsinv": 481,
-}  # fmt: skip
-
-
-@pytest.mark.peer
-def test_m06_torture_messages() -> None:
-    """Outcome of each: the status of our last answer, 0 for silence, 200 of the test's application."""
-    if not TORTURE.exists():
-        pytest.skip("the text of RFC 4475 is not installed")
-    text = gzip.decompress(TORTURE.read_bytes()).decode("latin-1")
-    packed = text[text.rindex("-- BEGIN MESSAGE ARCHIVE --") : text.rindex("-- END MESSAGE ARCHIVE --")]
-    lines = [line.strip() for line in packed.splitlines()[1:]]
-    raw = b64decode("".join(line for line in lines if re.fullmatch("[A-Za-z0-9+/]+={0,2}", line)))
-    outcomes = {}
-    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
-        for member in archive:
-            if member.isfile():
-                lone = Lone()
-                lone.hear(archive.extractfile(member).read())
-                name = Path(member.name).stem
-                outcomes[name] = int(lone.lines()[-1].split()[1]) if lone.sent else 0
-    assert outcomes == {name: OUTCOMES.get(name, 200) for name in outcomes}
-    assert len(outcomes) == 50
+    assert len(looks) == 1

@@ -10,7 +10,14 @@ from flask.testing import FlaskClient
 from provisioner.paths import StateDir
 from provisioner.phones.trust import RULES
 
-PAGES = ("/staff/", "/staff/phones", f"/staff/phones/{practice.POLYCOM}", "/staff/calls", "/staff/requests")
+PAGES = (
+    "/staff/",
+    "/staff/phones",
+    f"/staff/phones/{practice.POLYCOM}",
+    "/staff/calls",
+    "/staff/requests",
+    "/staff/protection",
+)
 
 
 def text(client: FlaskClient, path: str, status: int = 200) -> str:

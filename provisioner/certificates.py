@@ -1,10 +1,12 @@
-"""A local certificate authority and the front's certificate, made once in the state directory."""
+"""A local certificate authority and the certificates of front and edge, made once in the state directory."""
 
 from __future__ import annotations
 
+import fcntl
 import ipaddress
 import ssl
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -21,33 +23,48 @@ SERVER_DAYS = 820  # browsers refuse longer ones
 _KEY_BITS = 2048  # RSA, because older phones know nothing else
 
 
-def context(folder: Path, names: Iterable[str], now: datetime | None = None) -> ssl.SSLContext:
-    """A server context with the certificate in `folder`; what is missing or outlived is made anew.
+def context(
+    folder: Path, names: Iterable[str], now: datetime | None = None, file: str = "server.pem"
+) -> ssl.SSLContext:
+    """A server context with the certificate in `folder`; what is missing, outlived or lacks a name is made anew.
 
-    `names`: host names and addresses that the certificate is to be good for, else it is made anew too. Raises
-    OperatorError.
+    `names`: host names and addresses that the certificate is to be good for; `file`: each server has its own.
+    Several processes may call it at once. Raises OperatorError.
     """
     now = now or datetime.now(UTC)
+    wanted = sorted({"localhost", "127.0.0.1", *names})
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        ca = _pair(folder / "ca.pem")
-        if ca is None or ca[1].not_valid_after_utc < now + timedelta(days=30):
-            ca = _new_authority(now)
-            _save(folder / "ca.pem", *ca)
-        wanted = sorted({"localhost", "127.0.0.1", *names})
-        own = _pair(folder / "server.pem")
-        if own is None or not _good(own[1], ca[1], wanted, now):
-            own = _new_server(ca, wanted, now)
-            _save(folder / "server.pem", *own, ca[1])
+        with _locked(folder):
+            _prepare(folder, file, wanted, now)
         result = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         result.minimum_version = ssl.TLSVersion.TLSv1_2
-        result.load_cert_chain(folder / "server.pem")
+        result.load_cert_chain(folder / file)
     except OSError as error:
         raise OperatorError(
             f"the certificates in {folder} cannot be used ({error.strerror or error})",
             "remove that directory: they will be made anew",
         ) from None
     return result
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """One process at a time, else two would make an authority each."""
+    with (folder / "lock").open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _prepare(folder: Path, file: str, wanted: list[str], now: datetime) -> None:
+    ca = _pair(folder / "ca.pem")
+    if ca is None or ca[1].not_valid_after_utc < now + timedelta(days=30):
+        ca = _new_authority(now)
+        _save(folder / "ca.pem", *ca)
+    own = _pair(folder / file)
+    if own is None or not _good(own[1], ca[1], wanted, now):
+        own = _new_server(ca, wanted, now)
+        _save(folder / file, *own, ca[1])
 
 
 Pair = tuple[rsa.RSAPrivateKey, x509.Certificate]
