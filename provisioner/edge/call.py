@@ -409,7 +409,7 @@ class Call:
         """`new`, which just called, takes the place of `old`: it is answered, and `old` released."""
         ring = self._ring
         member = ring.member(old) if ring else ""
-        if not new.accept(self.legs["caller"]):
+        if not new.accept(None if member else self.legs["caller"]):
             return
         if ring and member:
             ring.legs[member] = new
