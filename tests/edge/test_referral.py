@@ -23,8 +23,7 @@ def refer(talk: Talk, to: str, *headers: tuple[str, str]) -> Response:
 
 def told(talk: Talk) -> list[str]:
     """What the NOTIFYs of a referral said."""
-    bodies = [message.body.decode().split()[1] for message in talk.party.requests("NOTIFY")]
-    return bodies
+    return [message.body.decode().split()[1] for message in talk.party.requests("NOTIFY")]
 
 
 def connected(world: World, caller: str = "101", desk: str = "102") -> tuple[Talk, Talk]:
