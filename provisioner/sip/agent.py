@@ -333,7 +333,7 @@ class Agent:
         if to.tag and session is None and subscription is None:
             transaction.reply(481)
         elif unknown and request.method != "BYE":
-            transaction.reply(420, "", [("unsupported", ", ".join(unknown))])
+            transaction.reply(420, "", [("unsupported", ", ".join(unknown)[:200])])
         elif session:
             session.on_request(transaction)
         elif subscription:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from provisioner.sip.headers import split_list
 from provisioner.sip.message import Message, Request, Response
 from provisioner.sip.sdp import audio_part
 from provisioner.sip.transaction import ServerTransaction
@@ -85,6 +84,9 @@ def body_of(message: Request | Response) -> bytes:
     return audio_part(message.get("content-type"), message.body)
 
 
+MAX_TOKENS = 64  # a core that lists all it can do lists about 20
+
+
 def speaks(request: Request) -> bool:
     """Whether the body of an INVITE, if there is one, can be understood (8.2.3)."""
     kind = request.get("content-type").partition(";")[0].strip().lower()
@@ -94,8 +96,13 @@ def speaks(request: Request) -> bool:
 
 
 def tokens(message: Message, name: str) -> list[str]:
-    """The option tags, or methods, that a header lists, over all its lines."""
-    return [item for value in message.all(name) for item in split_list(value)]
+    """The option tags, or methods, that a header lists, over all its lines; no more than MAX_TOKENS are looked at."""
+    found: list[str] = []
+    for value in message.all(name):
+        found += [item.strip() for item in value.split(",", MAX_TOKENS)[:MAX_TOKENS] if item.strip()]
+        if len(found) >= MAX_TOKENS:
+            break
+    return found[:MAX_TOKENS]
 
 
 def lists(message: Message, name: str, token: str) -> bool:
