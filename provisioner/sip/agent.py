@@ -325,7 +325,7 @@ class Agent:
         request = transaction.request
         to, from_ = NameAddr.parse(request.get("to")), NameAddr.parse(request.get("from"))
         hops = request.get("max-forwards")
-        asked = dict.fromkeys(tag for value in request.all("require") for tag in split_list(value.lower()))
+        asked = {tag: None for value in request.all("require") for tag in split_list(value.lower())}
         unknown = [tag for tag in asked if tag not in self.supported]
         key = (request.call_id, to.tag, from_.tag)
         session, subscription = self.sessions.get(key), self.subscriptions.get(key)
