@@ -9,8 +9,7 @@ from typing import Protocol
 from provisioner.errors import PeerError
 from provisioner.sip import digest
 from provisioner.sip.dialog import Dialog
-from provisioner.sip.events import tokens
-from provisioner.sip.headers import NameAddr, Uri, Via, default_port, join_host, numeric
+from provisioner.sip.headers import NameAddr, Uri, Via, default_port, join_host, numeric, split_list
 from provisioner.sip.message import Header, MessageError, Request, Response, parse
 from provisioner.sip.session import SDP, Listener, Session, speaks
 from provisioner.sip.session_timer import INTERVAL
@@ -326,7 +325,8 @@ class Agent:
         request = transaction.request
         to, from_ = NameAddr.parse(request.get("to")), NameAddr.parse(request.get("from"))
         hops = request.get("max-forwards")
-        unknown = [tag for tag in tokens(request, "require") if tag.lower() not in self.supported]
+        asked = {tag: None for value in request.all("require") for tag in split_list(value.lower())}
+        unknown = [tag for tag in asked if tag not in self.supported]
         key = (request.call_id, to.tag, from_.tag)
         session, subscription = self.sessions.get(key), self.subscriptions.get(key)
         spent = hops and not hops.strip("0") and request.method != "OPTIONS"
