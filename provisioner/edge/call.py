@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from provisioner.sip.refer import Referral
 
 Direction = Literal["internal", "inbound", "outbound", "emergency"]
+SILENT_SECONDS = 65.0  # media tells of a silent party once a minute
 _log = logging.getLogger(__name__)
 
 
@@ -475,6 +476,12 @@ class Call:
         """What a leg was played has ended."""
         if self.transfer and leg is self.legs.get("desk"):
             self._do(self.transfer.played())
+
+    def on_silent(self) -> None:
+        """Media heard nothing of a party for a minute: when that holds for all of them, nobody is there any more."""
+        after = self.edge.timers.clock() - SILENT_SECONDS
+        if self.legs and all(leg.silent_at > after and not leg.held for leg in self.legs.values()):
+            self._finish("no sound from anybody")
 
     def hangup(self, outcome: str) -> None:
         """End the call from our side."""

@@ -458,6 +458,7 @@ class Edge:
         else:
             session.reject(404)
             return
+        session.reliable_early = peer.profile.reliable_provisional
         if self.closing:
             session.reject(503, "", [("retry-after", "5")])
             return
@@ -485,6 +486,9 @@ class Edge:
             leg.owner.on_digit(leg, str(data["digit"]))
         elif name == "played":
             leg.on_played(int(data.get("token") or 0))
+        elif name == "silent" and isinstance(leg.owner, Call):
+            leg.silent_at = self.timers.clock()
+            leg.owner.on_silent()
 
     def close(self) -> None:
         """Take no new calls, and end those that are up."""

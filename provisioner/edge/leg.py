@@ -70,6 +70,7 @@ class Attempt:
     hops: int = 70  # Max-Forwards
     trail: str = ""  # `Agent.trail` of the call that this one follows from
     unlimited: bool = False  # no session timer
+    timed: bool = True  # a session timer is asked for
     gateway: Gateway | None = None
     srtp: Srtp = "optional"  # over TLS
     patience: float = 0.0
@@ -95,6 +96,7 @@ class Leg:
         self._offers: Sequence[AudioOffer] = (PLAIN,)
         self._tries: list[tuple[AudioOffer, bool]] = []  # offers still to be made, and whether SRTP
         self._limit: Timer | None = None
+        self.silent_at = float("-inf")  # when media last said that nothing comes from this party
         self._token = 0  # of what is being played now
         edge.media_owners[media.id] = self
 
@@ -181,6 +183,7 @@ class Leg:
             attempt.credentials,
             attempt.trail,
             attempt.unlimited,
+            attempt.timed,
         )
         self.session.on_refer = self.refer
 

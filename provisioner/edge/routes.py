@@ -63,6 +63,7 @@ def to_trunk(edge: Edge, gateway: Gateway, dialled: str, calling_number: str) ->
         credentials=peer.account,
         gateway=gateway,
         srtp=profile.srtp,
+        timed=profile.session_timers,
     )
 
 

@@ -9,7 +9,8 @@ from typing import Protocol
 from provisioner.errors import PeerError
 from provisioner.sip import digest
 from provisioner.sip.dialog import Dialog
-from provisioner.sip.headers import NameAddr, Uri, Via, default_port, join_host, numeric, split_list
+from provisioner.sip.events import tokens
+from provisioner.sip.headers import NameAddr, Uri, Via, default_port, join_host, numeric
 from provisioner.sip.message import Header, MessageError, Request, Response, parse
 from provisioner.sip.session import SDP, Listener, Session, speaks
 from provisioner.sip.session_timer import INTERVAL
@@ -265,12 +266,16 @@ class Agent:
         credentials: Credentials | None = None,
         trail: str = "",
         unlimited: bool = False,
+        timed: bool = True,
     ) -> Session:
         """Call `uri` over `flow`; news goes to `listener`.
 
-        `trail`: of the call that this one follows from (see `trail`); `unlimited`: no session timer.
+        `trail`: of the call that this one follows from (see `trail`); `unlimited`: no session timer;
+        `timed`: we ask for one (RFC 4028), else only what the peer asks for counts.
         """
         session = Session(self, listener, flow, pinned)
+        if not timed:
+            session.timer.interval = 0
         if unlimited:
             session.keep()
         request = self.new_request("INVITE", uri, from_, to, headers or [])
@@ -325,8 +330,7 @@ class Agent:
         request = transaction.request
         to, from_ = NameAddr.parse(request.get("to")), NameAddr.parse(request.get("from"))
         hops = request.get("max-forwards")
-        asked = {tag: None for value in request.all("require") for tag in split_list(value.lower())}
-        unknown = [tag for tag in asked if tag not in self.supported]
+        unknown = [tag for tag in tokens(request, "require") if tag.lower() not in self.supported]
         key = (request.call_id, to.tag, from_.tag)
         session, subscription = self.sessions.get(key), self.subscriptions.get(key)
         spent = hops and not hops.strip("0") and request.method != "OPTIONS"

@@ -107,4 +107,4 @@ def tokens(message: Message, name: str) -> list[str]:
 
 def lists(message: Message, name: str, token: str) -> bool:
     """Whether a header lists `token` (option tags compare without case, RFC 3261 7.3.1)."""
-    return any(token in split_list(value.lower()) for value in message.all(name))
+    return token.lower() in [item.lower() for item in tokens(message, name)]

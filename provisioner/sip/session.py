@@ -56,6 +56,7 @@ class Session:
         self.invite: Request
         self.incoming: ServerTransaction | None = None
         self.unlimited = False  # never ended by a timer of ours
+        self.reliable_early = False  # as the agent's, for this caller
         self.peer_allows: frozenset[str] = frozenset()
         self.local_sdp = b""  # the last that we said, for a refresh
         self.answerer: Callable[[bytes], bytes] | None = None  # of offers in answers to what we sent without
@@ -126,7 +127,11 @@ class Session:
         if self.state != "incoming" or not self.incoming or self._acceptance:
             return
         response = self._response(self.incoming, status, b"" if self._settled else sdp, headers)
-        able = lists(self.invite, "supported", "100rel") and sdp and self.agent.reliable_early
+        able = (
+            lists(self.invite, "supported", "100rel")
+            and sdp
+            and (self.reliable_early or self.agent.reliable_early)
+        )
         if not (able or lists(self.invite, "require", "100rel")):
             self.incoming.respond(response)
             return
