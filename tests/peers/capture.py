@@ -9,7 +9,7 @@ import subprocess
 from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -57,16 +57,19 @@ class Heard:
 
 
 class Capture:
-    """All packets from and to an appliance, while it is open."""
+    """All packets from and to an appliance, while it is open; of its TCP its own port's and that with `cores`."""
 
-    def __init__(self, directory: Path, appliance: Appliance) -> None:
+    def __init__(self, directory: Path, appliance: Appliance, cores: Sequence[str] = ()) -> None:
         self.path = directory / "wire.pcap"
         self._log = directory / "tcpdump.log"
         self._host = appliance.host
         program = shutil.which("tcpdump")
         assert program
         command = [program, "-i", "lo", "-U", "--immediate-mode", "-Z", "root", "-s", "0", "-B", "8192"]
-        command += ["-w", str(self.path), f"host {appliance.host} and (udp or tcp port {appliance.port})"]
+        which = " or ".join(
+            ["udp", f"tcp port {appliance.port}", *(f"(tcp and host {core})" for core in cores)]
+        )
+        command += ["-w", str(self.path), f"host {appliance.host} and ({which})"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stderr=log)
         until(lambda: "listening on" in self._log.read_text(), "tcpdump listens", 10, self._log.read_text)
