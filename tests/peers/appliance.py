@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any, Self
 from xml.etree import ElementTree
 
+from tests.peers.link import Link
 from tests.peers.wait import until
 
 ROOT = Path(__file__).parents[2]
@@ -117,10 +118,12 @@ class Control:
 
 
 class Appliance:
-    """`provisioner run --demo --no-life` with a network of its own below 127.0.0.0/8, on `directory`."""
+    """`provisioner run --demo --no-life` on `directory`, with a network of its own: below 127.0.0.0/8, or a link's."""
 
-    def __init__(self, directory: Path, *args: str, core: str = "") -> None:
-        self.network = next(_networks)
+    def __init__(self, directory: Path, *args: str, core: str = "", link: Link | None = None) -> None:
+        self.network = link.network if link else next(_networks)
+        self.device = link.here if link else "lo"
+        self.enter = link.enter if link else ()  # what starts a program where the phones are
         self.host = f"{self.network}.1"
         self.core_host = f"{self.network}.2"
         self.state = directory / "state"

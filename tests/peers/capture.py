@@ -65,8 +65,8 @@ class Capture:
         self._host = appliance.host
         program = shutil.which("tcpdump")
         assert program
-        command = [program, "-i", "lo", "-U", "--immediate-mode", "-Z", "root", "-s", "0", "-B", "8192"]
-        command += ["-w", str(self.path), f"host {appliance.host} and (udp or tcp port {appliance.port})"]
+        command = [program, "-i", appliance.device, "-U", "--immediate-mode", "-Z", "root", "-s", "0"]
+        command += ["-B", "8192", "-w", str(self.path), f"host {appliance.host} and (udp or tcp port {appliance.port})"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stderr=log)
         until(lambda: "listening on" in self._log.read_text(), "tcpdump listens", 10, self._log.read_text)
