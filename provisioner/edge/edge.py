@@ -293,7 +293,12 @@ class Edge:
             f"<{binding.contact}>;expires={self.registrar.remaining(binding)}" for binding in bindings
         ]
         date = formatdate(self.wall_clock(), usegmt=True)  # phones without NTP set their clock by it
-        transaction.reply(200, "", [*(("contact", contact) for contact in contacts), ("date", date)])
+        headers = [*(("contact", contact) for contact in contacts), ("date", date)]
+        if "reg-id=" in request.get("contact") and "outbound" in request.get("supported"):
+            headers.append(
+                ("require", "outbound")
+            )  # we call it over the flow that it registered on (RFC 5626 6)
+        transaction.reply(200, "", headers)
 
     # calls
 

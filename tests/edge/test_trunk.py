@@ -209,3 +209,18 @@ def test_a_phone_at_the_address_of_the_core_registers() -> None:
     phone = world.phones["101"]
     use(world, uri=f"sip:{phone.address[0]}:5070")
     assert phone.register().status == 200
+
+
+@pytest.mark.parametrize(
+    ("contact", "supported", "required"),
+    [
+        ('<sip:101@10.0.0.101>;reg-id=1;+sip.instance="<urn:uuid:1>"', "path, outbound", "outbound"),
+        ("<sip:101@10.0.0.101>", "outbound", ""),
+        ("<sip:101@10.0.0.101>;reg-id=1", "", ""),
+    ],
+)
+def test_flows_are_confirmed_to_who_asks_for_them(
+    world: World, contact: str, supported: str, required: str
+) -> None:
+    answer = world.phones["101"].register(contact=contact, headers=[("supported", supported)])
+    assert answer.get("require") == required
