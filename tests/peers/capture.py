@@ -66,7 +66,13 @@ class Capture:
         program = shutil.which("tcpdump")
         assert program
         command = [program, "-i", appliance.device, "-U", "--immediate-mode", "-Z", "root", "-s", "0"]
-        command += ["-B", "8192", "-w", str(self.path), f"host {appliance.host} and (udp or tcp port {appliance.port})"]
+        command += [
+            "-B",
+            "8192",
+            "-w",
+            str(self.path),
+            f"host {appliance.host} and (udp or tcp port {appliance.port})",
+        ]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stderr=log)
         until(lambda: "listening on" in self._log.read_text(), "tcpdump listens", 10, self._log.read_text)
