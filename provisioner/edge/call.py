@@ -488,12 +488,15 @@ class Call:
         self._finish(outcome, 503)
 
     def _step(self, state: str) -> None:
+        self._enter(state)
+        self.edge.publish_call(self)
+
+    def _enter(self, state: str) -> None:
         if state != self.state:
             self.state = state
             with_target = state in ("dialling", "referred", "consulting", "joined") and self.target_name
             words = f"{state} {self.target_name}" if with_target else state
             self.steps.append((round(self.edge.wall_clock() - self.started, 1), words))
-        self.edge.publish_call(self)
 
     def _finish(self, outcome: str, status: int = 480) -> None:
         """Release everything, once."""
@@ -506,7 +509,7 @@ class Call:
             self._settle(self._referral, False)
         for leg in list(self.legs.values()):
             leg.hangup(status, self._reason)
-        self._step("ended")
+        self._enter("ended")
         self.edge.call_over(self, outcome)
 
     def view(self) -> dict[str, Any]:

@@ -43,6 +43,14 @@ def test_extension_call_both_hear_each_other(world: World) -> None:
     assert world.outcome() == "ended"
 
 
+def test_end_of_a_call_is_told_once_with_its_outcome(world: World) -> None:
+    caller = world.phones["101"].call("102")
+    world.ringing("102").answer()
+    caller.hangup()
+    ended = [data for name, data in world.events if name == "call" and data["state"] == "ended"]
+    assert [(data["outcome"], data["steps"][-1][1]) for data in ended] == [("ended", "ended")]
+
+
 def test_extension_call_works_with_the_trunk_down(world: World) -> None:
     world.core.dead = True
     caller = world.phones["101"].call("102")

@@ -94,7 +94,10 @@ class Kamailio:
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
         until(
-            lambda: self._process.poll() is not None or bound(self.host, CHALLENGED), "Kamailio", 10, self.tail
+            lambda: self._process.poll() is not None or bound(self.host, CHALLENGED),
+            "Kamailio",
+            10,
+            self.tail,
         )
         assert self._process.poll() is None, self.tail()
 

@@ -394,9 +394,7 @@ def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, tupl
     finally:
         stage.close()
     heard = capture.heard()
-    yield {
-        name: (*done.result(), Listener(done.result()[0], heard)) for name, done in played.items()
-    }
+    yield {name: (*done.result(), Listener(done.result()[0], heard)) for name, done in played.items()}
 
 
 @pytest.mark.parametrize("name", TRANSFERS)
