@@ -71,17 +71,8 @@ class Process:
             self._journal.write,
             secrets.token_bytes(32),
         )
-        transport = SipTransport(self._edge.flow_lost, self._edge.gate.connects)
-        self._transport = transport
-        self._edge.port = (await transport.open(bind, port))[1]
-        name = f"Provisioner/{__version__}"
-        transport.agent = Agent(self._edge, timers, rng, transport.send, transport.connect, name)
-        transport.agent.stream_to = transport.stream_to
-        self._edge.agent = transport.agent
-        await self._open_tls(bind, tls_port)
-        self._edge.trunks.trust = self._trust
-        self._edge.trunks.recall(await asyncio.to_thread(self._remembered))
-        self._edge.trunks.update(directory.trunks, directory.snapshot.trunk_secrets)
+        self._transport = SipTransport(self._edge.flow_lost, self._edge.gate.connects)
+        await self._open(bind, port, tls_port)
         await self._restore()
         self._media.start()
         with suppress(
@@ -100,6 +91,19 @@ class Process:
         ]
         await stop.wait()
         await self._stop()
+
+    async def _open(self, bind: str, port: int, tls_port: int) -> None:
+        """The sockets, and the trunks over them. Raises OperatorError when the port is taken."""
+        edge, transport = self._edge, self._transport
+        edge.trunks.recall(await asyncio.to_thread(self._remembered))
+        edge.port = (await transport.open(bind, port))[1]
+        name = f"Provisioner/{__version__}"
+        edge.agent = Agent(edge, edge.timers, edge.rng, transport.send, transport.connect, name)
+        edge.agent.stream_to = transport.stream_to
+        transport.agent = edge.agent
+        edge.trunks.trust = self._trust
+        edge.trunks.update(edge.directory.trunks, edge.directory.snapshot.trunk_secrets)
+        await self._open_tls(bind, tls_port)
 
     async def _open_tls(self, bind: str, port: int) -> None:
         """TLS for phones. Whatever goes wrong with it, all other calls go on."""
@@ -212,6 +216,7 @@ class Process:
         self._edge.directory = directory
         self._edge.trunks.update(directory.trunks, directory.snapshot.trunk_secrets)
         self._edge.registrar.keep(directory.stations.keys())
+        self._edge.presence.keep()
         return {"revision": directory.snapshot.revision}
 
     def _unban(self, args: ipc.Json) -> ipc.Json:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from provisioner.edge.leg import Attempt, Srtp
 from provisioner.edge.profile import formatted
 from provisioner.errors import PeerError
-from provisioner.sip.headers import NameAddr, Uri, split_list
+from provisioner.sip.headers import NameAddr, Params, Uri, split_list
 from provisioner.sip.message import Request
 
 if TYPE_CHECKING:
@@ -39,12 +39,12 @@ def to_trunk(edge: Edge, gateway: Gateway, dialled: str, calling_number: str) ->
     peer, profile, flow = gateway.peer, gateway.peer.profile, edge.trunks.flow(gateway)
     by_domain = profile.request_host == "domain"
     host, port = (peer.uri.host, peer.uri.port) if by_domain else gateway.address
-    params = {"transport": peer.uri.params["transport"]} if peer.uri.params.get("transport") else {}
-    if gateway.target.transport != "TLS":  # in the clear, after TLS has failed an emergency call
-        params = {} if params.get("transport") == "tls" else params
-        scheme, port = "sip", None if peer.uri.scheme == "sips" and by_domain else port
-    else:
-        scheme = peer.uri.scheme
+    named = peer.uri.params.get("transport")
+    scheme = peer.uri.scheme
+    params: Params = {"transport": named} if named else {}
+    secret = scheme == "sips" or (named or "").lower() == "tls"
+    if secret and gateway.target.transport != "TLS":  # in the clear: TLS has failed an emergency call
+        scheme, params, port = "sip", {}, None if by_domain else port
     uri = Uri(scheme, host, port, formatted(dialled, profile.number_format), params)
     number = formatted(calling_number, profile.number_format)
     own = flow.local if profile.from_host == "own" else (peer.uri.host, None)
@@ -63,6 +63,7 @@ def to_trunk(edge: Edge, gateway: Gateway, dialled: str, calling_number: str) ->
         credentials=peer.account,
         gateway=gateway,
         srtp=profile.srtp,
+        timed=profile.session_timers,
     )
 
 
@@ -86,7 +87,8 @@ def to_emergency(edge: Edge, gateway: Gateway, code: str, number: str, location:
     takes_it = gateway.peer.trunk.pidf_lo and profile.pidf_lo
     headers = (*attempt.headers, ("priority", "emergency"))
     srtp: Srtp = "off" if profile.srtp == "off" else "optional"  # a call without a secret is better than none
-    return replace(attempt, headers=headers, srtp=srtp, location=location if takes_it else b"")
+    carried = location if takes_it else b""
+    return replace(attempt, headers=headers, srtp=srtp, location=carried, unlimited=True)
 
 
 def caller_of(request: Request) -> tuple[str, str]:

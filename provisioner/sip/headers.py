@@ -162,7 +162,7 @@ class Uri:
 
 def _uri_params(text: str) -> Params:
     """Like parse_params, but values stay as they are: a peer wants its own back, and none is quoted."""
-    if text.count(";") > MAX_PARAMS:
+    if text.count(";") >= MAX_PARAMS:
         raise PeerError("too many parameters")
     params: Params = {}
     for item in text.split(";") if text else ():

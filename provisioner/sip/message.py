@@ -60,6 +60,7 @@ _CSEQ = re.compile(r"([0-9]{1,10})\s+([A-Za-z0-9\-.!%*_+`'~]+)\Z")
 _NUMBER = re.compile(r"[0-9]{1,10}(?!\S)")
 _TAG = re.compile(r";\s*tag\s*=", re.I)
 _START = re.compile(rb"SIP/2\.0 |[A-Za-z0-9\-.!%*_+`'~]+ .*SIP/\d+\.\d+\s*\Z", re.S | re.I)
+_PINGS = re.compile(rb"(?:\r\n\r\n)+")
 _START_BYTE = re.compile(rb"[A-Za-z0-9\-.!%*_+`'~]")
 _NEEDED = ("via", "from", "to", "call-id", "cseq")
 _ONCE = (*_NEEDED[1:], "max-forwards")
@@ -71,7 +72,8 @@ REASONS = {
     400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
     407: "Proxy Authentication Required", 408: "Request Timeout", 413: "Request Entity Too Large",
     415: "Unsupported Media Type", 416: "Unsupported URI Scheme", 420: "Bad Extension",
-    423: "Interval Too Brief", 424: "Bad Location Information", 480: "Temporarily Unavailable",
+    422: "Session Interval Too Small", 423: "Interval Too Brief", 424: "Bad Location Information",
+    480: "Temporarily Unavailable",
     481: "Call/Transaction Does Not Exist", 482: "Loop Detected", 483: "Too Many Hops",
     484: "Address Incomplete", 486: "Busy Here", 487: "Request Terminated", 488: "Not Acceptable Here",
     489: "Bad Event", 491: "Request Pending",
@@ -216,8 +218,8 @@ def has_tag(value: str) -> bool:
     return _TAG.search(value.rpartition(">")[2]) is not None
 
 
-def _headers(lines: list[str]) -> tuple[list[Header], MessageError | None]:
-    """All that can be read of the header lines, and the first fault in them."""
+def _headers(lines: list[str], large: bool) -> tuple[list[Header], MessageError | None]:
+    """All that can be read of the header lines, and the first fault; only a `large` head has a long one."""
     found: list[Header] = []
     fault: MessageError | None = None
     for line in lines:
@@ -232,7 +234,7 @@ def _headers(lines: list[str]) -> tuple[list[Header], MessageError | None]:
             found.append((_COMPACT.get(name, name), value.strip(" \t")))
         else:
             fault = fault or MessageError("a line that is not a header")
-        if len(line) > MAX_HEADER or (found and len(found[-1][1]) > MAX_HEADER):
+        if large and (len(line) > MAX_HEADER or (found and len(found[-1][1]) > MAX_HEADER)):
             del found[-1:]
             return found, MessageError("too many or too long headers", 513)
     if len(found) > MAX_HEADERS:
@@ -276,7 +278,7 @@ class _Head:
     def __init__(self, data: bytes) -> None:
         lines = data.decode("utf-8", "surrogateescape").split("\r\n", MAX_LINES)
         rest = lines.pop() if len(lines) > MAX_LINES else None
-        headers, fault = _headers(lines[1:])
+        headers, fault = _headers(lines[1:], len(data) > MAX_HEADER)
         if rest is not None:
             fault = MessageError("too many or too long headers", 513)
         elif not fault and not data.count(b"\r") == data.count(b"\n") == len(lines) - 1:
@@ -386,9 +388,11 @@ class Stream:
         held = self._held
         while len(held) >= self._needed:
             if self._head is None:
-                if held.startswith(b"\r\n\r\n"):
-                    del held[:4]
-                    yield None
+                if pings := _PINGS.match(held):
+                    length = pings.end()
+                    del pings  # it holds the buffer
+                    del held[:length]
+                    yield from [None] * (length // 4)
                     continue
                 if not self._read_head():
                     return
@@ -404,6 +408,8 @@ class Stream:
         start = len(held) - len(held.lstrip(b"\r\n")) if held[0] in b"\r\n" else 0
         if self._searched <= start:
             line = held.find(b"\r\n", start)
+            if (line if line >= 0 else len(held)) - start > MAX_HEADER:
+                raise MessageError("start line too long", 414)
             if len(held) > start and not (
                 _START_BYTE.match(held, start) if line < 0 else _START.match(held[start:line])
             ):

@@ -43,6 +43,14 @@ def test_extension_call_both_hear_each_other(world: World) -> None:
     assert world.outcome() == "ended"
 
 
+def test_end_of_a_call_is_told_once_with_its_outcome(world: World) -> None:
+    caller = world.phones["101"].call("102")
+    world.ringing("102").answer()
+    caller.hangup()
+    ended = [data for name, data in world.events if name == "call" and data["state"] == "ended"]
+    assert [(data["outcome"], data["steps"][-1][1]) for data in ended] == [("ended", "ended")]
+
+
 def test_extension_call_works_with_the_trunk_down(world: World) -> None:
     world.core.dead = True
     caller = world.phones["101"].call("102")
@@ -187,6 +195,35 @@ def test_resume_without_an_offer(world: World) -> None:
     assert desk.reinvite().status == 200
     assert world.hears(caller) is desk
     assert world.hears(desk) is caller
+
+
+def silent(world: World, *talks: Talk) -> None:
+    for talk in talks:
+        world.edge.on_media("silent", {"leg": world.leg_of(talk).id, "seconds": 60})
+
+
+def test_d12_a_call_in_which_nobody_is_heard_any_more_ends(world: World) -> None:
+    caller = world.phones["101"].call("102")
+    desk = world.ringing("102")
+    desk.answer()
+    silent(world, desk)
+    world.pass_time(100)
+    silent(world, caller)
+    assert caller.ended is None
+    silent(world, desk)
+    assert world.edge.calls == {}
+    world.pass_time(40)
+    assert caller.ended
+    assert desk.ended
+
+
+def test_d12_a_call_on_hold_may_be_silent(world: World) -> None:
+    caller = world.phones["101"].call("102")
+    desk = world.ringing("102")
+    desk.answer()
+    desk.reinvite("inactive")
+    silent(world, desk, caller)
+    assert len(world.edge.calls) == 1
 
 
 def test_unusable_offer_leaves_the_call_as_it_was(world: World) -> None:
@@ -461,7 +498,7 @@ def test_options_and_stray_requests(world: World) -> None:
         )
         world.run()
     assert answers == {
-        "OPTIONS": 200, "NOTIFY": 200, "SUBSCRIBE": 405, "MESSAGE": 405, "BYE": 481, "INFO": 481, "FOO": 501,
+        "OPTIONS": 200, "NOTIFY": 200, "SUBSCRIBE": 401, "MESSAGE": 401, "BYE": 481, "INFO": 481, "FOO": 501,
     }  # fmt: skip
 
 
@@ -527,7 +564,7 @@ def test_answer_without_usable_audio(world: World, body: bytes) -> None:
     desk = world.ringing("102")
     desk.session.accept(body)
     world.run()
-    assert caller.status == 480
+    assert caller.status == 488
     assert desk.ended
 
 

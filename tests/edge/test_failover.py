@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from provisioner.edge import routes
 from provisioner.edge.trunk import Peer
 from provisioner.sip.headers import NameAddr, Uri, Via
 from provisioner.sip.message import Request
@@ -274,6 +275,16 @@ def test_emergency_calls_try_every_gateway_of_every_trunk_and_tls_in_the_clear(w
     (tls,), (clear,) = invites(secure), invites(world.backup)
     assert (tls.uri, Via.parse(tls.get("via")).transport) == (f"sips:911@{BACKUP[0]}", "TLS")
     assert (clear.uri, Via.parse(clear.get("via")).transport) == (f"sip:911@{BACKUP[0]}", "UDP")
+
+
+@pytest.mark.parametrize("uri", [f"sip:{CORE[0]}:5061;transport=TLS", f"sips:{CORE[0]}"])
+def test_a_call_in_the_clear_says_nothing_of_tls(world: World, uri: str) -> None:
+    peer = reconfigured(world, uri=uri)
+    attempt = routes.to_emergency(world.edge, peer.clear[0], "911", MAIN, b"")
+    assert (attempt.uri, attempt.from_.uri.scheme) == (f"sip:911@{CORE[0]}", "sip")
+    secure = routes.to_emergency(world.edge, peer.gateways[0], "911", MAIN, b"")
+    assert secure.uri == uri.replace(":", ":911@", 1)
+    assert secure.flow.transport == "TLS"
 
 
 def test_911_passes_over_a_route_that_is_broken(world: World, caplog: pytest.LogCaptureFixture) -> None:

@@ -18,6 +18,7 @@ from provisioner import ipc
 from provisioner.edge.process import main
 from provisioner.errors import OperatorError
 from provisioner.paths import StateDir
+from provisioner.sip import tls
 from provisioner.sip.agent import Agent
 from provisioner.sip.headers import NameAddr, Uri
 from provisioner.sip.message import Response
@@ -132,19 +133,29 @@ def address(status: dict[str, Any]) -> tuple[str, int]:
     return host, int(port)
 
 
+def over_tls(phone: Phone, state: StateDir, status: dict[str, Any]) -> Flow:
+    """A connection of a phone that trusts the appliance's own authority, and no other."""
+    authority = (state.root / "tls/ca.pem").read_text().partition("-----BEGIN CERTIFICATE-----")
+    phone.transport.policies[HOST] = tls.Policy(tls.client_context("".join(authority[1:])))
+    host, _, port = status["sips"].partition(":")
+    return phone.transport.connect("TLS", (host, int(port)), HOST)
+
+
 async def first_life(state: StateDir, stop: ExitStack) -> None:
-    """Phones register over UDP and TCP and call each other; the edge is told to stop meanwhile."""
-    one, two = Phone("101"), Phone("102")
-    for phone in (one, two):
+    """Phones register over UDP, TCP and TLS and call each other; the edge is told to stop meanwhile."""
+    one, two, three = (Phone(extension) for extension in ("101", "102", "103"))
+    for phone in (one, two, three):
         await phone.open()
-    edge = address(await status_of(state))
+    status = await status_of(state)
+    edge = address(status)
+    assert (await three.register(over_tls(three, state, status))).status == 200
     over_udp = one.transport.connect("UDP", edge)
     over_tcp = two.transport.connect("TCP", edge)
     assert (await one.register(over_udp)).status == 200
     assert (await two.register(over_tcp)).status == 200
     status = await status_of(state)
     rows = {row["extension"]: row for row in status["registrations"]}
-    assert rows.keys() == {"101", "102"}
+    assert rows.keys() == {"101", "102", "103"}
     assert rows["101"]["mac"] == MACS["101"]
     assert rows["101"]["expires_in"] > 3200
     one.call("102", over_udp)
@@ -153,6 +164,7 @@ async def first_life(state: StateDir, stop: ExitStack) -> None:
     await asyncio.to_thread(stop.close)
     for phone in (one, two):
         await asyncio.wait_for(phone.ended.wait(), SECONDS)  # BYE to both
+    for phone in (one, two, three):
         phone.transport.close()
 
 

@@ -78,6 +78,60 @@ def test_r10_423_is_honoured_once(world: World) -> None:
     stop(world)
 
 
+@pytest.mark.parametrize("headers", [[], [("min-expires", "junk")], [("min-expires", "60")]])
+def test_r10_423_that_cannot_be_followed_is_a_failure(world: World, headers: list) -> None:
+    registering(world)
+    core = Core(world, (423, headers))
+    tick(world, 2)
+    assert len(core.requests) == 1
+    world.pass_time(30)
+    assert len(core.requests) == 2
+    stop(world)
+
+
+@pytest.mark.parametrize(
+    ("contact", "shortest", "longest"),
+    [("<sip:{}@x>;expires=200", 100, 160), ("<sip:other@x>;expires=200", 50, 80), ("junk", 50, 80)],
+)
+def test_r10_what_the_core_grants_to_our_contact_counts(
+    world: World, contact: str, shortest: int, longest: int
+) -> None:
+    peer = registering(world)
+    headers = [("contact", contact.format(peer.token)), ("expires", "100")]
+    core = Core(world, (200, headers))
+    tick(world, 2)
+    world.pass_time(200)
+    (first, _), (second, _), *_ = core.requests
+    assert shortest <= second - first <= longest + 1
+    stop(world)
+
+
+def test_a_gateway_that_goes_down_takes_the_registration_along(world: World) -> None:
+    peer = registering(world)
+    peer.take([FIRST, SECOND], False)
+    core = Core(world)
+    world.backup.on_request = lambda transaction: transaction.reply(200, "", [("expires", "600")])
+    tick(world, 12)
+    assert (len(core.requests), world.backup.requests("REGISTER")) == (1, [])
+    world.core.dead = True
+    tick(world, 20)
+    assert peer.registration
+    assert peer.registration.registered
+    assert len(world.backup.requests("REGISTER")) == 1
+    stop(world)
+
+
+def test_a_trunk_that_is_taken_away_is_registered_with_no_more(world: World) -> None:
+    peer = registering(world)
+    core = Core(world)
+    tick(world, 2)
+    stop(world)
+    world.pass_time(500)
+    assert len(core.requests) == 1
+    assert peer.registration
+    assert not peer.registration.registered
+
+
 def test_r10_back_off_doubles_to_30_min_with_jitter(world: World) -> None:
     registering(world)
     core = Core(world, *[(403, [])] * 12)

@@ -8,6 +8,7 @@ import random
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import threading
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import Any, Self
 from xml.etree import ElementTree
 
+from tests.peers.link import Link
 from tests.peers.wait import until
 
 ROOT = Path(__file__).parents[2]
@@ -117,10 +119,12 @@ class Control:
 
 
 class Appliance:
-    """`provisioner run --demo --no-life` with a network of its own below 127.0.0.0/8, on `directory`."""
+    """`provisioner run --demo --no-life` on `directory`, with a network of its own: below 127.0.0.0/8, or a link's."""
 
-    def __init__(self, directory: Path, *args: str, core: str = "") -> None:
-        self.network = next(_networks)
+    def __init__(self, directory: Path, *args: str, core: str = "", link: Link | None = None) -> None:
+        self.network = link.network if link else next(_networks)
+        self.device = link.here if link else "lo"
+        self.enter = link.enter if link else ()  # what starts a program where the phones are
         self.host = f"{self.network}.1"
         self.core_host = f"{self.network}.2"
         self.state = directory / "state"
@@ -203,14 +207,19 @@ class Appliance:
     # files
 
     def _request(self, path: str, headers: dict[str, str], body: bytes | None = None) -> bytes:
-        request = urllib.request.Request(self.info["http"].rstrip("/") + path, body, headers)
+        scheme = "https" if path.startswith("/api/") else "http"  # no token in the clear, but to loopback
+        request = urllib.request.Request(self.info[scheme].rstrip("/") + path, body, headers)
         try:
-            with urllib.request.urlopen(request, timeout=10) as reply:
+            with urllib.request.urlopen(request, timeout=10, context=self._trust()) as reply:
                 return reply.read()
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{path}: {error.code} {error.read()[:300]!r}\n{self.tail()}") from None
         except (OSError, http.client.HTTPException) as error:
             raise AssertionError(f"{path}: {error!r}\n{self.tail()}") from None
+
+    def _trust(self) -> ssl.SSLContext:
+        """Its own authority, and no other."""
+        return ssl.create_default_context(cafile=str(self.state / "tls" / "ca.pem"))
 
     def fetch(self, name: str, mac: str) -> str:
         """A file as the phone with that MAC address asks for it."""

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import threading
 from array import array
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -47,7 +48,10 @@ ringback_disabled yes
 
 
 class Baresip:
-    """One running baresip with one account, that plays `hertz` for as long as a call lasts. `media`: codecs, keys."""
+    """One running baresip with one account, that plays `hertz` for as long as a call lasts. `media`: codecs, keys.
+
+    `enter`: what starts a program where its `host` is.
+    """
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Baresip:
         hertz: int = 440,
         transport: str = "udp",
         media: str = "audio_codecs=PCMU",
+        enter: Sequence[str] = (),
     ) -> None:
         self.account = account
         self.directory = directory
@@ -85,7 +90,10 @@ class Baresip:
         self._log = directory / "baresip.log"
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [program, "-4", "-s", "-f", str(directory)], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                [*enter, program, "-4", "-s", "-f", str(directory)],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
             )
         self.events: list[dict[str, Any]] = []
         self._control = until(self._connect, "baresip's control socket", 10, self.tail)

@@ -65,7 +65,8 @@ class Capture:
         self._host = appliance.host
         program = shutil.which("tcpdump")
         assert program
-        command = [program, "-i", "lo", "-U", "--immediate-mode", "-Z", "root", "-s", "0", "-B", "8192"]
+        device = ["-i", appliance.device]
+        command = [program, *device, "-U", "--immediate-mode", "-Z", "root", "-s", "0", "-B", "8192"]
         which = " or ".join(
             ["udp", f"tcp port {appliance.port}", *(f"(tcp and host {core})" for core in cores)]
         )

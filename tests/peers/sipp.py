@@ -90,7 +90,7 @@ class Party:
         program = shutil.which("sipp")
         assert program
         there, where = to or (appliance.host, appliance.port)
-        command = [program, f"{there}:{where}", "-sf", "scenario.xml", "-nostdin"]
+        command = [*appliance.enter, program, f"{there}:{where}", "-sf", "scenario.xml", "-nostdin"]
         command += ["-i", host, "-p", str(port), "-bind_local", "-mi", host, "-mp", str(media)]
         command += ["-s", number or "sipp", "-timeout", str(seconds), "-timeout_error", "-ci", host]
         command += ["-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"]
@@ -132,7 +132,10 @@ class Party:
     def listening(self) -> "Party":
         """Wait until its socket is there."""
         until(
-            lambda: self.process.poll() is not None or bound(self.host, self.port), self.name, 10, self.tail
+            lambda: self.process.poll() is not None or bound(self.host, self.port, self.process.pid),
+            self.name,
+            10,
+            self.tail,
         )
         return self
 

@@ -20,7 +20,7 @@ def until(condition: Callable[[], T], what: str, seconds: float = 10.0, tail: Ca
     return value
 
 
-def bound(host: str, port: int) -> bool:
-    """Whether a UDP socket is bound to this IPv4 address and port (Linux)."""
+def bound(host: str, port: int, pid: int | str = "self") -> bool:
+    """Whether a UDP socket is bound to this IPv4 address and port, in the network namespace of `pid` (Linux)."""
     where = f"{int.from_bytes(socket.inet_aton(host), 'little'):08X}:{port:04X}"
-    return any(line.split()[1] == where for line in Path("/proc/net/udp").read_text().splitlines()[1:])
+    return any(line.split()[1] == where for line in Path(f"/proc/{pid}/net/udp").read_text().splitlines()[1:])

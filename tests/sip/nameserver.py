@@ -44,7 +44,15 @@ class NameServer(asyncio.DatagramProtocol):
         if self.mode == "wrong id":
             response.id ^= 1
         wire = response.to_wire()
-        self._transport.sendto(wire[:20] if self.mode == "broken" else wire, addr)
+        wire = wire[:20] if self.mode == "broken" else wire
+        if self.mode == "slow":
+            asyncio.get_running_loop().call_later(0.5, self._late, wire, addr)
+        else:
+            self._transport.sendto(wire, addr)
+
+    def _late(self, wire: bytes, addr: tuple) -> None:
+        if not self._transport.is_closing():
+            self._transport.sendto(wire, addr)
 
     def answer(self, query: dns.message.Message, name: str, kind: str) -> dns.message.Message:
         response = dns.message.make_response(query)

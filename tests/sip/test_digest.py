@@ -7,6 +7,7 @@ import pytest
 from provisioner.sip.digest import (
     MAX_NONCES,
     NONCE_SECONDS,
+    Account,
     Authenticator,
     Verdict,
     _hash,
@@ -269,3 +270,65 @@ def test_a08_the_same_nonce_again_means_a_wrong_password() -> None:
 def test_without_credentials_the_challenge_is_the_answer(credentials) -> None:
     lone = challenged(401, 'Digest realm="r", nonce="0"', credentials=credentials)
     assert [event.status for event in lone.party.events] == [401]
+
+
+def accounted(lone: Lone, account: Account, *headers: tuple[str, str]) -> str:
+    """A call with an account, answered; the Authorization that it began with."""
+    lone.call(credentials=account)
+    begun = lone.last("INVITE").get("authorization")
+    lone.hear(respond(lone.last("INVITE"), 404, "x", b"", *headers))
+    return begun
+
+
+def test_a08_a_nonce_is_used_again_with_the_next_count() -> None:
+    lone, account = Lone(), Account("u", "p")
+    lone.call(credentials=account)
+    challenge = ("www-authenticate", 'Digest realm="r", nonce="n", qop="auth"')
+    lone.hear(respond(lone.last("INVITE"), 401, "x", b"", challenge))
+    assert "nc=00000001" in lone.last("INVITE").get("authorization")
+    lone.hear(respond(lone.last("INVITE"), 404, "x", b""))
+    counts = [parse_credentials(accounted(lone, account)).get("nc") for _ in range(2)]
+    assert counts == ["00000002", "00000003"]
+
+
+def test_a08_a_nonce_that_went_stale_is_replaced() -> None:
+    lone, account = Lone(), Account("u", "p")
+    account.challenges.take("authorization", ['Digest realm="r", nonce="old", qop="auth"'], set())
+    lone.call(credentials=account)
+    challenge = ("www-authenticate", 'Digest realm="r", nonce="new", qop="auth", stale=true')
+    lone.hear(respond(lone.last("INVITE"), 401, "x", b"", challenge))
+    (answer,) = lone.last("INVITE").all("authorization")
+    assert (parse_credentials(answer)["nonce"], parse_credentials(answer)["nc"]) == ("new", "00000001")
+
+
+def test_a08_a_nonce_from_before_that_is_refused_means_a_wrong_password() -> None:
+    lone, account = Lone(), Account("u", "p")
+    account.challenges.take("authorization", ['Digest realm="r", nonce="n"'], set())
+    lone.call(credentials=account)
+    lone.hear(
+        respond(lone.last("INVITE"), 401, "x", b"", ("www-authenticate", 'Digest realm="r", nonce="n"'))
+    )
+    assert len(lone.instants("INVITE")) == 1
+    assert [event.status for event in lone.party.events] == [401]
+
+
+def test_a08_next_nonce() -> None:
+    account = Account("u", "p")
+    account.challenges.take("authorization", ['Digest realm="r", qop="auth", nonce="n"'], set())
+    account.challenges.authorize(account, "INVITE", "sip:x", "c")
+    account.challenges.next_nonce('nextnonce="fresh", qop=auth')
+    ((_, value),) = account.challenges.authorize(account, "INVITE", "sip:x", "c")
+    assert (parse_credentials(value)["nonce"], parse_credentials(value)["nc"]) == ("fresh", "00000001")
+
+
+def test_a08_several_realms_are_answered_at_once() -> None:
+    challenges = ['Digest realm="a", nonce="1"', 'Digest realm="b", nonce="2", algorithm=SHA-256']
+    lone = challenged(407, *challenges)
+    values = [parse_credentials(value) for value in lone.last("INVITE").all("proxy-authorization")]
+    assert [(value["realm"], value["algorithm"]) for value in values] == [("a", "MD5"), ("b", "SHA-256")]
+
+
+def test_an_account_for_one_realm_tells_no_other() -> None:
+    account = Account("u", "p", "mine")
+    assert account("mine") == ("u", "p")
+    assert account("yours") is None

@@ -6,6 +6,7 @@ import pytest
 
 from provisioner.errors import PeerError
 from provisioner.sip.headers import (
+    MAX_PARAMS,
     NameAddr,
     Uri,
     Via,
@@ -50,11 +51,22 @@ def test_m02_lists(text: str, items: list[str]) -> None:
             {"+sip.instance": "<urn:uuid:1>"},
             ';+sip.instance="<urn:uuid:1>"',
         ),
+        (';b"ranch=x;rport', {}, ""),  # the quote is open to the end
+        (';a b=c;<;="";tag=1', {}, ""),
+        (";a b=c;=d;tag=1", {"tag": "1"}, ";tag=1"),
     ],
 )
 def test_params(text: str, params: dict, again: str) -> None:
     assert parse_params(text) == params
     assert format_params(params) == again
+
+
+@pytest.mark.parametrize("kind", [Uri, NameAddr, Via])
+def test_parameters_are_counted(kind: type[Uri] | type[NameAddr] | type[Via]) -> None:
+    start = {Uri: "sip:a@b", NameAddr: "<sip:a@b>", Via: "SIP/2.0/UDP b"}[kind]
+    assert len(kind.parse(start + "".join(f";p{i}" for i in range(MAX_PARAMS))).params) == MAX_PARAMS
+    with pytest.raises(PeerError, match="too many parameters"):
+        kind.parse(start + ";p" * (MAX_PARAMS + 1))
 
 
 LONG_USER = "1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*"

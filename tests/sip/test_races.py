@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provisioner.sip.headers import Via
+from provisioner.sip.headers import NameAddr, Via
 from provisioner.sip.message import Request, parse
 from provisioner.sip.session import Answered, Confirmed, Ended, Failed, Info, Offered, Progress, Session
 from tests.sip.lone import ANSWER, ME, OFFER, PEER, YOU, Lone, answer, request
@@ -189,6 +189,27 @@ def test_a_2xx_that_no_dialog_can_be_made_of_fails_the_call() -> None:
 
 
 # the end
+
+
+def test_a_callee_that_says_bye_while_it_rings_ends_the_invite_too() -> None:
+    """It must not (15); without a CANCEL the INVITE would wait for its final answer for ever."""
+    lone = Lone()
+    session = lone.call()
+    invite = lone.last()
+    lone.hear(answer(invite, 180, "far"))
+    early = NameAddr.parse(invite.get("from")).tag
+    data = request("BYE", branch="z9hG4bKbye", seq=7, to_tag=early)
+    lone.hear(data.replace(b"Call-ID: one", b"Call-ID: " + invite.call_id.encode()))
+    assert lone.lines()[-2:] == ["SIP/2.0 200 OK", "CANCEL sip:bob@10.0.0.2 SIP/2.0"]
+    assert (lone.party.kinds(), session.state) == (["Progress", "Ended"], "over")
+    lone.run_until(100)
+    assert lone.idle()
+
+
+def test_a_route_set_is_bounded() -> None:
+    lone = Lone()
+    lone.hear(request("INVITE", "Record-Route: " + "<sip:r;lr>," * 71, body=OFFER))
+    assert lone.lines()[-1] == "SIP/2.0 400 Too many routes"
 
 
 def test_d06_callee_waits_for_the_ack_before_its_bye() -> None:
@@ -429,7 +450,7 @@ def test_v08_info(kind: str, body: bytes, status: str, events: list) -> None:
         ("NOTIFY", "200"),
         ("MESSAGE", "200"),
         ("REFER", "603"),
-        ("PRACK", "501"),
+        ("PRACK", "481"),
         ("ACKN", "501"),
     ],
 )
@@ -470,7 +491,7 @@ def test_m05_what_an_invite_may_ask(lines: tuple[str, ...], status: int) -> None
     assert lone.last().status == status
     assert bool(lone.party.sessions) is (status == 100)
     if status == 420:
-        assert lone.last().get("unsupported") == "100rel, x"
+        assert lone.last().get("unsupported") == "x"
     if status == 415:
         assert lone.last().get("accept") == "application/sdp"
 

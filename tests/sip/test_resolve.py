@@ -231,7 +231,7 @@ def test_negative_answers_are_kept_for_the_minimum_of_the_soa() -> None:
     played(scene)
 
 
-@pytest.mark.parametrize("mode", ["dead", "failing", "wrong id", "broken"])
+@pytest.mark.parametrize("mode", ["dead", "slow", "failing", "wrong id", "broken"])
 def test_t16_stale_answers_are_used_and_flagged_when_dns_is_dead(mode: str) -> None:
     async def scene(it: Scene) -> None:
         it.server.ttl = 30
