@@ -28,13 +28,14 @@ Report = tuple[str, str, dict[str, str]]  # what was dialled, callback number, c
 class Centre(ABC):
     """An appliance, and an emergency centre that its calls reach."""
 
+    core_port = 5060
     prompts: dict[str, str] = {}  # what is heard, by what was dialled; else a tone
 
     def __init__(self, directory: Path, core: str = "") -> None:
         self.directory = directory
         self.tones = Tones(directory)
         self.appliance = Appliance(directory, core=core)
-        self.capture = Capture(directory, self.appliance)
+        self.capture = Capture(directory, self.appliance, [self.appliance.core_host, "127.0.0.1"])
         self.phone = self.appliance.new_host()
         self.tried: list[str] = []
         self.expected = self.address()
@@ -81,6 +82,7 @@ class StandIn(Centre):
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         self.core = self.appliance.control("core")
+        self.core_port = int(self.core.call("status")["sip"].rpartition(":")[2])
 
     def reports(self) -> list[Report]:
         calls = self.core.call("calls")["calls"]
@@ -179,7 +181,7 @@ def test_phone_hears_the_centre(centre: Centre) -> None:
 
 def test_tshark_finds_nothing_wrong(centre: Centre) -> None:
     centre.capture.stop()
-    seen = judge(centre.capture.path, [centre.appliance.port, 5060])
+    seen = judge(centre.capture.path, [centre.appliance.port, centre.core_port])
     assert seen["sip"] >= 12 * len(centre.tried)
     assert seen["rtp"] >= 150 * len(centre.tried)
     assert seen["mime_multipart"] >= len(centre.tried)
