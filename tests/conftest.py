@@ -5,7 +5,12 @@ import shutil
 
 import pytest
 
-PACKAGES = {"sipp": "sip-tester", "mergecap": "wireshark-common"}  # Debian's, where the name is another
+PACKAGES = {  # Debian's, where the name is another
+    "sipp": "sip-tester",
+    "mergecap": "wireshark-common",
+    "linphonec": "linphone-cli",
+    "ip": "iproute2",
+}
 
 
 def needs(*programs: str) -> None:

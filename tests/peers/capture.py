@@ -66,13 +66,8 @@ class Capture:
         program = shutil.which("tcpdump")
         assert program
         command = [program, "-i", appliance.device, "-U", "--immediate-mode", "-Z", "root", "-s", "0"]
-        command += [
-            "-B",
-            "8192",
-            "-w",
-            str(self.path),
-            f"host {appliance.host} and (udp or tcp port {appliance.port})",
-        ]
+        ports = f"udp or tcp port {appliance.port} or tcp port {appliance.tls_port}"
+        command += ["-B", "8192", "-w", str(self.path), f"host {appliance.host} and ({ports})"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stderr=log)
         until(lambda: "listening on" in self._log.read_text(), "tcpdump listens", 10, self._log.read_text)
@@ -141,13 +136,20 @@ def record(path: Path, packets: Iterable[tuple[int, bytes]]) -> None:
             file.write(struct.pack("<IIII", seconds, microseconds, len(frame), len(frame)) + frame)
 
 
-def judge(path: Path, sip_ports: Iterable[int]) -> Counter[str]:
-    """How many packets of each protocol tshark found in a capture. Fails with what it found wrong."""
+def judge(path: Path, sip_ports: Iterable[int], srtp: Iterable[int] = (), tls: int = 0) -> Counter[str]:
+    """How many packets of each protocol tshark found in a capture. Fails with what it found wrong.
+
+    `srtp`: ports that no readable SDP names, whose RTCP nobody can read; `tls`: the port of SIP over TLS.
+    """
     program = shutil.which("tshark")
     assert program
     command = [program, "-n", "-r", str(path), "-o", f"rtpevent.event_payload_type_value:{EVENT}"]
     for port in sorted(media_ports(path)):
         command += ["-d", f"udp.port=={port},rtp", "-d", f"udp.port=={port + 1},rtcp"]
+    for port in srtp:
+        command += ["-d", f"udp.port=={port},rtp"]
+    if tls:
+        command += ["-d", f"tcp.port=={tls},tls"]
     for port in sip_ports:
         command += ["-d", f"udp.port=={port},sip", "-d", f"tcp.port=={port},sip"]
     fields = ["frame.number", "frame.protocols", "_ws.malformed", "_ws.expert.severity", "_ws.expert.message"]
