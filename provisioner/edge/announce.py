@@ -53,6 +53,10 @@ class Announcement:
         if kind in ("ended", "failed"):
             self._finish()
 
+    def dialogs(self) -> tuple[Leg, ...]:
+        """Nobody is talked to."""
+        return ()
+
     def on_digit(self, leg: Leg, digit: str) -> None:
         """No key means anything here."""
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from provisioner.dialing.classify import Destination, classify
-from provisioner.edge import ringing, transfer
+from provisioner.edge import answers, ringing, transfer
 from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.leg import Attempt, Kind, Leg
 from provisioner.edge.transfer import MUSIC, Party, Play, Transfer
+from provisioner.sip.message import Request
 from provisioner.sip.sdp import G711
 from provisioner.sip.timers import Timer
 
 if TYPE_CHECKING:
     from provisioner.edge.directory import Station
     from provisioner.edge.edge import Edge
+    from provisioner.sip.refer import Referral
 
 Direction = Literal["internal", "inbound", "outbound", "emergency"]
+SILENT_SECONDS = 65.0  # media tells of a silent party once a minute
 _log = logging.getLogger(__name__)
 
 
@@ -42,6 +45,12 @@ class _Ring:
 
     def member(self, leg: Leg) -> str:
         return next((name for name, other in self.legs.items() if other is leg), "")
+
+
+def hops_left(invite: Request) -> int:
+    """Max-Forwards of a call that goes on from `invite`, so that loops across us end (RFC 3261 16.6)."""
+    text = invite.get("max-forwards", "70").strip()
+    return max(0, min(int(text), 255) - 1) if text.isdecimal() and len(text) < 6 else 69
 
 
 class Call:
@@ -68,12 +77,19 @@ class Call:
         self._wait: Timer | None = None
         self._hears: dict[Party, Party | Play | None] = {}
         self._desk_extension = ""
+        self.trail = ""
+        self._hops = 70
+        self._reason = ""  # of who left, for the others
+        self._referral: Referral | None = None  # the REFER that is being carried out
+        self._failure = 480  # how the target of that failed
+        self._turned = False  # caller and desk have changed places for it
 
     # ringing
 
     def begin(self, leg: Leg, attempts: list[Attempt], seconds: float) -> None:
         """Ring `attempts` for the caller's `leg`."""
         self.legs["caller"] = leg
+        self._hops = hops_left(leg.session.invite)
         self.edge.calls[self.id] = self
         if not attempts:
             self._finish("nobody to ring", 480)
@@ -93,6 +109,7 @@ class Call:
         for index, attempt in enumerate(attempts):
             media = self.edge.take_media()
             if media:
+                attempt = replace(attempt, hops=self._hops, trail=self.trail)
                 legs[str(index)] = Leg.dial(self.edge, self, attempt, media, offers)
         if not legs:
             return False
@@ -134,9 +151,12 @@ class Call:
             self._carry_out(ring, ring.machine.failed(member, status))
         elif ring.purpose == "call":
             self._tell_caller(ring, leg, kind)
-        elif ring.purpose == "target" and kind == "early" and len(ring.legs) == 1 and self.transfer:
-            self.legs["target"] = leg
-            self._do(self.transfer.target_early())
+        elif ring.purpose == "target" and self.transfer:
+            if self._referral:
+                self._referral.report(180)
+            if kind == "early" and len(ring.legs) == 1:
+                self.legs["target"] = leg
+                self._do(self.transfer.target_early())
 
     def _tell_caller(self, ring: _Ring, leg: Leg, kind: Kind) -> None:
         caller = self.legs["caller"]
@@ -183,12 +203,16 @@ class Call:
 
     def _nobody(self, ring: _Ring, status: int) -> None:
         self._end_ring(ring)
+        statuses = [*ring.machine.ringing.values()]
+        if len(statuses) == 1 and self.direction != "inbound":  # the core shall take voicemail: 480
+            status = answers.mapped(statuses[0])
+            self._reason = next(iter(ring.legs.values())).reason
         if ring.purpose == "call" and self.direction == "outbound" and ring.unreachable:
             self._core_unreachable()
         elif ring.purpose == "call":
             self._finish("busy" if status == 486 else "nobody answered", status)
         elif self.transfer and ring.purpose == "target":
-            statuses = [*ring.machine.ringing.values()]
+            self._failure = answers.mapped(statuses[0] if len(statuses) == 1 else status)
             self.legs.pop("target", None)
             self._do(self.transfer.target_failed(statuses[0] if len(statuses) == 1 else status))
         elif self.transfer:
@@ -207,13 +231,14 @@ class Call:
 
     def _talk(self, state: str = "talking") -> None:
         """Caller and desk hear each other; a desk phone that received the call may transfer it."""
-        desk = self.legs["desk"]
+        self._turn_back()
         self._step(state)
+        desk = self.legs["desk"]
         armed = desk.codec in G711
-        if self.may_transfer and desk.extension and not armed:
+        if self._transferable and not armed:
             _log.info("call %s runs in %s: no keypad menu", self.id, desk.codec)
             self.edge.count("menu-not-armed")
-        if self.may_transfer and desk.extension and armed:
+        if self._transferable and armed:
             practice = self.edge.directory.snapshot.practice
             self.transfer = Transfer(self._resolve, practice.on_hangup)
             self._do(self.transfer.start(), quiet=True)
@@ -246,6 +271,8 @@ class Call:
     def _do(self, actions: list[transfer.Action], quiet: bool = False) -> None:
         """Carry out what the transfer machine says; `quiet`: its state is not news."""
         machine = self.transfer
+        if self._referral and machine and machine.state != "referred":
+            self._settle(self._referral, machine.state == "joined")
         for action in actions:
             if isinstance(action, transfer.Hear):
                 self._hear(action.party, action.source)
@@ -261,6 +288,8 @@ class Call:
         if machine and not self.over and machine is self.transfer:
             if machine.state == "over":
                 self._finish("ended")
+            elif machine.state == "talking" and not self._transferable:
+                self._talk()
             elif not quiet:
                 self._step(machine.state)
 
@@ -280,6 +309,7 @@ class Call:
         self._wait = self.edge.timers.after(seconds, self._timeout) if seconds is not None else None
 
     def _timeout(self) -> None:
+        self._failure = 408
         if self.transfer:
             self._do(self.transfer.timeout())
 
@@ -296,6 +326,7 @@ class Call:
         self.target_name = destination.number
         attempts = self.edge.target_attempts(destination, self._desk_extension)
         if not self._ring_all("target", attempts, None) and self.transfer:
+            self._failure = 480
             self._do(self.transfer.target_failed(480 if destination.kind == "extension" else 503))
 
     def _recall(self, extensions: Sequence[str], seconds: float | None) -> None:
@@ -311,6 +342,98 @@ class Call:
         self.legs["desk"] = target
         self._desk_extension = target.extension
         self._talk("joined")
+
+    # a phone's own keys: REFER and Replaces (`referral.py`)
+
+    @property
+    def _transferable(self) -> bool:
+        """Whether the desk may use the keypad's menu: a desk phone that received the call."""
+        desk = self.legs.get("desk")
+        return self.may_transfer and not self._turned and desk is not None and bool(desk.extension)
+
+    def may_refer(self, leg: Leg) -> bool:
+        """Whether a phone's transfer key means anything now: it talks, and no transfer is under way."""
+        calm = self.transfer is None or self.transfer.state == "talking"
+        talking = (
+            leg in self.legs.values()
+            and len(self.legs) == 2
+            and all(other.session.state == "up" for other in self.legs.values())
+        )
+        return bool(leg.extension) and talking and calm and self._ring is None and not self.over
+
+    def refer(self, leg: Leg, destination: Destination, referral: Referral) -> None:
+        """Connect whom `leg` talks to with `destination`; who asked for it may go at once."""
+        self._do(self._referred(leg, referral).refer(destination))
+
+    def join(self, leg: Leg, far: Leg, name: str, referral: Referral) -> None:
+        """Connect whom `leg` talks to with `far`, whom it talks to in another call."""
+        machine = self._referred(leg, referral)
+        far.owner = self
+        self.legs["target"], self.target_name = far, name
+        self._do(machine.join())
+
+    def _referred(self, leg: Leg, referral: Referral) -> Transfer:
+        if self.legs["caller"] is leg:
+            self._turn()
+        self._desk_extension = leg.extension
+        self._referral, self._failure = referral, 480
+        self.transfer = Transfer(self._resolve, self.edge.directory.snapshot.practice.on_hangup)
+        return self.transfer
+
+    def _turn(self) -> None:
+        """Who referred takes the place of the desk."""
+        self.legs["caller"], self.legs["desk"] = self.legs["desk"], self.legs["caller"]
+        self._turned = not self._turned
+
+    def _turn_back(self) -> None:
+        """The transfer is over, one way or the other."""
+        if self._turned and "caller" in self.legs and "desk" in self.legs:
+            self._turn()
+            self._desk_extension = self.legs["desk"].extension
+        self._turned = False
+
+    def _settle(self, referral: Referral, done: bool) -> None:
+        """Tell who referred what became of it, before its leg may be released."""
+        self._referral = None
+        referral.report(200 if done else self._failure)
+
+    def give_up(self, leg: Leg) -> tuple[Leg, str]:
+        """End this call but for the far end of `leg`: that, and its extension or number, is handed out."""
+        party: Party = "caller" if self.legs["desk"] is leg else "desk"
+        far = self.legs.pop(party)
+        name = far.extension or (self.caller_number if party == "caller" else self.called)
+        far.take("")
+        self._finish("transferred")
+        return far, name
+
+    def replace(self, old: Leg, new: Leg) -> None:
+        """`new`, which just called, takes the place of `old`: it is answered, and `old` released."""
+        ring = self._ring
+        member = ring.member(old) if ring else ""
+        if not new.accept(None if member else self.legs["caller"]):
+            return
+        if ring and member:
+            ring.legs[member] = new
+            old.hangup(reason=ringing.ELSEWHERE)
+            self._carry_out(ring, ring.machine.answered(member))
+            return
+        party = next(party for party, leg in self.legs.items() if leg is old)
+        self.legs[party] = new
+        old.hangup()
+        self._desk_extension = self.legs["desk"].extension
+        self._talk()
+
+    def dialogs(self) -> Iterator[Leg]:
+        """The legs of desk phones that are in it, or that ring for it."""
+        ringing = [*self._ring.legs.values()] if self._ring else []
+        talking = [leg for leg in self.legs.values() if leg not in ringing]
+        yield from (leg for leg in (*talking, *ringing) if leg.extension and not leg.over)
+
+    def far(self, leg: Leg) -> Leg | None:
+        """Whom a phone in it talks to, or is called by; None while it calls itself."""
+        opposite: dict[str, Party] = {"caller": "desk", "target": "desk"}
+        party = next((party for party, other in self.legs.items() if other is leg), "")
+        return self.legs.get(opposite.get(party, "caller"))
 
     # news
 
@@ -328,6 +451,7 @@ class Call:
             return
         gone: list[Party] = [party for party, other in self.legs.items() if other is leg]
         if gone and kind in ("ended", "failed"):
+            self._reason = leg.reason
             self._on_gone(gone[0])
 
     def _on_gone(self, party: Party) -> None:
@@ -353,6 +477,12 @@ class Call:
         if self.transfer and leg is self.legs.get("desk"):
             self._do(self.transfer.played())
 
+    def on_silent(self) -> None:
+        """Media heard nothing of a party for a minute: when that holds for all of them, nobody is there any more."""
+        after = self.edge.timers.clock() - SILENT_SECONDS
+        if self.legs and all(leg.silent_at > after and not leg.held for leg in self.legs.values()):
+            self._finish("no sound from anybody")
+
     def hangup(self, outcome: str) -> None:
         """End the call from our side."""
         self._finish(outcome, 503)
@@ -364,7 +494,7 @@ class Call:
     def _enter(self, state: str) -> None:
         if state != self.state:
             self.state = state
-            with_target = state in ("dialling", "consulting", "joined") and self.target_name
+            with_target = state in ("dialling", "referred", "consulting", "joined") and self.target_name
             words = f"{state} {self.target_name}" if with_target else state
             self.steps.append((round(self.edge.wall_clock() - self.started, 1), words))
 
@@ -374,9 +504,11 @@ class Call:
             return
         self.over = True
         self._set_wait(None)
-        self._stop_ringing()
+        self._stop_ringing(self._reason)
+        if self._referral:
+            self._settle(self._referral, False)
         for leg in list(self.legs.values()):
-            leg.hangup(status)
+            leg.hangup(status, self._reason)
         self._enter("ended")
         self.edge.call_over(self, outcome)
 

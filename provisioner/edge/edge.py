@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
 
 from provisioner.dialing.classify import Destination, classify
-from provisioner.edge import routes
+from provisioner.edge import referral, routes
 from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.call import Call, Direction
 from provisioner.edge.directory import Directory, Station
 from provisioner.edge.emergency import EmergencyCall
 from provisioner.edge.gate import EdgeGate
 from provisioner.edge.leg import Attempt, Leg, Owner
+from provisioner.edge.presence import EVENTS, Presence
 from provisioner.edge.registrar import Binding, IntervalTooBriefError, Registrar
+from provisioner.edge.texts import Delivery
 from provisioner.edge.trunk import Peer, Trunks
 from provisioner.emergency import pidf
 from provisioner.errors import PeerError
@@ -25,8 +27,10 @@ from provisioner.sip.agent import ALLOW, Agent, Random
 from provisioner.sip.digest import Authenticator
 from provisioner.sip.headers import NameAddr, Uri
 from provisioner.sip.message import Header, Request
+from provisioner.sip.refer import Referral
 from provisioner.sip.sdp import offered
 from provisioner.sip.session import Session
+from provisioner.sip.subscription import event_of
 from provisioner.sip.timers import Timers
 from provisioner.sip.transaction import Flow, ServerTransaction
 
@@ -56,6 +60,8 @@ class ActiveCall(Protocol):
     answered: float | None
 
     def view(self) -> dict[str, Any]: ...
+
+    def dialogs(self) -> Iterable[Leg]: ...
 
     def hangup(self, outcome: str) -> None: ...
 
@@ -89,6 +95,7 @@ class Edge:
         self.media_owners: dict[str, Leg] = {}
         self.counters: Counter[str] = Counter()
         self.gate = EdgeGate(self, nonce_key)
+        self.presence = Presence(self)
         self.closing = False
         self._reserve: list[MediaLeg] = []
         self._token = 0
@@ -100,9 +107,12 @@ class Edge:
 
     @agent.setter
     def agent(self, agent: Agent) -> None:
-        """Whoever the agent is, nothing gets past the gate."""
+        """Whoever the agent is, nothing gets past the gate; say what we can do, and what it must let through."""
         self._agent = agent
         agent.transactions.gate = self.gate
+        agent.supported = (*agent.supported, "replaces", "norefersub")
+        agent.events = EVENTS
+        agent.exempt = self._urgent
 
     # small things that calls need
 
@@ -200,6 +210,7 @@ class Edge:
 
     def publish_call(self, call: ActiveCall) -> None:
         self.publish("call", call.view())
+        self.presence.changed()
 
     def call_over(self, call: ActiveCall, outcome: str) -> None:
         """The call is over: tell, and write its row."""
@@ -207,6 +218,7 @@ class Edge:
             return
         view = {**call.view(), "state": "ended", "outcome": outcome}
         self.publish("call", view)
+        self.presence.changed()
         self.count("calls")
         row = {
             key: view[key] for key in ("id", "started", "answered", "direction", "desk", "target", "steps")
@@ -267,13 +279,34 @@ class Edge:
         method = transaction.request.method
         if method == "REGISTER":
             self._on_register(transaction)
-        elif method in ("OPTIONS", "NOTIFY"):  # NOTIFY: keep-alives of phones
-            transaction.reply(200, "", [("allow", ALLOW), ("accept", "application/sdp")])
-        elif method in ALLOW:
-            transaction.reply(481)
+        elif method == "NOTIFY":
+            self._on_notify(transaction)
+        elif method == "OPTIONS":
+            transaction.reply(200, "", [*self.agent.abilities, ("accept", "application/sdp")])
+        elif method in ("SUBSCRIBE", "MESSAGE"):
+            self._on_station_request(transaction)
+        else:  # REFER without a call: nothing that we would do for anybody
+            status = {"REFER": 603, "PUBLISH": 405}.get(method, 501)
+            transaction.reply(status, "", [("allow", ALLOW)])
+
+    def _on_notify(self, transaction: ServerTransaction) -> None:
+        """From a core: its mailboxes. From phones: keep-alives, which want an answer and nothing else."""
+        request = transaction.request
+        if event_of(request) == "message-summary" and self.trunks.source(request, transaction.flow):
+            self.presence.notified(transaction)
         else:
-            known = method in ("SUBSCRIBE", "MESSAGE", "PUBLISH", "REFER")
-            transaction.reply(405 if known else 501, "", [("allow", ALLOW)])
+            transaction.reply(200)
+
+    def _on_station_request(self, transaction: ServerTransaction) -> None:
+        """SUBSCRIBE and MESSAGE: of phones that prove who they are (RFC 6665 4.2.1.3: by 401)."""
+        request = transaction.request
+        station = self.directory.account(transaction.account)
+        if station is None:
+            transaction.reply(403)
+        elif request.method == "SUBSCRIBE":
+            self.presence.subscribe(transaction, station)
+        else:
+            Delivery(self, transaction, station).begin()
 
     def _on_register(self, transaction: ServerTransaction) -> None:
         request, flow = transaction.request, transaction.flow
@@ -312,22 +345,29 @@ class Edge:
             session.reject(error.status)
             return
         destination = classify(dialled, "keypad", self.directory.plan(None))
-        urgent = destination.kind in ("emergency", "emergency-test", "crisis")
-        if urgent and (
+        if self._urgent(request) and (
             peer is None or not peer.listens_at(flow.remote)
         ):  # a phone may share the core's address
             self._emergency(session, destination)
             return
+        trail = self.agent.trail(f"{peer.trunk.id if peer else 'phone'} {dialled}")
+        if self.agent.looped(request, trail):
+            session.reject(482)
+            return
         if peer:
-            self._from_core(session, peer, routes.called_through(peer, request, self._is_ours))
+            self._from_core(session, peer, routes.called_through(peer, request, self._is_ours), trail)
             return
         station = self.directory.account(session.incoming.account) if session.incoming else None
         if station is None:
             session.reject(403)
         elif self.closing:
             session.reject(503, "", [("retry-after", "5")])
+        elif (replaces := referral.replaces_of(session)) or session.state == "over":
+            if replaces:
+                referral.replace(self, session, station, replaces)
         else:
-            self._from_phone(session, station, classify(dialled, "keypad", self.directory.plan(station)))
+            destination = classify(dialled, "keypad", self.directory.plan(station))
+            self._from_phone(session, station, destination, trail)
 
     def _who(self, request: Request, flow: Flow) -> Station | None:
         """The line behind an unauthenticated request: by its registered address, else by what it says."""
@@ -349,7 +389,20 @@ class Edge:
         leg.owner = call
         call.begin()
 
-    def _leg(self, session: Session, extension: str) -> Leg | None:
+    def _urgent(self, request: Request) -> bool:
+        """Whether a request is an emergency call, which nothing here may refuse."""
+        try:
+            dialled = Uri.parse(request.uri).dialled
+        except PeerError:
+            return False
+        kind = classify(dialled, "keypad", self.directory.plan(None)).kind
+        return request.method == "INVITE" and kind in ("emergency", "emergency-test", "crisis")
+
+    def refer(self, leg: Leg, request: Referral) -> None:
+        """A phone's own transfer key."""
+        referral.refer(self, leg, request)
+
+    def new_leg(self, session: Session, extension: str) -> Leg | None:
         try:
             if session.offer:
                 offered(session.offer, session.flow.local[0])  # nobody is rung for what nobody could hear
@@ -362,11 +415,11 @@ class Edge:
             return None
         return Leg.incoming(self, _NOBODY, session, media, extension)
 
-    def _from_phone(self, session: Session, station: Station, destination: Destination) -> None:
+    def _from_phone(self, session: Session, station: Station, destination: Destination, trail: str) -> None:
         if self._dialogs(station.extension) >= MAX_DIALOGS:
             session.reject(403, "Too many calls from this phone")
             return
-        leg = self._leg(session, station.extension)
+        leg = self.new_leg(session, station.extension)
         if leg is None:
             return
         if destination.kind == "refused":
@@ -376,6 +429,7 @@ class Edge:
         direction: Direction = "internal" if destination.kind == "extension" else "outbound"
         call = Call(self, direction, station.extension, destination.number)
         call.station = station
+        call.trail = trail
         leg.owner = call
         if direction == "internal":
             label = routes.label_of(station)
@@ -392,7 +446,7 @@ class Edge:
         number = self.directory.number(called)
         return called in self.directory.stations or bool(number and (number.extension or number.ring_group))
 
-    def _from_core(self, session: Session, peer: Peer, called: str) -> None:
+    def _from_core(self, session: Session, peer: Peer, called: str, trail: str) -> None:
         number = self.directory.number(called)
         group = self.directory.group(number.ring_group) if number and number.ring_group else None
         if group:
@@ -404,16 +458,18 @@ class Edge:
         else:
             session.reject(404)
             return
+        session.reliable_early = peer.profile.reliable_provisional
         if self.closing:
             session.reject(503, "", [("retry-after", "5")])
             return
-        leg = self._leg(session, "")
+        leg = self.new_leg(session, "")
         if leg is None:
             return
         caller, _display = routes.caller_of(session.invite)
         call = Call(self, "inbound", caller, called)
         call.group = members if group else ()
         call.may_transfer = peer.trunk.transfer == "edge"
+        call.trail = trail
         leg.owner = call
         name, user = self.shown_caller(call)
         attempts = [a for member in members for a in self.phone_attempts(member, user, name)]
@@ -430,10 +486,14 @@ class Edge:
             leg.owner.on_digit(leg, str(data["digit"]))
         elif name == "played":
             leg.on_played(int(data.get("token") or 0))
+        elif name == "silent" and isinstance(leg.owner, Call):
+            leg.silent_at = self.timers.clock()
+            leg.owner.on_silent()
 
     def close(self) -> None:
         """Take no new calls, and end those that are up."""
         self.closing = True
+        self.presence.close()
         for call in list(self.calls.values()):
             call.hangup("the appliance stopped")
 

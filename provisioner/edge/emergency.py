@@ -46,6 +46,7 @@ class EmergencyCall:
         self.state = "ringing"
         self.over = False
         self._caller = leg
+        leg.session.keep()
         self._out: Leg | None = None
         self._attempt: Attempt | None = None
         self._timer: Timer | None = None
@@ -147,6 +148,10 @@ class EmergencyCall:
             return
         self._step(f"route refused ({status})")
         self._next()
+
+    def dialogs(self) -> tuple[Leg, ...]:
+        """The phone that called."""
+        return (self._caller,) if self._caller.extension and not self._caller.over else ()
 
     def on_digit(self, leg: Leg, digit: str) -> None:
         """Keys are just tones here; media passes them on."""

@@ -24,6 +24,8 @@ _CALLBACK = ("psap-callback", "emergency")  # Priority of a call that overload m
 _CHALLENGE = {
     "REGISTER": (401, "authorization", "www-authenticate"),
     "INVITE": (407, "proxy-authorization", "proxy-authenticate"),
+    "SUBSCRIBE": (401, "authorization", "www-authenticate"),  # RFC 6665 4.2.1.3
+    "MESSAGE": (401, "authorization", "www-authenticate"),
 }
 _NEEDS_READING = re.compile(rb"(?:SIP/2\.0|INVITE|ACK|BYE|CANCEL|PRACK|UPDATE|INFO) ")
 MAX_CREDENTIALS = 3  # that one request is checked for
@@ -132,7 +134,8 @@ class EdgeGate:
         if not has_tag(to):
             return False
         key = (request.call_id, NameAddr.parse(to).tag, NameAddr.parse(request.get("from")).tag)
-        return key in self._edge.agent.sessions
+        agent = self._edge.agent
+        return key in agent.sessions or key in agent.subscriptions
 
     def _emergency(self, request: Request) -> bool:
         if request.method != "INVITE" or has_tag(request.get("to")):

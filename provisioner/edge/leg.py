@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from provisioner.edge import answers
 from provisioner.edge.offers import PLAIN, bridged, document, networks_of, offers_for
 from provisioner.edge.transfer import Play
 from provisioner.errors import PeerError
 from provisioner.sip.agent import Credentials
 from provisioner.sip.headers import NameAddr
 from provisioner.sip.message import Header
+from provisioner.sip.refer import Referral
 from provisioner.sip.sdp import CODECS, AudioOffer, MediaSession
 from provisioner.sip.session import (
     SDP,
@@ -65,6 +67,10 @@ class Attempt:
     pinned: bool = True
     extension: str = ""  # of a desk phone; empty for the trunk
     credentials: Credentials | None = None
+    hops: int = 70  # Max-Forwards
+    trail: str = ""  # `Agent.trail` of the call that this one follows from
+    unlimited: bool = False  # no session timer
+    timed: bool = True  # a session timer is asked for
     gateway: Gateway | None = None
     srtp: Srtp = "optional"  # over TLS
     patience: float = 0.0
@@ -84,11 +90,13 @@ class Leg:
         self.sdp = self._sdp()
         self.session: Session
         self.over = False
+        self.reason = ""  # why the peer left, as it may be told to the other party
         self._answer = b""
         self._attempt: Attempt | None = None
         self._offers: Sequence[AudioOffer] = (PLAIN,)
         self._tries: list[tuple[AudioOffer, bool]] = []  # offers still to be made, and whether SRTP
         self._limit: Timer | None = None
+        self.silent_at = float("-inf")  # when media last said that nothing comes from this party
         self._token = 0  # of what is being played now
         edge.media_owners[media.id] = self
 
@@ -100,7 +108,12 @@ class Leg:
         leg = cls(edge, owner, media, session.flow.local[0], extension)
         leg.session = session
         session.listener = leg.listen
+        session.on_refer = leg.refer
         return leg
+
+    def refer(self, referral: Referral) -> None:
+        """The phone's own transfer key."""
+        self.edge.refer(self, referral)
 
     @classmethod
     def dial(
@@ -148,7 +161,7 @@ class Leg:
         attempt = self._attempt
         assert attempt
         body, kind = self.sdp.offer(codecs=offer.formats, ptime=offer.ptime), SDP
-        headers = list(attempt.headers)
+        headers = [("max-forwards", str(attempt.hops)), *attempt.headers]
         if attempt.location:
             kind, body, more = self.edge.with_location(body, attempt.location)
             headers += more
@@ -168,7 +181,11 @@ class Leg:
             kind,
             attempt.pinned,
             attempt.credentials,
+            attempt.trail,
+            attempt.unlimited,
+            attempt.timed,
         )
+        self.session.on_refer = self.refer
 
     def _silent(self) -> None:
         """Not even a 100 came in time."""
@@ -199,7 +216,7 @@ class Leg:
 
     def progress(self, status: int = 180) -> None:
         """Let the caller know that somebody is being rung."""
-        self.session.progress(status)
+        self.session.progress(status, self._answer_once(None) if self.session.offers_early else b"")
 
     def early(self, other: Leg | None = None) -> bool:
         """Open early media towards the caller, of `other` or of ours.
@@ -273,8 +290,10 @@ class Leg:
         elif isinstance(event, Answered):
             self._answered(event)
         elif isinstance(event, Failed):
+            self.reason = answers.reason(event.response.all("reason")) if event.response else ""
             self._failed(event)
         elif isinstance(event, Ended):
+            self.reason = answers.reason([event.reason])
             self._end("ended", event.how)
         elif isinstance(event, Offered):
             self._offered(event.sdp, event.transaction)
@@ -284,6 +303,7 @@ class Leg:
             self.edge.count("info")
 
     def _progress(self, event: Progress) -> None:
+        self.edge.presence.changed()
         if event.sdp and self._take_answer(event.sdp):
             self.owner.on_leg(self, "early", event.status)
         elif event.status in (180, 183):
@@ -308,7 +328,7 @@ class Leg:
         if attempt and attempt.gateway and not rang_out:
             good = self.edge.trunks.report(attempt.gateway, event.response)
             if not good and attempt.after:
-                self._call(attempt.after())
+                self._call(replace(attempt.after(), hops=attempt.hops, trail=attempt.trail))
                 return
         if status in OFFER_REFUSED and self._tries:
             self.edge.count("offered-again")

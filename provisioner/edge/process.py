@@ -216,6 +216,7 @@ class Process:
         self._edge.directory = directory
         self._edge.trunks.update(directory.trunks, directory.snapshot.trunk_secrets)
         self._edge.registrar.keep(directory.stations.keys())
+        self._edge.presence.keep()
         return {"revision": directory.snapshot.revision}
 
     def _unban(self, args: ipc.Json) -> ipc.Json:

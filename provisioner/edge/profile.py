@@ -38,7 +38,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     srtp: Literal["off", "optional", "required"] = "optional"
     dtmf: Literal["rfc4733", "info", "inband"] = "rfc4733"
     refer: bool = False
-    session_timers: bool = False
+    session_timers: bool = True
     reliable_provisional: bool = False
     pidf_lo: bool = True
     headers: dict[str, str] = {}

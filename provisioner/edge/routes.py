@@ -63,6 +63,7 @@ def to_trunk(edge: Edge, gateway: Gateway, dialled: str, calling_number: str) ->
         credentials=peer.account,
         gateway=gateway,
         srtp=profile.srtp,
+        timed=profile.session_timers,
     )
 
 
@@ -86,7 +87,8 @@ def to_emergency(edge: Edge, gateway: Gateway, code: str, number: str, location:
     takes_it = gateway.peer.trunk.pidf_lo and profile.pidf_lo
     headers = (*attempt.headers, ("priority", "emergency"))
     srtp: Srtp = "off" if profile.srtp == "off" else "optional"  # a call without a secret is better than none
-    return replace(attempt, headers=headers, srtp=srtp, location=location if takes_it else b"")
+    carried = location if takes_it else b""
+    return replace(attempt, headers=headers, srtp=srtp, location=carried, unlimited=True)
 
 
 def caller_of(request: Request) -> tuple[str, str]:

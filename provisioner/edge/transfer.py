@@ -21,7 +21,7 @@ MAX_DIGITS = 24
 Party = Literal["caller", "desk", "target"]
 State = Literal[
     "talking", "menu", "collecting", "dialling", "consulting", "completing",
-    "joined", "recall", "group", "kept", "farewell", "over",
+    "joined", "referred", "recall", "group", "kept", "farewell", "over",
 ]  # fmt: skip
 
 
@@ -109,6 +109,7 @@ _PICTURE: dict[State, tuple[Action, ...]] = {
     ),
     "completing": (Hear("caller", MUSIC), Hear("target", MUSIC), Take("all"), Wait(PROMPT_SECONDS)),
     "joined": (Hear("caller", "target"), Hear("target", "caller"), Release("desk"), Wait(None), Promote()),
+    "referred": (Hear("caller", RINGBACK), Hear("desk", None), Take(""), Wait(NO_ANSWER_SECONDS)),
     "recall": (Hear("caller", RINGBACK), Wait(RECALL_SECONDS), Recall()),
     "group": (Hear("caller", RINGBACK), Wait(None), RingGroup()),
     "kept": (Hear("desk", "target"), Hear("target", "desk"), Take(""), Wait(None)),
@@ -134,6 +135,7 @@ class Transfer:
     digits: str = ""
     steps: list[State] = field(default_factory=list)
     _tries: int = 0
+    _desk_gone: bool = False  # while referred: it may hang up, and has done its part
 
     def _enter(self, state: State, *more: Action) -> list[Action]:
         if state != self.state:
@@ -144,6 +146,7 @@ class Transfer:
 
     def start(self) -> list[Action]:
         """Caller and desk are connected."""
+        self._desk_gone = False
         return self._enter("talking")
 
     def _menu(self, *why: str) -> list[Action]:
@@ -159,6 +162,20 @@ class Transfer:
         if self._tries >= TRIES:
             return self._enter("talking" if in_menu else "consulting")
         return self._menu() if in_menu else self._completing()
+
+    # the desk's own transfer key (REFER)
+
+    def refer(self, destination: object) -> list[Action]:
+        """The desk phone asks that the caller be connected to `destination`, without talking first."""
+        return self._enter("referred", Dial(destination))
+
+    def join(self) -> list[Action]:
+        """The desk phone has talked to the target in another call, which is now here."""
+        return self._enter("joined")
+
+    def _back(self) -> list[Action]:
+        """The target did not take it: the caller is with the desk again, which may have to be rung."""
+        return self._enter("recall") if self._desk_gone else self.start()
 
     # the desk's keys
 
@@ -219,6 +236,8 @@ class Transfer:
             return self._resolve()
         if self.state == "dialling":
             return [Release("target"), *self._menu("no-answer")]
+        if self.state == "referred":
+            return [Release("target"), *self._back()]
         if self.state == "recall":
             return [Release("desk"), *self._enter("group")]
         return self._leave_farewell() if self.state == "farewell" else []
@@ -230,13 +249,19 @@ class Transfer:
 
     def target_early(self) -> list[Action]:
         """The target's leg has early media."""
+        if self.state == "referred":
+            return [Hear("caller", "target")]
         return [Hear("desk", "target")] if self.state == "dialling" else []
 
     def target_answered(self) -> list[Action]:
+        if self.state == "referred":
+            return self._enter("joined")
         return self._enter("consulting") if self.state == "dialling" else []
 
     def target_failed(self, status: int) -> list[Action]:
         """The target's leg failed with a SIP status."""
+        if self.state == "referred":
+            return self._back()
         return self._menu(failure_prompt(status)) if self.state == "dialling" else []
 
     def target_ended(self) -> list[Action]:
@@ -254,6 +279,8 @@ class Transfer:
             return self._enter("farewell")
         if self.state == "dialling":
             return [Release("target"), *self._enter("farewell")]
+        if self.state == "referred":
+            return [Release("target"), Release("desk"), *self._enter("over")]
         return [Release("desk"), *self._enter("over")]
 
     # the desk
@@ -264,6 +291,9 @@ class Transfer:
             return self._enter("recall")
         if self.state == "dialling":
             return [Release("target"), *self._enter("recall")]
+        if self.state == "referred":
+            self._desk_gone = True
+            return []
         if self.state in ("consulting", "completing"):
             if self.on_hangup == "complete":
                 return self._enter("joined")

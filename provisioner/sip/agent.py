@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from typing import Protocol
 
 from provisioner.errors import PeerError
 from provisioner.sip import digest
 from provisioner.sip.dialog import Dialog
-from provisioner.sip.headers import NameAddr, Uri, Via, default_port, join_host, numeric, split_list
+from provisioner.sip.events import tokens
+from provisioner.sip.headers import NameAddr, Uri, Via, default_port, join_host, numeric
 from provisioner.sip.message import Header, MessageError, Request, Response, parse
 from provisioner.sip.session import SDP, Listener, Session, speaks
+from provisioner.sip.session_timer import INTERVAL
+from provisioner.sip.subscription import Subscription
 from provisioner.sip.timers import Timers
 from provisioner.sip.transaction import (
     MAGIC,
@@ -26,7 +30,8 @@ Credentials = Callable[[str], tuple[str, str] | None]
 
 LARGEST_DATAGRAM = 1300  # bytes of a request on a path whose MTU is not known (18.1.1)
 MAX_CHALLENGES = 3  # some cores challenge again with a new nonce before they accept
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, NOTIFY"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, PRACK, REFER, NOTIFY, SUBSCRIBE, MESSAGE"
+SUPPORTED = ("timer", "100rel")
 _ALLOWED = frozenset(ALLOW.split(", "))
 _ONLY_IN_DIALOG = frozenset({"BYE", "INFO", "UPDATE", "PRACK"})
 
@@ -167,13 +172,38 @@ class Agent:
         self.user = user
         self.transactions = TransactionLayer(timers, send, self.new_tag, self)
         self.sessions: dict[tuple[str, str, str], Session] = {}
-        self.abilities: list[Header] = [("allow", ALLOW), ("user-agent", name)]
+        self.subscriptions: dict[tuple[str, str, str], Subscription] = {}
+        self.session_expires = INTERVAL  # seconds that we ask for (RFC 4028); 0: only what peers ask for
+        self.reliable_early = False  # whether early media of ours is sent reliably when the caller can (3262)
+        self.exempt: Callable[[Request], bool] = lambda _request: False  # calls that nothing here refuses
+        self._name = name
+        self._secret = self.new_tag()
+        self.supported: tuple[str, ...] = SUPPORTED
+        self.events: tuple[str, ...] = ()  # packages that may be subscribed to
+
+    @property
+    def abilities(self) -> list[Header]:
+        """What every request outside a dialog and every 2xx says of us."""
+        headers = [("allow", ALLOW), ("supported", ", ".join(self.supported)), ("user-agent", self._name)]
+        return [*headers, *([("allow-events", ", ".join(self.events))] if self.events else [])]
 
     # what goes out
 
     def new_tag(self) -> str:
         """64 random bits as hex: tags, branches, Call-IDs."""
         return f"{self.rng.getrandbits(64):016x}"
+
+    def trail(self, key: str) -> str:
+        """A token that only we can tell from others: what a call that goes on from `key` carries.
+
+        `key` is all that decides where an INVITE goes. One that comes back with the trail that it would get
+        again has gone round (RFC 5393 4.2); one that goes elsewhere this time has not.
+        """
+        return hashlib.sha256(f"{self._secret} {key}".encode("utf-8", "surrogateescape")).hexdigest()[:16]
+
+    def looped(self, request: Request, trail: str) -> bool:
+        """Whether an INVITE was here before, on its way from the same place to the same place."""
+        return request.call_id.partition("@")[0].endswith(f"-{trail}")
 
     def contact(self, flow: Flow) -> str:
         """Our Contact on a flow."""
@@ -199,11 +229,10 @@ class Agent:
         self, method: str, uri: str, from_: NameAddr, to: NameAddr, headers: list[Header]
     ) -> Request:
         """A request outside any dialog (8.1.1); From gets a fresh tag."""
-        mine: list[Header] = [
-            ("max-forwards", "70"),
-            ("from", str(from_.with_tag(self.new_tag()))),
-            ("to", str(to)),
-        ]
+        mine: list[Header] = (
+            [] if any(name == "max-forwards" for name, _ in headers) else [("max-forwards", "70")]
+        )
+        mine += [("from", str(from_.with_tag(self.new_tag()))), ("to", str(to))]
         mine += [("call-id", self.new_tag()), ("cseq", "1 " + method)]
         return Request(method, uri, [*mine, *headers, *self.abilities])
 
@@ -235,10 +264,23 @@ class Agent:
         content_type: str = SDP,
         pinned: bool = True,
         credentials: Credentials | None = None,
+        trail: str = "",
+        unlimited: bool = False,
+        timed: bool = True,
     ) -> Session:
-        """Call `uri` over `flow`; news goes to `listener`."""
+        """Call `uri` over `flow`; news goes to `listener`.
+
+        `trail`: of the call that this one follows from (see `trail`); `unlimited`: no session timer;
+        `timed`: we ask for one (RFC 4028), else only what the peer asks for counts.
+        """
         session = Session(self, listener, flow, pinned)
+        if not timed:
+            session.timer.interval = 0
+        if unlimited:
+            session.keep()
         request = self.new_request("INVITE", uri, from_, to, headers or [])
+        if trail:
+            request.set("call-id", f"{request.call_id}-{trail}")
         if body:
             request.headers.append(("content-type", content_type))
             request.body = body
@@ -288,15 +330,21 @@ class Agent:
         request = transaction.request
         to, from_ = NameAddr.parse(request.get("to")), NameAddr.parse(request.get("from"))
         hops = request.get("max-forwards")
-        required = [item for value in request.all("require") for item in split_list(value)]
-        session = self.sessions.get((request.call_id, to.tag, from_.tag))
-        if to.tag and session is None:
+        unknown = [tag for tag in tokens(request, "require") if tag.lower() not in self.supported]
+        key = (request.call_id, to.tag, from_.tag)
+        session, subscription = self.sessions.get(key), self.subscriptions.get(key)
+        spent = hops and not hops.strip("0") and request.method != "OPTIONS"
+        if to.tag and session is None and subscription is None:
             transaction.reply(481)
-        elif required and request.method != "BYE":
-            transaction.reply(420, "", [("unsupported", ", ".join(required))])
+        elif unknown and request.method != "BYE":
+            transaction.reply(420, "", [("unsupported", ", ".join(unknown)[:200])])
         elif session:
             session.on_request(transaction)
-        elif hops and not hops.strip("0") and request.method != "OPTIONS":
+        elif subscription:
+            subscription.on_request(transaction)
+        elif transaction.merged:
+            transaction.reply(482)
+        elif spent and not self.exempt(request):
             transaction.reply(483)
         elif request.method in _ONLY_IN_DIALOG:
             transaction.reply(481)
@@ -306,20 +354,24 @@ class Agent:
             self.application.on_request(transaction)
 
     def _on_invite(self, transaction: ServerTransaction) -> None:
-        if not speaks(transaction.request):
-            transaction.reply(415, "", [("accept", SDP), ("accept-encoding", "identity")])
-            return
+        request = transaction.request
         session = Session(self, lambda _session, _event: None, transaction.flow, pinned=True)
-        session.receive(transaction)
-        self.application.on_invite(session)
+        least = 0 if self.exempt(request) else session.timer.refused(request)
+        if not speaks(request):
+            transaction.reply(415, "", [("accept", SDP), ("accept-encoding", "identity")])
+        elif least:
+            transaction.reply(422, "", [("min-se", str(least))])
+        else:
+            session.receive(transaction)
+            self.application.on_invite(session)
 
     def on_other_in_dialog(self, transaction: ServerTransaction) -> None:
         """In-dialog requests that need nothing of us."""
         method = transaction.request.method
         if method in ("OPTIONS", "NOTIFY", "MESSAGE"):
             transaction.reply(200, "", self.abilities)
-        elif method == "REFER":
-            transaction.reply(603)
+        elif method == "SUBSCRIBE":
+            transaction.reply(489, "", [("allow-events", ", ".join(self.events))])
         else:
             transaction.reply(405 if method in _ALLOWED else 501, "", [("allow", ALLOW)])
 

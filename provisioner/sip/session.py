@@ -3,128 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from provisioner.errors import PeerError
 from provisioner.sip.dialog import Dialog
+from provisioner.sip.events import (
+    DIGITS,
+    SDP,
+    Answered,
+    Confirmed,
+    Ended,
+    Event,
+    Failed,
+    Info,
+    Offered,
+    Progress,
+    body_of,
+    lists,
+    speaks,
+    tokens,
+)
 from provisioner.sip.headers import NameAddr
-from provisioner.sip.message import Header, Request, Response, has_tag
-from provisioner.sip.sdp import audio_part
-from provisioner.sip.timers import Timer
-from provisioner.sip.transaction import RINGING, T1, T2, TRANSACTION, Flow, ServerTransaction
+from provisioner.sip.message import Header, Message, Request, Response
+from provisioner.sip.offers import Offers, OnResult
+from provisioner.sip.outgoing import Outgoing
+from provisioner.sip.refer import Referral
+from provisioner.sip.reliable import Reliable, Repeat
+from provisioner.sip.session_timer import SessionTimer
+from provisioner.sip.transaction import Flow, ServerTransaction
 
 if TYPE_CHECKING:
-    from provisioner.sip.agent import Agent, Credentials, Exchange
+    from provisioner.sip.agent import Agent, Credentials
 
-SDP = "application/sdp"
-DIGITS = (
-    "application/dtmf-relay", "application/dtmf", "application/vnd.nortelnetworks.digits",
-    "audio/telephone-event",
-)  # fmt: skip
+__all__ = [
+    "DIGITS", "SDP", "Answered", "Confirmed", "Ended", "Event", "Failed", "Info", "Listener", "Offered",
+    "Progress", "Session", "State", "body_of", "speaks",
+]  # fmt: skip
 
-
-@dataclass(frozen=True)
-class Progress:
-    """A provisional answer, 101 to 199; `sdp` is empty without early media."""
-
-    status: int
-    sdp: bytes
-    response: Response
-
-
-@dataclass(frozen=True)
-class Answered:
-    """The peer accepted our INVITE."""
-
-    sdp: bytes
-    response: Response
-
-
-@dataclass(frozen=True)
-class Failed:
-    """Our INVITE came to nothing; 408 when nobody answered, 503 when it could not be delivered."""
-
-    status: int
-    reason: str
-    response: Response | None = None
-
-
-@dataclass(frozen=True)
-class Confirmed:
-    """ACK of our 2xx; `sdp` is the answer when ours was the offer."""
-
-    sdp: bytes
-
-
-@dataclass(frozen=True)
-class Offered:
-    """A re-INVITE or UPDATE; reply with `Session.answer` or `transaction.reply(488)`.
-
-    `sdp` is empty when we are to offer.
-    """
-
-    sdp: bytes
-    transaction: ServerTransaction
-
-
-@dataclass(frozen=True)
-class Info:
-    """A body of one of the types `DIGITS` in an INFO request (RFC 6086); already answered 200."""
-
-    content_type: str
-    body: bytes
-
-
-@dataclass(frozen=True)
-class Ended:
-    """The peer is gone: `how` is "bye", "cancelled" or "timeout"; `reason` its Reason header (RFC 3326)."""
-
-    how: Literal["bye", "cancelled", "timeout"]
-    reason: str = ""
-
-
-Event = Progress | Answered | Failed | Confirmed | Offered | Info | Ended
 Listener = Callable[["Session", Event], None]
 State = Literal["calling", "incoming", "up", "over"]
-
-
-def body_of(message: Request | Response) -> bytes:
-    """The SDP in a message, b"" without one."""
-    return audio_part(message.get("content-type"), message.body)
-
-
-def speaks(request: Request) -> bool:
-    """Whether the body of an INVITE, if there is one, can be understood (8.2.3)."""
-    kind = request.get("content-type").partition(";")[0].strip().lower()
-    optional = "handling=optional" in request.get("content-disposition").replace(" ", "").lower()
-    plain = request.get("content-encoding", "identity").lower() == "identity"
-    return not request.body or optional or (plain and (kind == SDP or kind.startswith("multipart/")))
-
-
-class _Repeat:
-    """A 2xx to INVITE, repeated on every transport until its ACK (13.3.1.4)."""
-
-    def __init__(
-        self, transaction: ServerTransaction, response: Response, on_timeout: Callable[[], None]
-    ) -> None:
-        self._transaction = transaction
-        self._response = response
-        self._interval = T1
-        self.offers = bool(response.body) and not body_of(transaction.request)
-        timers = transaction.layer.timers
-        self._timer = timers.after(T1, self._again)
-        self._limit = timers.after(TRANSACTION, on_timeout)
-        transaction.respond(response)
-
-    def _again(self) -> None:
-        self._transaction.respond(self._response)
-        self._interval = min(self._interval * 2, T2)
-        self._timer = self._transaction.layer.timers.after(self._interval, self._again)
-
-    def stop(self) -> None:
-        self._timer.cancel()
-        self._limit.cancel()
 
 
 class Session:
@@ -139,113 +55,61 @@ class Session:
         self.dialog: Dialog | None = None
         self.invite: Request
         self.incoming: ServerTransaction | None = None
-        self.peer_allows_info = False
-        self.heard = False  # something, a 100 at least, came back to the INVITE that we sent
-        self._exchange: Exchange | None = None
-        self._forks: dict[str, Dialog] = {}
-        self._acks: dict[str, Request] = {}
-        self._credentials: Credentials | None = None
-        self._cancel: list[Header] | None = None
-        self._cancel_timer: Timer | None = None
-        self._ringing: Timer | None = None
-        self._repeats: dict[int, _Repeat] = {}  # by CSeq: 2xx of ours whose ACK is still to come
+        self.unlimited = False  # never ended by a timer of ours
+        self.reliable_early = False  # as the agent's, for this caller
+        self.peer_allows: frozenset[str] = frozenset()
+        self.local_sdp = b""  # the last that we said, for a refresh
+        self.answerer: Callable[[bytes], bytes] | None = None  # of offers in answers to what we sent without
+        self.on_refer: Callable[[Referral], None] | None = None
+        self.credentials: Credentials | None = None
+        self.timer = SessionTimer(agent.timers, agent.session_expires)
+        self.offers = Offers(self)
+        self.outgoing = Outgoing(self)
+        self._reliable: Reliable | None = None
+        self._settled = False  # the caller's PRACK made offer and answer final before our 2xx
+        self._acceptance: tuple[bytes, list[Header] | None] | None = None  # that waits for a PRACK
+        self._repeats: dict[int, Repeat] = {}  # by CSeq: 2xx of ours whose ACK is still to come
         self._farewell: list[Header] | None = None  # of a BYE that waits for an ACK
-        self._early: set[tuple[str, str, str]] = set()
         self._offer: ServerTransaction | None = None
+        self._referred = False
+        self.timer.refresh, self.timer.expire = self._refresh, self.lost
 
     # as UAC
 
     def call(self, invite: Request, credentials: Credentials | None) -> None:
         """Send `invite` (complete but for Via and Contact)."""
-        self.invite = invite
-        self._credentials = credentials
-        self._ringing = self.agent.timers.after(RINGING, self._no_answer)
-        self._exchange = self.agent.request(invite, self.flow, self._on_invite_response, credentials)
+        self.credentials = credentials
+        self.local_sdp = body_of(invite)
+        self.outgoing.start(invite)
 
-    def _on_invite_response(self, response: Response | None) -> None:
-        if response is None:
-            undelivered = not self._exchange or self._exchange.transaction.undelivered
-            self._over(Failed(503, "Not delivered") if undelivered else Failed(408, "No answer"))
-        elif response.status < 200:
-            self._on_provisional(response)
-        elif response.status < 300:
-            self._on_2xx(response)
-        else:
-            self._over(Failed(response.status, response.reason, response))
+    @property
+    def heard(self) -> bool:
+        """Whether something, a 100 at least, came back to the INVITE that we sent."""
+        return self.outgoing.heard
 
-    def _on_provisional(self, response: Response) -> None:
-        self.heard = True
-        if self._cancel is not None and self._cancel_timer is None:
-            self._send_cancel()
-        elif response.status > 100 and self.state == "calling":
-            if self._ringing:
-                self._ringing.cancel()
-            self._ringing = self.agent.timers.after(RINGING, self._no_answer)
-            if has_tag(response.get("to")) and self._exchange:
-                early = Dialog.of_response(self._exchange.request, response, self.flow, self.pinned)
-                self._early.add(early.key)
-                self.agent.sessions[early.key] = self
-            self.listener(self, Progress(response.status, body_of(response), response))
+    def put_answer(self, message: Request, offer: bytes) -> None:
+        """Write our answer to `offer` into an ACK or PRACK."""
+        answer = self.answerer(offer) if offer and self.answerer else b""
+        if answer:
+            self.local_sdp = answer
+            message.headers.append(("content-type", SDP))
+            message.body = answer
 
-    def _on_2xx(self, response: Response) -> None:
-        assert self._exchange
-        if self._cancel_timer:
-            self._cancel_timer.cancel()
-        try:
-            dialog = Dialog.of_response(self._exchange.request, response, self.flow, self.pinned)
-        except PeerError:  # no ACK can reach such a peer
-            self._over(Failed(502, "Unusable answer", response))
-            return
-        tag = dialog.remote.tag
-        if tag not in self._acks:
-            self._acks[tag] = dialog.request("ACK", self._exchange.request.cseq[0])
-            for name in ("authorization", "proxy-authorization"):
-                self._acks[tag].headers += [(name, value) for value in self._exchange.request.all(name)]
-            self.agent.add_via(self._acks[tag], self.agent.hop(dialog))
-            self._forks[tag] = dialog
-        self.agent.send(self.agent.hop(dialog), self._acks[tag].encode())
-        if self.dialog and self.dialog.remote.tag == tag:
-            return
-        if self.dialog is None and self.state == "calling":
-            self._adopt(dialog)
-            self.listener(self, Answered(body_of(response), response))
-        elif self._forks.pop(tag, None):  # another fork, or a 2xx that crossed our CANCEL
-            self._bye(dialog, [], lambda _response: None)
-
-    def _adopt(self, dialog: Dialog) -> None:
-        self._forget()
+    def begin(self, dialog: Dialog, response: Response, sdp: bytes) -> None:
+        """The first 2xx to our INVITE: the session is up."""
+        self.close()
         self.dialog = dialog
         self.state = "up"
         self.agent.sessions[dialog.key] = self
+        self.learn(response)
+        self.timer.agreed(response)
+        self.listener(self, Answered(sdp, response))
+        self.offers.next()
 
-    def _no_answer(self) -> None:
-        """Timer C: it rang long enough."""
-        self._abandon([])
-        self.listener(self, Failed(408, "No answer"))
-
-    def _abandon(self, headers: list[Header]) -> None:
-        """CANCEL now, or as soon as a provisional answer allows it (9.1)."""
-        self._forget()
-        self._cancel = headers
-        if self._exchange:
-            self._exchange.abandoned = True
-            if self._exchange.transaction.state == "proceeding":
-                self._send_cancel()
-
-    def _send_cancel(self) -> None:
-        """CANCEL (9.1): the INVITE's branch, Request-URI and routes, its own transaction."""
-        assert self._exchange
-        assert self._cancel is not None
-        invite = self._exchange.request
-        headers = [("via", invite.get("via")), ("max-forwards", "70")]
-        headers += [("route", value) for value in invite.all("route")]
-        headers += [("from", invite.get("from")), ("to", invite.get("to")), ("call-id", invite.call_id)]
-        headers += [("cseq", f"{invite.cseq[0]} CANCEL"), *self._cancel]
-        transaction = self._exchange.transaction
-        self._cancel_timer = self.agent.timers.after(TRANSACTION, transaction.end)
-        self.agent.transactions.request(
-            Request("CANCEL", invite.uri, headers), transaction.flow, lambda _response: None
-        )
+    def keep(self) -> None:
+        """No timer of ours may end this call (emergencies)."""
+        self.unlimited = True
+        self.timer.interval = 0
 
     # as UAS
 
@@ -256,31 +120,91 @@ class Session:
         self.invite = transaction.request
         self.dialog = Dialog.of_request(self.invite, transaction.tag, self.flow, self.pinned)
         self.agent.sessions[self.dialog.key] = self
+        self.learn(self.invite)
 
     def progress(self, status: int, sdp: bytes = b"", headers: list[Header] | None = None) -> None:
-        """Answer 180 or 183 (with early media when there is `sdp`)."""
-        if self.state == "incoming" and self.incoming:
-            self.incoming.respond(self._response(self.incoming, status, sdp, headers))
+        """Answer 180 or 183 (with early media when there is `sdp`), reliably when the caller needs that."""
+        if self.state != "incoming" or not self.incoming or self._acceptance:
+            return
+        response = self._response(self.incoming, status, b"" if self._settled else sdp, headers)
+        able = (
+            lists(self.invite, "supported", "100rel")
+            and sdp
+            and (self.reliable_early or self.agent.reliable_early)
+        )
+        if not (able or lists(self.invite, "require", "100rel")):
+            self.incoming.respond(response)
+            return
+        if self._reliable is None:
+            first = self.agent.rng.getrandbits(31) or 1
+            self._reliable = Reliable(self.incoming, first, self._not_acknowledged)
+        self._reliable.send(response)
+
+    @property
+    def offers_early(self) -> bool:
+        """Our first provisional answer has to hold an offer (RFC 3262 5)."""
+        needed = not self.offer and lists(self.invite, "require", "100rel")
+        return self.state == "incoming" and needed and self._reliable is None
+
+    def _not_acknowledged(self) -> None:
+        """No PRACK for 64*T1: the caller cannot hear us (RFC 3262 3)."""
+        if self.incoming:
+            self.incoming.reply(504)
+        self.fail(Ended("timeout"))
+
+    def _on_prack(self, transaction: ServerTransaction) -> None:
+        response = self._reliable.acknowledge(transaction.request) if self._reliable else None
+        if response is None or self._reliable is None:
+            transaction.reply(481)
+            return
+        sdp = body_of(transaction.request)
+        ours = bool(response.body) and not self.offer and not self._settled
+        self._settled = self._settled or (bool(response.body) and (bool(sdp) or not ours))
+        if sdp and not ours:
+            self._offer = transaction
+            self.listener(self, Offered(sdp, transaction))
+        else:
+            transaction.reply(200)
+            if sdp:
+                self.listener(self, Confirmed(sdp))
+        self._reliable.next()
+        if self._acceptance and not self._reliable.delays_2xx:
+            acceptance, self._acceptance = self._acceptance, None
+            self.accept(*acceptance)
+        self.offers.next()
 
     def accept(self, sdp: bytes, headers: list[Header] | None = None) -> None:
-        """Answer 200."""
-        if self.state == "incoming" and self.incoming:
-            self.state = "up"
-            self._accept(self.incoming, sdp, headers)
+        """Answer 200; not before the PRACK of early media that was sent reliably."""
+        if self.state != "incoming" or not self.incoming:
+            return
+        if self._reliable and self._reliable.delays_2xx:
+            self._acceptance = (sdp, headers)
+            return
+        if self._reliable:
+            self._reliable.stop()
+        self.state = "up"
+        self._accept(self.incoming, b"" if self._settled else sdp, headers)
 
     def answer(self, transaction: ServerTransaction, sdp: bytes) -> None:
-        """Answer an `Offered` re-INVITE or UPDATE with 200."""
+        """Answer an `Offered` re-INVITE, UPDATE or PRACK with 200."""
         if transaction.invite:
             self._accept(transaction, sdp, None)
         else:
-            transaction.respond(self._response(transaction, 200, sdp, None))
+            transaction.respond(self._success(transaction, sdp, None))
+            self.offers.next()
 
     def _accept(self, transaction: ServerTransaction, sdp: bytes, headers: list[Header] | None) -> None:
         if transaction.state != "proceeding":  # cancelled, or answered already
             return
-        response = self._response(transaction, 200, sdp, headers)
+        response = self._success(transaction, sdp, headers)
         seq = transaction.request.cseq[0]
-        self._repeats[seq] = _Repeat(transaction, response, lambda: self._unacknowledged(seq))
+        self._repeats[seq] = Repeat(transaction, response, lambda: self._unacknowledged(seq))
+
+    def _success(self, transaction: ServerTransaction, sdp: bytes, headers: list[Header] | None) -> Response:
+        response = self._response(transaction, 200, sdp, headers)
+        if self.state == "up" and transaction.request.method != "PRACK":
+            self.timer.accept(transaction.request, response)
+        return response
 
     def _response(
         self, transaction: ServerTransaction, status: int, sdp: bytes, headers: list[Header] | None
@@ -289,6 +213,7 @@ class Session:
         response.headers += [("contact", self.agent.contact(self.flow)), *self.agent.abilities]
         response.headers += headers or []
         if sdp:
+            self.local_sdp = sdp
             response.headers.append(("content-type", SDP))
             response.body = sdp
         return response
@@ -305,7 +230,7 @@ class Session:
         """Refuse an INVITE that was not yet accepted."""
         if self.state == "incoming" and self.incoming:
             self.incoming.reply(status, reason, headers)
-            self._forget()
+            self.close()
 
     # both
 
@@ -315,50 +240,106 @@ class Session:
         if self.state == "incoming":
             self.reject(status, "", headers)
         elif self.state == "calling":
-            self._abandon(headers)
+            self.outgoing.abandon(headers)
         elif self.state == "up":
             self._leave(headers)
+
+    def send_offer(self, sdp: bytes, on_result: OnResult) -> None:
+        """Offer `sdp` to the peer: by UPDATE before the call is answered, by re-INVITE after (RFC 3311 5.1).
+
+        b"" asks the peer for an offer, which `answerer` answers. Waits until the dialog allows it, and is
+        tried again after a collision (491). `on_result` hears the final status and the peer's SDP; unless
+        that is 2xx the session is as it was, and over after 408 and 481. It is not called once the session
+        is over for another reason.
+        """
+        self.offers.send(sdp, on_result)
+
+    @property
+    def present(self) -> Dialog | None:
+        """The dialog to talk in: of the session, else the last early one."""
+        last = self.outgoing.last
+        return self.dialog or (last.dialog if last else None)
+
+    def offer_method(self) -> str:
+        """How an offer of ours may be sent now, "" while it may not."""
+        if self.state == "up":
+            return "" if self._repeats else "INVITE"
+        early = self.outgoing.last
+        settled = self._settled or (early is not None and early.settled)
+        return "UPDATE" if settled and "UPDATE" in self.peer_allows else ""
+
+    @property
+    def offered(self) -> bool:
+        """Whether an offer of the peer waits for our answer."""
+        return self._offer is not None and self._offer.state in ("trying", "proceeding")
+
+    def _refresh(self) -> None:
+        """Keep the session alive (RFC 4028 7.4): by UPDATE when the peer knows it, else by re-INVITE."""
+        if self.state != "up" or self.offers.busy:
+            return
+        method, sdp = ("UPDATE", b"") if "UPDATE" in self.peer_allows else ("INVITE", self.local_sdp)
+        self.offers.send(sdp, self._refreshed, method)
+
+    def _refreshed(self, status: int, sdp: bytes) -> None:
+        if status < 300 and sdp:
+            self.listener(self, Confirmed(sdp))
+
+    def lost(self) -> None:
+        """The peer, or what kept the session alive, is gone (12.2.1.2; RFC 4028 10)."""
+        if self.state == "up" and not self.unlimited:
+            self._leave([])
+            self.listener(self, Ended("timeout"))
+
+    def learn(self, message: Message) -> None:
+        """What the peer can do."""
+        if message.get("allow"):
+            self.peer_allows = frozenset(tokens(message, "allow"))
 
     def _leave(self, headers: list[Header]) -> None:
         """BYE, but not before the ACK of the 200 that began the dialog (15). Mortal until it is answered."""
         assert self.dialog
         self.state = "over"
+        self._stop_timers()
         if self.incoming and self.invite.cseq[0] in self._repeats:
             self._farewell = headers
             return
         self._farewell = None
         self._stop_repeats()
-        self._bye(self.dialog, headers, self._on_bye_answer)
+        self.bye(self.dialog, headers, self._on_bye_answer)
 
-    def _bye(
+    def bye(
         self, dialog: Dialog, headers: list[Header], on_response: Callable[[Response | None], None]
     ) -> None:
         bye = dialog.request("BYE")
         bye.headers += headers
-        self.agent.request(bye, self.agent.hop(dialog), on_response, self._credentials)
+        self.agent.request(bye, self.agent.hop(dialog), on_response, self.credentials)
 
     def _on_bye_answer(self, response: Response | None) -> None:
         if response is None or response.status >= 200:
-            self._forget()
+            self.close()
 
-    def _over(self, event: Event) -> None:
+    def fail(self, event: Event) -> None:
         was = self.state
-        self._forget()
-        if self._cancel_timer:
-            self._cancel_timer.cancel()
+        self.close()
+        self.outgoing.settled()
         if was != "over":
             self.listener(self, event)
 
-    def _forget(self) -> None:
+    def close(self) -> None:
         self.state = "over"
         self._stop_repeats()
-        if self._ringing:
-            self._ringing.cancel()
-        for key in self._early:
-            self.agent.sessions.pop(key, None)
-        self._early.clear()
+        self._stop_timers()
+        self.outgoing.stop()
         if self.dialog:
             self.agent.sessions.pop(self.dialog.key, None)
+
+    def _stop_timers(self) -> None:
+        if self._reliable:
+            self._reliable.stop()
+        self._acceptance = None
+        self.timer.stop()
+        if self.state == "over" and self.dialog:
+            self.offers.stop()
 
     def _stop_repeats(self) -> None:
         for repeat in self._repeats.values():
@@ -369,7 +350,7 @@ class Session:
         """The caller gave up (9.2)."""
         if self.state == "incoming" and self.incoming:
             self.incoming.reply(487)
-            self._over(Ended("cancelled", cancel.get("reason")))
+            self.fail(Ended("cancelled", cancel.get("reason")))
 
     def on_ack(self, ack: Request) -> None:
         """ACK of a 2xx of ours."""
@@ -381,11 +362,16 @@ class Session:
             self._leave(self._farewell)
         else:
             self.listener(self, Confirmed(body_of(ack)))
+            self.offers.next()
+
+    def _dialog_of(self, request: Request) -> Dialog | None:
+        early = self.outgoing.early.get(NameAddr.parse(request.get("from")).tag)
+        return self.dialog or (early.dialog if early else None)
 
     def on_request(self, transaction: ServerTransaction) -> None:
         """A request inside the dialog."""
         request = transaction.request
-        dialog = self.dialog
+        dialog = self._dialog_of(request)
         if dialog and request.cseq[0] <= dialog.remote_seq:  # 12.2.2; repeats never come here
             transaction.reply(500, "CSeq out of order")
             return
@@ -394,11 +380,14 @@ class Session:
         if self.state == "over" and request.method != "BYE":  # our own BYE is under way (RFC 5407 3.2)
             transaction.reply(481)
             return
+        self.learn(request)
         handler = {
             "BYE": self._on_bye,
             "INVITE": self._on_offer,
             "UPDATE": self._on_offer,
             "INFO": self._on_info,
+            "PRACK": self._on_prack,
+            "REFER": self._on_refer,
         }
         handler.get(request.method, self.agent.on_other_in_dialog)(transaction)
 
@@ -407,28 +396,51 @@ class Session:
         if self.state == "incoming" and self.incoming:  # a caller may leave its early dialog (15)
             self.incoming.reply(487)
         ringing = self.state == "calling"
-        self._over(Ended("bye", transaction.request.get("reason")))
+        self.fail(Ended("bye", transaction.request.get("reason")))
         if ringing:  # a callee must not (15), and its INVITE would wait for a final answer for ever
-            self._abandon([])
+            self.outgoing.abandon([])
 
     def _on_offer(self, transaction: ServerTransaction) -> None:
-        sdp = body_of(transaction.request)
-        refresh = transaction.request.method == "UPDATE" and not sdp
-        theirs = self.state == "incoming" or (self._offer and self._offer.state in ("trying", "proceeding"))
-        ours = self.state == "calling" or any(repeat.offers for repeat in self._repeats.values())
-        if theirs and not refresh:  # one offer at a time (14.2; RFC 3311 5.2)
+        """A re-INVITE or UPDATE: one offer at a time (14.2; RFC 3311 5.2)."""
+        request = transaction.request
+        sdp = body_of(request)
+        refresh = request.method == "UPDATE" and not sdp
+        dialog = self._dialog_of(request)
+        if not refresh and self._theirs_first(request):
             transaction.reply(500, "", [("retry-after", str(self.agent.rng.randrange(11)))])
-            return
-        if ours and not refresh:
+        elif not refresh and self._ours_first(request):
             transaction.reply(491)
-            return
-        if self.dialog:
-            self.dialog.refresh_target(transaction.request)
-        if refresh:
-            self.answer(transaction, b"")
+        elif least := self.timer.refused(request):
+            transaction.reply(422, "", [("min-se", str(least))])
         else:
-            self._offer = transaction
-            self.listener(self, Offered(sdp, transaction))
+            if dialog:
+                dialog.refresh_target(request)
+            if refresh:
+                self.answer(transaction, b"")
+            else:
+                self._offer = transaction
+                self.listener(self, Offered(sdp, transaction))
+
+    def _theirs_first(self, request: Request) -> bool:
+        """An earlier offer of the peer still waits for our answer."""
+        return self.offered or (
+            self.state == "incoming" and (request.method == "INVITE" or not self._settled)
+        )
+
+    def _ours_first(self, request: Request) -> bool:
+        """An offer of ours still waits for the peer's answer."""
+        early = self.outgoing.early.get(NameAddr.parse(request.get("from")).tag)
+        calling = self.state == "calling" and (request.method == "INVITE" or not (early and early.settled))
+        return calling or self.offers.open or any(repeat.offers for repeat in self._repeats.values())
+
+    def _on_refer(self, transaction: ServerTransaction) -> None:
+        dialog = self._dialog_of(transaction.request)
+        if self.on_refer is None or dialog is None:
+            transaction.reply(603)
+            return
+        referral = Referral(self.agent, dialog, transaction, first=not self._referred)
+        self._referred = True
+        self.on_refer(referral)
 
     def _on_info(self, transaction: ServerTransaction) -> None:
         request = transaction.request

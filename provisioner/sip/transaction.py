@@ -9,7 +9,7 @@ from typing import Literal, Protocol
 
 from provisioner.errors import PeerError
 from provisioner.sip.headers import NameAddr, Uri, Via, split_list
-from provisioner.sip.message import MessageError, Request, Response
+from provisioner.sip.message import MessageError, Request, Response, has_tag
 from provisioner.sip.timers import Timer, Timers
 
 T1 = 0.5
@@ -227,6 +227,7 @@ class ServerTransaction:
         self.tag = layer.new_tag()  # the To tag of all responses, stable over repeats
         self.account = ""  # the digest user that the gate found the sender to be
         self.invite = request.method == "INVITE"
+        self.merged = False  # the same request came before, by another way (8.2.2.2)
         self.state: State = "proceeding" if self.invite else "trying"
         self._last = b""
         self._interval = T1
@@ -298,6 +299,7 @@ class ServerTransaction:
         self._stop()
         self.state = "terminated"
         self.layer.servers.pop(self.key, None)
+        self.layer.forget(self)
 
 
 class TransactionLayer:
@@ -312,6 +314,7 @@ class TransactionLayer:
         self.new_tag = new_tag
         self.gate: Gate = OpenGate()
         self.malformed = 0
+        self._first: dict[tuple[str, str, str], ServerTransaction] = {}  # by what copies of a request share
 
     def request(
         self, request: Request, flow: Flow, on_response: Callable[[Response | None], None]
@@ -379,6 +382,7 @@ class TransactionLayer:
         transaction = ServerTransaction(self, request, flow, key)
         transaction.account = admission.account
         self.servers[key] = transaction
+        self._compare(transaction)
         if request.method == "CANCEL":
             self._cancel(transaction, via)
             return
@@ -391,6 +395,25 @@ class TransactionLayer:
         except Exception:  # a fault of ours, for the log; the peer must not wait for an answer meanwhile
             transaction.reply(500)
             raise
+
+    def _compare(self, transaction: ServerTransaction) -> None:
+        """Tell a request that reached us twice, by two ways, from two requests (8.2.2.2).
+
+        Not REGISTER: phones that begin anew may repeat themselves, and a binding made twice is one.
+        """
+        request = transaction.request
+        if not has_tag(request.get("to")) and request.method not in ("CANCEL", "REGISTER"):
+            identity = _identity(request)
+            first = self._first.get(identity)
+            transaction.merged = first is not None and first.state in ("trying", "proceeding")
+            if not transaction.merged:
+                self._first[identity] = transaction
+
+    def forget(self, transaction: ServerTransaction) -> None:
+        """A server transaction is over."""
+        identity = _identity(transaction.request)
+        if self._first.get(identity) is transaction:
+            del self._first[identity]
 
     def _cancel(self, cancel: ServerTransaction, via: Via) -> None:
         """RFC 3261 9.2: 200 to the CANCEL itself; the INVITE's fate is the TU's."""
@@ -421,6 +444,10 @@ def _check_parties(request: Request) -> None:
             NameAddr.parse(request.get(name))
         except PeerError as error:
             raise PeerError(f"{error.reason} in {name.title()}") from None
+
+
+def _identity(request: Request) -> tuple[str, str, str]:
+    return request.call_id, request.get("cseq"), NameAddr.parse(request.get("from")).tag
 
 
 def server_key(request: Request, via: Via) -> tuple[str, ...]:

@@ -29,6 +29,7 @@ PONG_SECONDS = 10.0  # RFC 5626 4.4.1
 PING, PONG = b"\r\n\r\n", b"\r\n"
 MAX_CONNECTIONS = 2000
 MAX_CONNECTIONS_FROM = 256  # one host; phones behind a NAT share one
+WILDCARDS = ("0.0.0.0", "::", "")  # noqa: S104
 DSCP_CS3 = 0x60  # RFC 4594: call signalling
 
 Address = tuple[str, int]
@@ -293,14 +294,17 @@ class SipTransport:
 
     async def _begin(self, connection: _Stream, flow: Flow) -> None:
         loop = asyncio.get_running_loop()
-        secure: dict[str, Any] = {}
+        options: dict[str, Any] = {}
         if flow.transport == "TLS":
             policy = self.policies.get(flow.name) or self.policies.setdefault(
                 flow.name, tls.Policy(tls.client_context())
             )
-            secure = {"ssl": policy.context, "server_hostname": flow.name or flow.remote[0]}
+            options = {"ssl": policy.context, "server_hostname": flow.name or flow.remote[0]}
+        host = self.address[0]
+        if host not in WILDCARDS and (":" in host) == (":" in flow.remote[0]):
+            options["local_addr"] = (host, 0)  # some know us by the address that UDP comes from
         try:
-            begun = loop.create_connection(lambda: connection, *flow.remote, **secure)
+            begun = loop.create_connection(lambda: connection, *flow.remote, **options)
             await asyncio.wait_for(begun, CONNECT_SECONDS)
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             self._problem(flow, tls.words(error))
@@ -358,7 +362,7 @@ class SipTransport:
     def local_host(self, remote: str) -> str:
         """Our address as `remote` sees it: the bound one, or the one that the route to it uses."""
         host = self.address[0]
-        if host not in ("0.0.0.0", "::", ""):  # noqa: S104
+        if host not in WILDCARDS:
             return host
         if remote not in self._local:
             if len(self._local) > 4096:

@@ -197,6 +197,35 @@ def test_resume_without_an_offer(world: World) -> None:
     assert world.hears(desk) is caller
 
 
+def silent(world: World, *talks: Talk) -> None:
+    for talk in talks:
+        world.edge.on_media("silent", {"leg": world.leg_of(talk).id, "seconds": 60})
+
+
+def test_d12_a_call_in_which_nobody_is_heard_any_more_ends(world: World) -> None:
+    caller = world.phones["101"].call("102")
+    desk = world.ringing("102")
+    desk.answer()
+    silent(world, desk)
+    world.pass_time(100)
+    silent(world, caller)
+    assert caller.ended is None
+    silent(world, desk)
+    assert world.edge.calls == {}
+    world.pass_time(40)
+    assert caller.ended
+    assert desk.ended
+
+
+def test_d12_a_call_on_hold_may_be_silent(world: World) -> None:
+    caller = world.phones["101"].call("102")
+    desk = world.ringing("102")
+    desk.answer()
+    desk.reinvite("inactive")
+    silent(world, desk, caller)
+    assert len(world.edge.calls) == 1
+
+
 def test_unusable_offer_leaves_the_call_as_it_was(world: World) -> None:
     caller = world.phones["101"].call("102")
     desk = world.ringing("102")
@@ -469,7 +498,7 @@ def test_options_and_stray_requests(world: World) -> None:
         )
         world.run()
     assert answers == {
-        "OPTIONS": 200, "NOTIFY": 200, "SUBSCRIBE": 405, "MESSAGE": 405, "BYE": 481, "INFO": 481, "FOO": 501,
+        "OPTIONS": 200, "NOTIFY": 200, "SUBSCRIBE": 401, "MESSAGE": 401, "BYE": 481, "INFO": 481, "FOO": 501,
     }  # fmt: skip
 
 
@@ -535,7 +564,7 @@ def test_answer_without_usable_audio(world: World, body: bytes) -> None:
     desk = world.ringing("102")
     desk.session.accept(body)
     world.run()
-    assert caller.status == 480
+    assert caller.status == 488
     assert desk.ended
 
 

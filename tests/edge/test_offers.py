@@ -172,7 +172,7 @@ def test_who_refuses_every_offer_is_asked_no_more(world: World) -> None:
     world.phones["101"].codecs = ("PCMU", "G722")
     world.phones["102"].codecs = ("opus",)
     world.phones["102"].on_call = refuses_narrow_offers
-    assert world.phones["101"].call("102").status == 480
+    assert world.phones["101"].call("102").status == 488
     assert len(world.phones["102"].calls) == 2
 
 

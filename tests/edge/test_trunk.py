@@ -224,3 +224,22 @@ def test_flows_are_confirmed_to_who_asks_for_them(
 ) -> None:
     answer = world.phones["101"].register(contact=contact, headers=[("supported", supported)])
     assert answer.get("require") == required
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_a_session_timer_is_asked_for_as_the_profile_says(world: World, wanted: bool) -> None:
+    use(world, settings={"session_timers": wanted})
+    world.phones["101"].call("6502530000")
+    world.run()
+    assert bool(world.core.calls[-1].invite.get("session-expires")) is wanted
+
+
+@pytest.mark.parametrize("wanted", [True, False])
+def test_early_media_to_the_core_is_reliable_as_the_profile_says(world: World, wanted: bool) -> None:
+    peer = use(world, settings={"reliable_provisional": wanted})
+    call = world.inbound("+14155550101")
+    world.run()
+    assert peer.profile.reliable_provisional is wanted
+    caller = next(iter(world.edge.calls.values())).legs["caller"]
+    assert caller.session.reliable_early is wanted
+    assert call.ended is None

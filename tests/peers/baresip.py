@@ -158,11 +158,11 @@ class Baresip:
 
     def heard_of(self, kind: str, seconds: float = 10.0, times: int = 1) -> None:
         """Wait for an event such as CALL_ESTABLISHED or CALL_CLOSED."""
+        until(lambda: self.count(kind) >= times, f"{kind} of baresip {self.account.user}", seconds, self.tail)
 
-        def count() -> bool:
-            return sum(event.get("type") == kind for event in list(self.events)) >= times
-
-        until(count, f"{kind} of baresip {self.account.user}", seconds, self.tail)
+    def count(self, kind: str) -> int:
+        """How many events of a kind there were."""
+        return sum(event.get("type") == kind for event in list(self.events))
 
     def tail(self) -> str:
         """The end of its log."""
@@ -181,6 +181,12 @@ class Baresip:
             return len(heard) == audio.RATE and audio.share(heard, hertz) > 0.9
 
         until(tone, f"baresip {self.account.user} hears {hertz} Hz", seconds, self.tail)
+
+    def goes_on_hearing(self, hertz: int) -> None:
+        """It hears the tone in the seconds to come."""
+        since = len(self.recording())
+        until(lambda: len(self.recording()) > since + 2 * audio.RATE, "more audio", 10, self.tail)
+        assert audio.share(self.recording()[since : since + 2 * audio.RATE], hertz) > 0.9
 
     def stop(self) -> None:
         """Hang up, unregister and end."""

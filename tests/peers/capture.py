@@ -9,7 +9,7 @@ import subprocess
 from array import array
 from bisect import bisect_left
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Self
 
@@ -57,17 +57,24 @@ class Heard:
 
 
 class Capture:
-    """All packets from and to an appliance, while it is open."""
+    """All packets from and to an appliance, while it is open; of its TCP its own ports' and that with `cores`."""
 
-    def __init__(self, directory: Path, appliance: Appliance) -> None:
+    def __init__(self, directory: Path, appliance: Appliance, cores: Sequence[str] = ()) -> None:
         self.path = directory / "wire.pcap"
         self._log = directory / "tcpdump.log"
         self._host = appliance.host
         program = shutil.which("tcpdump")
         assert program
-        command = [program, "-i", appliance.device, "-U", "--immediate-mode", "-Z", "root", "-s", "0"]
-        ports = f"udp or tcp port {appliance.port} or tcp port {appliance.tls_port}"
-        command += ["-B", "8192", "-w", str(self.path), f"host {appliance.host} and ({ports})"]
+        device = ["-i", appliance.device]
+        command = [program, *device, "-U", "--immediate-mode", "-Z", "root", "-s", "0", "-B", "8192"]
+        which = " or ".join(
+            [
+                "udp",
+                *(f"tcp port {port}" for port in (appliance.port, appliance.tls_port)),
+                *(f"(tcp and host {core})" for core in cores),
+            ]
+        )
+        command += ["-w", str(self.path), f"host {appliance.host} and ({which})"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stderr=log)
         until(lambda: "listening on" in self._log.read_text(), "tcpdump listens", 10, self._log.read_text)

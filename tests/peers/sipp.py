@@ -41,9 +41,9 @@ def press(keys: str, tone: Path) -> str:
     return f'{_WAIT}<pause milliseconds="{LISTEN}"/>{presses}{pause}{done}'
 
 
-def leave() -> str:
-    """Wait for the test, listen a moment, then hang up."""
-    return f'{_WAIT}<pause milliseconds="{LISTEN}"/><nop next="leave"/>'
+def leave(listen: int = LISTEN) -> str:
+    """Wait for the test, listen a moment (milliseconds), then hang up."""
+    return f'{_WAIT}<pause milliseconds="{listen}"/><nop next="leave"/>'
 
 
 class Tones:
@@ -60,7 +60,7 @@ class Tones:
 
 
 class Party:
-    """One running sipp. `fill` replaces words of its scenario."""
+    """One running sipp, that calls the appliance, or `to`. `fill` replaces words of its scenario."""
 
     _numbers = itertools.count(1)
 
@@ -76,6 +76,7 @@ class Party:
         calls: int | None = 1,
         seconds: int = 100,
         arguments: Sequence[str] = (),
+        to: tuple[str, int] | None = None,
         **fill: str,
     ) -> None:
         self.name = f"{scenario}-{next(self._numbers)}"
@@ -88,14 +89,8 @@ class Party:
         (self.directory / "scenario.xml").write_text(text)
         program = shutil.which("sipp")
         assert program
-        command = [
-            *appliance.enter,
-            program,
-            f"{appliance.host}:{appliance.port}",
-            "-sf",
-            "scenario.xml",
-            "-nostdin",
-        ]
+        there, where = to or (appliance.host, appliance.port)
+        command = [*appliance.enter, program, f"{there}:{where}", "-sf", "scenario.xml", "-nostdin"]
         command += ["-i", host, "-p", str(port), "-bind_local", "-mi", host, "-mp", str(media)]
         command += ["-s", number or "sipp", "-timeout", str(seconds), "-timeout_error", "-ci", host]
         command += ["-trace_msg", "-message_file", "messages.log", "-trace_err", "-error_file", "errors.log"]

@@ -38,6 +38,7 @@ class Stage:
         self.appliance = Appliance(directory, core=f"sip:{{core}}:{TRUNK_PORT}")
         self.pairs: queue.SimpleQueue[tuple[Phone, Phone]] = queue.SimpleQueue()
         self._numbers = itertools.count()
+        self.gate: Address | None = None  # where callers send to, when it is not the appliance itself
         try:
             for hertz in (CALLER, DESK, TARGET):
                 self.tones(hertz)
@@ -117,6 +118,7 @@ class Play:
             media=media,
             number=number,
             arguments=arguments,
+            to=self.stage.gate,
         )
         self.state("talking")
 

@@ -29,7 +29,7 @@ class Peer(asyncio.Protocol):
 
     def __init__(self) -> None:
         self.got: asyncio.Queue[bytes] = asyncio.Queue()
-        self.lost = asyncio.Event()
+        self.up, self.lost = asyncio.Event(), asyncio.Event()
         self.pongs = True
         self.transport: asyncio.Transport
 
@@ -39,6 +39,7 @@ class Peer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport  # type: ignore[assignment]
+        self.up.set()
 
     def data_received(self, data: bytes) -> None:
         self.got.put_nowait(data)
@@ -54,6 +55,23 @@ class Peer(asyncio.Protocol):
 
 def kept_alive(station: Station, seconds: float) -> None:
     station.transport.policies[NAME] = tls.Policy(tls.client_context(), keep_alive=seconds)
+
+
+# where connections come from
+
+
+def test_a_connection_of_ours_comes_from_the_address_that_was_bound() -> None:
+    seen: list[str] = []
+
+    async def scene(a: Station, _b: Station) -> None:
+        peer = Peer()
+        a.agent.connect("TCP", (HOST, await peer.open()), NAME)
+        await peer.up.wait()
+        seen.append(peer.transport.get_extra_info("peername")[0])
+        peer.close()
+
+    played(scene, "127.0.0.7")
+    assert seen == ["127.0.0.7"]
 
 
 # keep-alives
