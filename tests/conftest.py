@@ -9,6 +9,8 @@ PACKAGES = {  # Debian's, where the name is another
     "sipp": "sip-tester",
     "mergecap": "wireshark-common",
     "kamailio": "kamailio kamailio-tls-modules",
+    "linphonec": "linphone-cli",
+    "ip": "iproute2",
 }
 
 

@@ -154,6 +154,8 @@ class Appliance:
         address = re.search(r"([\d.]+):(\d+)", sip if isinstance(sip, str) else sip[0])
         assert address, sip
         self.port = int(address.group(2))
+        self.tls_port = int(self.info["sips"].rpartition(":")[2])
+        self.authority = self.state / "tls" / "ca.pem"
         self.edge = self.control("edge")
         self.edge.call("subscribe")
 
@@ -219,7 +221,7 @@ class Appliance:
 
     def _trust(self) -> ssl.SSLContext:
         """Its own authority, and no other."""
-        return ssl.create_default_context(cafile=str(self.state / "tls" / "ca.pem"))
+        return ssl.create_default_context(cafile=str(self.authority))
 
     def fetch(self, name: str, mac: str) -> str:
         """A file as the phone with that MAC address asks for it."""

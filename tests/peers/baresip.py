@@ -50,7 +50,7 @@ ringback_disabled yes
 class Baresip:
     """One running baresip with one account, that plays `hertz` for as long as a call lasts. `media`: codecs, keys.
 
-    `enter`: what starts a program where its `host` is.
+    `enter`: what starts a program where its `host` is; `ca`: the authority whose certificates it takes over TLS.
     """
 
     def __init__(
@@ -62,6 +62,7 @@ class Baresip:
         transport: str = "udp",
         media: str = "audio_codecs=PCMU",
         enter: Sequence[str] = (),
+        ca: Path | None = None,
     ) -> None:
         self.account = account
         self.directory = directory
@@ -78,6 +79,7 @@ class Baresip:
                 directory=directory,
                 modules=MODULES,
             )
+            + (f"sip_cafile {ca}\n" if ca else "")
         )
         (directory / "accounts").write_text(
             f"<sip:{account.user}@{account.server}:{account.port};transport={transport}>"
@@ -127,6 +129,22 @@ class Baresip:
         """A command of its menu."""
         text = json.dumps({"command": name, "params": params, "token": name}).encode()
         self._control.sendall(b"%d:%s," % (len(text), text))
+
+    def dial(self, number: str) -> None:
+        """Call a number."""
+        self.command("dial", number)
+
+    def hang_up(self) -> None:
+        """End the call."""
+        self.command("hangup")
+
+    def talks(self) -> None:
+        """Wait until its call is up."""
+        self.heard_of("CALL_ESTABLISHED")
+
+    def ended(self) -> None:
+        """Wait until its call is over."""
+        self.heard_of("CALL_CLOSED")
 
     def registered(self, outcome: str = "200 OK") -> None:
         """Wait for the registrar's last word; baresip may have it before it can be asked."""

@@ -57,7 +57,7 @@ class Heard:
 
 
 class Capture:
-    """All packets from and to an appliance, while it is open; of its TCP its own port's and that with `cores`."""
+    """All packets from and to an appliance, while it is open; of its TCP its own ports' and that with `cores`."""
 
     def __init__(self, directory: Path, appliance: Appliance, cores: Sequence[str] = ()) -> None:
         self.path = directory / "wire.pcap"
@@ -68,7 +68,11 @@ class Capture:
         device = ["-i", appliance.device]
         command = [program, *device, "-U", "--immediate-mode", "-Z", "root", "-s", "0", "-B", "8192"]
         which = " or ".join(
-            ["udp", f"tcp port {appliance.port}", *(f"(tcp and host {core})" for core in cores)]
+            [
+                "udp",
+                *(f"tcp port {port}" for port in (appliance.port, appliance.tls_port)),
+                *(f"(tcp and host {core})" for core in cores),
+            ]
         )
         command += ["-w", str(self.path), f"host {appliance.host} and ({which})"]
         with self._log.open("wb") as log:
@@ -139,13 +143,20 @@ def record(path: Path, packets: Iterable[tuple[int, bytes]]) -> None:
             file.write(struct.pack("<IIII", seconds, microseconds, len(frame), len(frame)) + frame)
 
 
-def judge(path: Path, sip_ports: Iterable[int]) -> Counter[str]:
-    """How many packets of each protocol tshark found in a capture. Fails with what it found wrong."""
+def judge(path: Path, sip_ports: Iterable[int], srtp: Iterable[int] = (), tls: int = 0) -> Counter[str]:
+    """How many packets of each protocol tshark found in a capture. Fails with what it found wrong.
+
+    `srtp`: ports that no readable SDP names, whose RTCP nobody can read; `tls`: the port of SIP over TLS.
+    """
     program = shutil.which("tshark")
     assert program
     command = [program, "-n", "-r", str(path), "-o", f"rtpevent.event_payload_type_value:{EVENT}"]
     for port in sorted(media_ports(path)):
         command += ["-d", f"udp.port=={port},rtp", "-d", f"udp.port=={port + 1},rtcp"]
+    for port in srtp:
+        command += ["-d", f"udp.port=={port},rtp"]
+    if tls:
+        command += ["-d", f"tcp.port=={tls},tls"]
     for port in sip_ports:
         command += ["-d", f"udp.port=={port},sip", "-d", f"tcp.port=={port},sip"]
     fields = ["frame.number", "frame.protocols", "_ws.malformed", "_ws.expert.severity", "_ws.expert.message"]

@@ -1,8 +1,9 @@
 """Phones in a network namespace of their own, behind a link that loses, delays, reorders and repeats packets.
 
-The link is two TAP devices, one here and one in the namespace, with a thread that carries the frames between them. It does
-what the queueing discipline netem does to a veth pair, which many kernels are built without (CONFIG_NET_SCH_NETEM is off in
-those of small virtual machines), with two gains: its dice are seeded, and it says what it has done to how many packets.
+The link is two TAP devices, one here and one in the namespace, with a thread that carries the frames between
+them. It does what the queueing discipline netem does to a veth pair. Many kernels are built without that one
+(CONFIG_NET_SCH_NETEM is off in those of small virtual machines, `tc` says "qdisc kind is unknown"); nftables can
+lose and copy packets, but not delay them. Two gains: the dice are seeded, and it says what it did to how many packets.
 """
 
 import fcntl
@@ -41,7 +42,8 @@ def needs_link() -> None:
 class Impairment:
     """What happens to IPv4 packets, in both directions. Shares of all packets, times in seconds.
 
-    A packet takes `delay` ± `jitter`, evenly spread; one that is `reordered` takes none, and so overtakes others, as in netem.
+    A packet takes `delay` ± `jitter`, evenly spread; one that is `reordered` takes none, and so overtakes others, as
+    in netem.
     """
 
     loss: float = 0.0
