@@ -129,9 +129,8 @@ class Linphone:
 
     def distrusts(self) -> None:
         """Wait until it has refused the certificate of its server."""
-        log = self._directory / "linphone.log"
         words = "SSL handshake failed : X509 - Certificate verification failed"
-        until(lambda: words in log.read_text(errors="replace"), "distrust", 15, self.tail)
+        until(lambda: words in self._log(), "linphone distrusts its server", 15, self.tail)
 
     def ended(self) -> None:
         """Wait until its call is over."""
@@ -152,12 +151,14 @@ class Linphone:
         data = path.read_bytes()[44:] if path.exists() else b""
         return array("h", data[: len(data) // 2 * 2])
 
+    def _log(self) -> str:
+        path = self._directory / "linphone.log"
+        return path.read_text(errors="replace") if path.exists() else ""
+
     def tail(self) -> str:
         """The end of its logs."""
-        log = self._directory / "linphone.log"
-        text = log.read_text(errors="replace") if log.exists() else ""
         screen = self._screen.read_text(errors="replace")
-        return f"--- linphone {self.account.user}\n{screen[-1500:]}{text[-3000:]}"
+        return f"--- linphone {self.account.user}\n{screen[-1500:]}{self._log()[-3000:]}"
 
     def stop(self) -> None:
         """Unregister and end."""
