@@ -280,6 +280,10 @@ class Appliance:
         """The calls that are up."""
         return self.edge.call("status")["calls"]
 
+    def count(self, name: str) -> int:
+        """A counter of the edge."""
+        return int(self.edge.call("status")["counters"].get(name, 0))
+
     def registered(self, host: str) -> list[str]:
         """Extensions that hold a contact at `host`."""
         rows = self.edge.call("status")["registrations"]
