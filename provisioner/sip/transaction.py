@@ -103,7 +103,37 @@ class OpenGate:
         return True
 
 
-class ClientTransaction:
+class _Transaction:
+    """What client and server transactions share: two timers, and how they end."""
+
+    state: State
+
+    def __init__(self, layer: TransactionLayer) -> None:
+        self.layer = layer
+        self._repeat: Timer | None = None
+        self._limit: Timer | None = None
+
+    def _linger(self, state: State, seconds: float) -> None:
+        """Absorb repetitions in `state` for `seconds`; 0: end at once."""
+        self._stop()
+        self.state = state
+        if seconds:
+            self._limit = self.layer.timers.after(seconds, self.end)
+        else:
+            self.end()
+
+    def _stop(self) -> None:
+        for timer in (self._repeat, self._limit):
+            if timer:
+                timer.cancel()
+
+    def end(self) -> None:
+        """Forget this transaction."""
+        self._stop()
+        self.state = "terminated"
+
+
+class ClientTransaction(_Transaction):
     """INVITE (17.1.1, RFC 6026 7.2) or non-INVITE (17.1.2) client transaction.
 
     `on_response(None)`: there will be no answer; `undelivered` says that it was the transport's fault.
@@ -116,7 +146,7 @@ class ClientTransaction:
         flow: Flow,
         on_response: Callable[[Response | None], None],
     ) -> None:
-        self.layer = layer
+        super().__init__(layer)
         self.request = request
         self.flow = flow
         self.on_response = on_response
@@ -127,8 +157,6 @@ class ClientTransaction:
         self._bytes = request.encode()
         self._ack = b""
         self._interval = T1
-        self._repeat: Timer | None = None
-        self._limit: Timer | None = None
 
     def start(self) -> None:
         """Send, and arm timers A/E and B/F."""
@@ -165,7 +193,7 @@ class ClientTransaction:
             if response.status < 200:
                 self.state = "proceeding"
             else:
-                self._complete("completed", 0.0 if self.flow.reliable else T4)
+                self._linger("completed", 0.0 if self.flow.reliable else T4)
             self.on_response(response)
 
     def _receive_invite(self, response: Response) -> None:
@@ -176,34 +204,20 @@ class ClientTransaction:
                 self.on_response(response)
         elif response.status < 300:
             if self.state in ("trying", "proceeding"):
-                self._complete("accepted", TRANSACTION)
+                self._linger("accepted", TRANSACTION)
             if self.state == "accepted":
                 self.on_response(response)
         elif self.state in ("trying", "proceeding"):
             self._ack = _ack_for(self.request, response).encode()
-            self._complete("completed", 0.0 if self.flow.reliable else COMPLETED_UDP)
+            self._linger("completed", 0.0 if self.flow.reliable else COMPLETED_UDP)
             self.layer.send(self.flow, self._ack)
             self.on_response(response)
         elif self.state == "completed":
             self.layer.send(self.flow, self._ack)
 
-    def _complete(self, state: State, linger: float) -> None:
-        self._stop()
-        self.state = state
-        if linger:
-            self._limit = self.layer.timers.after(linger, self.end)
-        else:
-            self.end()
-
-    def _stop(self) -> None:
-        for timer in (self._repeat, self._limit):
-            if timer:
-                timer.cancel()
-
     def end(self) -> None:
         """Forget this transaction."""
-        self._stop()
-        self.state = "terminated"
+        super().end()
         self.layer.clients.pop(self.key, None)
 
 
@@ -216,11 +230,11 @@ def _ack_for(invite: Request, response: Response) -> Request:
     return Request("ACK", invite.uri, headers)
 
 
-class ServerTransaction:
+class ServerTransaction(_Transaction):
     """INVITE (17.2.1, RFC 6026 7.1) or non-INVITE (17.2.2) server transaction."""
 
     def __init__(self, layer: TransactionLayer, request: Request, flow: Flow, key: tuple[str, ...]) -> None:
-        self.layer = layer
+        super().__init__(layer)
         self.request = request
         self.flow = flow
         self.key = key
@@ -231,8 +245,6 @@ class ServerTransaction:
         self.state: State = "proceeding" if self.invite else "trying"
         self._last = b""
         self._interval = T1
-        self._repeat: Timer | None = None
-        self._limit: Timer | None = None
         if not self.invite:  # the client's timer F: nobody waits for an answer after it (RFC 4320 4.2)
             self._limit = layer.timers.after(TRANSACTION, self.end)
 
@@ -281,23 +293,9 @@ class ServerTransaction:
         self.end()
         self.layer.user.on_unacknowledged(self)
 
-    def _linger(self, state: State, seconds: float) -> None:
-        self._stop()
-        self.state = state
-        if seconds:
-            self._limit = self.layer.timers.after(seconds, self.end)
-        else:
-            self.end()
-
-    def _stop(self) -> None:
-        for timer in (self._repeat, self._limit):
-            if timer:
-                timer.cancel()
-
     def end(self) -> None:
         """Forget this transaction."""
-        self._stop()
-        self.state = "terminated"
+        super().end()
         self.layer.servers.pop(self.key, None)
         self.layer.forget(self)
 

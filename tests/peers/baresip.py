@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from tests.conftest import without
 from tests.peers import audio
 from tests.peers.appliance import Account
 from tests.peers.wait import until
@@ -45,6 +46,12 @@ ctrl_tcp_listen {host}:{control}
 snd_path {directory}
 ringback_disabled yes
 """
+
+
+def needs_srtp() -> None:
+    """Skip, or fail, where baresip has no SRTP."""
+    if not (MODULES / "srtp.so").exists():
+        without("apt-get install baresip-core")
 
 
 class Baresip:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.peers import audio
 from tests.peers.appliance import DEMO, Appliance
-from tests.peers.baresip import MODULES, Baresip
+from tests.peers.baresip import Baresip, needs_srtp
 from tests.peers.capture import Capture, datagrams, judge, media_ports, needs_capture
 from tests.peers.link import Impairment, Link, needs_link
 from tests.peers.linphone import Linphone
@@ -23,7 +23,6 @@ from tests.peers.wait import until
 
 pytestmark = [
     pytest.mark.peer("linphonec"),
-    pytest.mark.skipif(not (MODULES / "srtp.so").exists(), reason="baresip with SRTP is not installed"),
 ]
 
 ONE, OTHER = 440, 700  # Hz
@@ -33,6 +32,7 @@ PLAIN, ENCRYPTED = 0.9, 0.1  # share of a tone in what is read as PCMU: more, le
 @pytest.fixture(scope="module")
 def link() -> Iterator[Link]:
     needs_capture()
+    needs_srtp()
     needs_link()
     with Link(Impairment()) as link:
         yield link

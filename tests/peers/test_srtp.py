@@ -7,13 +7,12 @@ from pathlib import Path
 import pytest
 
 from tests.peers.appliance import DEMO, Appliance
-from tests.peers.baresip import MODULES, Baresip
+from tests.peers.baresip import Baresip, needs_srtp
 from tests.peers.capture import needs_capture
 from tests.peers.wait import until
 
 pytestmark = [
     pytest.mark.peer,
-    pytest.mark.skipif(not (MODULES / "srtp.so").exists(), reason="baresip with SRTP is not installed"),
 ]
 
 ONE, OTHER = 440, 700  # Hz
@@ -22,6 +21,7 @@ ONE, OTHER = 440, 700  # Hz
 @pytest.fixture(scope="module")
 def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
     needs_capture()
+    needs_srtp()
     with Appliance(tmp_path_factory.mktemp("srtp")) as appliance:
         yield appliance
 
