@@ -19,12 +19,57 @@ from provisioner.phones.formats import FORMATS, Hole
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One model: its name as in docs, how many accounts it holds, and what its file names need."""
+    """One model: its name as in docs, how many accounts and programmable keys it holds, and what its files are named.
+
+    `agents`: its names in user agents where they differ from `name`. `modules`: the expansion modules that it takes,
+    at most `module_count` of them. `capabilities`: words that templates and pages ask for (docs/phones.md).
+    """
 
     name: str
     accounts: int
+    family: str = ""  # a name of Vendor.families
+    keys: int = 0
+    modules: tuple[str, ...] = ()
+    module_count: int = 0
+    agents: tuple[str, ...] = ()
+    capabilities: tuple[str, ...] = ()
     part: str = ""  # Polycom's part number, as in the names of its firmware
     common: str = ""  # the two or three digits of Yealink's y0000000000NN.cfg
+    images: tuple[str, ...] = ()  # the firmware files that it asks for, where they are not named by `part`
+    firmware: str = ""  # the table of firmware_rules/<vendor>.toml that it goes by; "": its family's
+
+
+class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a family's files have of their own; what is left out is the maker's (fields of Vendor)."""
+
+    title: str
+    format: str = ""
+    content_type: str = ""
+    digit_map: str = ""
+    files: dict[str, str] = {}
+    waiting: dict[str, str] = {}
+    firmware: str = ""
+
+
+class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """An expansion module: how many keys it adds."""
+
+    name: str
+    keys: int
+
+
+class Quirk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What some models do differently in a range of firmware: from `since` on, `before` excluded ("": no end).
+
+    `effect`: a word that templates ask for with `quirk("…")`; `why`: a line for staff and docs.
+    """
+
+    effect: str
+    why: str
+    models: tuple[str, ...] = ()
+    families: tuple[str, ...] = ()
+    since: str = ""
+    before: str = ""
 
 
 class Vendor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -41,6 +86,9 @@ class Vendor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     files: dict[str, str]
     waiting: dict[str, str]
     models: tuple[Model, ...]
+    families: dict[str, Family] = {}
+    modules: tuple[Module, ...] = ()
+    quirks: tuple[Quirk, ...] = ()
     time_zones: dict[str, dict[str, str]] = {}
 
 

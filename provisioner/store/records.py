@@ -61,14 +61,48 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     name: str = ""
 
 
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """One programmable key. `position` counts from 1 through the phone's own keys, then those of its modules.
+
+    `value`: the 1-based line for `line`, what is dialled or watched for the others.
+    """
+
+    position: int
+    function: Literal["line", "blf", "speed_dial"]
+    value: str
+    label: str = ""
+
+
 class Phone(Record, frozen=True):
-    """An adopted desk phone; the id is its MAC. `location` names a Location record."""
+    """An adopted desk phone; the id is its MAC. `location` names a Location record, `group` a PhoneGroup.
+
+    `modules`: expansion modules plugged in, by the catalogue's names, in their order.
+    """
 
     vendor: str
     model: str
     lines: tuple[Line, ...] = ()
     location: str = ""
     front_desk: bool = False
+    group: str = ""
+    keys: tuple[Key, ...] = ()
+    modules: tuple[str, ...] = ()
+
+
+class PhoneGroup(Record, frozen=True, tag="phone_group"):
+    """Phones that share settings and keys, as all of one department."""
+
+    name: str
+    keys: tuple[Key, ...] = ()
+
+
+class PhoneSettings(Record, frozen=True, tag="phone_setting"):
+    """One layer of phone settings: neutral names of `phones/vocabulary.py` to values, only those that it sets.
+
+    The id says whom it is for: `vendor:yealink`, `model:yealink/T46S`, `site`, `group:<id>`, `phone:<mac>`.
+    """
+
+    values: dict[str, str | int | bool | list[str] | dict[str, str]]
 
 
 class RingGroup(Record, frozen=True, tag="ring_group"):
@@ -127,6 +161,8 @@ KINDS: tuple[type[Record], ...] = (
     Location,
     Number,
     Phone,
+    PhoneGroup,
+    PhoneSettings,
     RingGroup,
     Trunk,
     TrunkSecret,
@@ -143,6 +179,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     locations: dict[str, Location] = {}
     numbers: dict[str, Number] = {}
     phones: dict[str, Phone] = {}
+    phone_groups: dict[str, PhoneGroup] = {}
+    phone_settings: dict[str, PhoneSettings] = {}
     ring_groups: dict[str, RingGroup] = {}
     trunks: dict[str, Trunk] = {}
     trunk_secrets: dict[str, TrunkSecret] = {}
