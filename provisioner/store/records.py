@@ -149,11 +149,17 @@ class LineCredential(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Credential(Record, frozen=True):
-    """The secrets of one phone (the id is its MAC): a SIP account per line, the passwords of its own pages."""
+    """The secrets of one phone (the id is its MAC): a SIP account per line, the passwords of its own pages.
+
+    `http_user`, `http_password`: what it shows when it fetches files; `path_secret`: the folder that it fetches from.
+    """
 
     lines: tuple[LineCredential, ...] = ()
     admin_password: str = ""
     user_password: str = ""
+    http_user: str = ""
+    http_password: str = ""
+    path_secret: str = ""
 
 
 KINDS: tuple[type[Record], ...] = (
