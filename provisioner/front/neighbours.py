@@ -45,7 +45,9 @@ class Table:
     """What the kernel told, from its messages; no I/O. `wanted`: dumps that must be asked for, one by one."""
 
     def __init__(self) -> None:
-        self._macs: dict[str, dict[int, str]] = {}  # address, interface: the same link-local address may be on two
+        self._macs: dict[
+            str, dict[int, str]
+        ] = {}  # address, interface: the same link-local address may be on two
         self._routers: set[str] = set()  # addresses
         self._said_so: set[str] = set()  # MACs
         self._own: set[str] = set()
@@ -173,16 +175,22 @@ class Neighbours:
             with suppress(OSError):  # more needs no right, but the kernel's own limit may be lower
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER)
             sock.bind((0, _GROUPS))
-            self.refresh()
         except OSError as error:
-            _log.warning("the MACs of neighbours cannot be read (%s): phones prove themselves otherwise", error.strerror)
-            self.close()
+            self._lost(error)
+        self.refresh()
 
     def close(self) -> None:
-        """Stop listening."""
+        """Stop listening; nothing is known any more."""
         if self._socket:
             self._socket.close()
         self._socket = None
+        self.table = Table()
+
+    def _lost(self, error: OSError) -> None:
+        _log.warning(
+            "neighbours' MACs cannot be read (%s): phones prove themselves otherwise", error.strerror
+        )
+        self.close()
 
     def mac(self, address: str) -> str:
         """The MAC of an address on the link as twelve hex digits, "" when not known."""
@@ -208,7 +216,8 @@ class Neighbours:
                 return
             except OSError as error:
                 if error.errno != errno.ENOBUFS:  # that is: more notices than the buffer holds
-                    raise
+                    self._lost(error)
+                    return
                 self._dumping = False
                 self.table.forget()
                 continue

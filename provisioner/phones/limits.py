@@ -182,9 +182,8 @@ class Sources:
 
     def release(self, source: str) -> bool:
         """Forget all that is held against a source (its MAC or address); False when it was not in quarantine."""
-        names = [
-            held.source for held in self.quarantine() if source in (held.source, held.address)
-        ] or [source]
+        names = [held.source for held in self.quarantine() if source in (held.source, held.address)]
         for name in names:
+            del self._quarantine[name]
             self._sources.pop(name, None)
-        return any([self._quarantine.pop(name, None) is not None for name in names])
+        return bool(names)

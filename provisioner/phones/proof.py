@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hmac
+import re
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -18,6 +19,9 @@ FIRST_CONTACT_SECONDS = 3600.0  # for a phone that loads firmware and starts aga
 REALM = "provisioner"
 # Old phones look at the first challenge only, and know nothing but MD5.
 ALGORITHMS = ("MD5", "SHA-256")
+
+LONGEST_FOLDER = 25  # of a path that is no secret: phones have a SoundPointIPLocalization
+_OWN_FOLDER = re.compile(r"(?<=/)[^/]{26,}(?=/)")
 
 
 class Asker(NamedTuple):
@@ -127,7 +131,11 @@ class Proofs:
         """What proves that the asker is the phone whose credential this is; changes nothing."""
         mac = credential.id
         if asker.certificate:
-            return Proof("certificate") if normal_mac(asker.certificate) == mac else Proof("", "other-certificate")
+            return (
+                Proof("certificate")
+                if normal_mac(asker.certificate) == mac
+                else Proof("", "other-certificate")
+            )
         if practice.adoption == "certificate":
             return Proof("", "certificate-required")
         if asker.local:
@@ -205,3 +213,9 @@ def _basic(authorization: str) -> bytes:
         return base64.b64decode(authorization[6:].strip().encode("ascii"), validate=True)
     except ValueError:
         return b""
+
+
+def masked(path: str) -> str:
+    """A path as people may read it: without its query, and with no folder that may be a phone's own."""
+    path = path.partition("?")[0]
+    return _OWN_FOLDER.sub("***", path) if len(path) > LONGEST_FOLDER else path

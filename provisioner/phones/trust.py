@@ -148,6 +148,10 @@ class Trust:
         return self._judge(renderer, asker, self._upload)
 
     def _judge(self, renderer: Renderer, asker: Asker, decide: Callable[[_Case], Verdict]) -> Verdict:
+        if asker.neighbour and not {asker.neighbour, asker.address}.isdisjoint(
+            renderer.snapshot.practice.routers
+        ):
+            asker = asker._replace(neighbour="")
         case = self._case(renderer, asker)
         source = source_of(asker.address, asker.neighbour)
         if case.proof.by and case.credential:
@@ -174,7 +178,12 @@ class Trust:
     def _count(self, case: _Case, rule: str, source: str) -> None:
         """Against sweeps: who asks for many phones' files without being any of them."""
         asker, asked = case.asker, case.asked
-        if asked is None or not asked.mac or asker.neighbour == asked.mac or rule in ("first-contact", "upload"):
+        if (
+            asked is None
+            or not asked.mac
+            or asker.neighbour == asked.mac
+            or rule in ("first-contact", "upload")
+        ):
             return
         strange = rule in _STRANGE or bool(asker.neighbour)
         self.sources.asked(source, asker.address, asked.mac, strange, asker.local)
@@ -195,9 +204,8 @@ class Trust:
             return case.verdict("not-there")
         if case.credential and asked.mac:
             self.proofs.served(case.credential, case.asker, rule)
-        phone = case.renderer.snapshot.phones.get(asked.mac)
-        vendor = case.renderer.catalogue.vendors[phone.vendor if phone else who.vendor]
-        return Verdict(rule, who, asked, body, vendor.content_type)
+        row = case.renderer.row(asked, who)
+        return Verdict(rule, who, asked, body, row.content_type if row else "text/plain")
 
     def _access(self, case: _Case, asked: boot.Asked) -> str:
         """The rule by which a file that there is may be had, or not."""
@@ -277,7 +285,7 @@ def _refusal(renderer: Renderer, asked: boot.Asked, who: Identity) -> str:
         return "not-a-phone"
     if phone and who.agent == "phone" and phone.vendor != who.vendor:
         return "other-maker"
-    served = renderer.catalogue.vendors.get(phone.vendor if phone else who.vendor)
+    served = renderer.kit(asked, who)
     if served is None or (asked.kind not in served.files and asked.kind not in served.waiting):
         return "not-there"
     named = phone or who.model or asked.kind == "common"
