@@ -239,8 +239,8 @@ def test_shared_files_of_who_says_no_mac() -> None:
 
 
 def test_uploads_need_a_proof_too(world: World) -> None:
-    put = lambda **more: (
-        world.ask(  # noqa: E731
+    put = lambda **more: (  # noqa: E731
+        world.ask(
             f"/{POLYCOM}-app.log", AGENTS[POLYCOM], method="PUT", **more
         ).rule
     )
