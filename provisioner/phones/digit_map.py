@@ -39,8 +39,10 @@ class Dialect(NamedTuple):
 
 DIALECTS = {
     "rfc3435": Dialect("|"),
-    # SoundPoint of old: 20 alternatives and 512 bytes. Its own factory map has [2-9]11 beside [2-9]xxxxxxxxx.
-    "polycom-20": Dialect("|", eager=True, most=20),
+    # Old SoundPoint IP phones drop a map of more than 30 alternatives or 768 characters (technical bulletin "SIP 2.1").
+    "rfc3435-30": Dialect("|", most=30),
+    # Before that 20 and 512 (1.4 guide, p. 119). The factory map there has [2-9]11 beside [2-9]xxxxxxxxx.
+    "rfc3435-20": Dialect("|", eager=True, most=20),
     # Grandstream has no T: a match that could grow waits for the no-key-entry timeout by itself.
     "grandstream": Dialect(" | ", "{ ", " }", more="x+", wait=""),
     # Yealink before digit maps: one rule a setting, for what leaves at once; all else leaves after a pause.

@@ -80,7 +80,7 @@ def longest_match(alternatives: list[Alternative], digits: str) -> tuple[str, bo
 
 MAPS = {name: spell(digit_map(3, ["101", "102"], name), name) for name in DIALECTS}
 PHONES = [
-    pytest.param(MAPS["polycom-20"], first_match, id="soundpoint"),
+    pytest.param(MAPS["rfc3435-20"], first_match, id="soundpoint"),
     pytest.param(MAPS["rfc3435"], first_match, id="polycom"),
     pytest.param(MAPS["rfc3435"], longest_match, id="yealink"),
     pytest.param(MAPS["grandstream"], longest_match, id="grandstream"),
@@ -168,11 +168,15 @@ SCATTERED = ["205", "210", "345", "677", "799", "120", "199"]
 
 @pytest.mark.parametrize("extensions", [["101"], SCATTERED, [str(each) for each in range(200, 900)]])
 @pytest.mark.parametrize("length", [3, 4])
-@pytest.mark.parametrize("dialect", ["polycom-20", "dialnow"])
-def test_old_firmware_gets_no_more_than_it_holds(dialect: str, length: int, extensions: list[str]) -> None:
+@pytest.mark.parametrize(
+    ("dialect", "most", "size"), [("rfc3435-20", 20, 512), ("rfc3435-30", 30, 768), ("dialnow", 20, 512)]
+)
+def test_old_firmware_gets_no_more_than_it_holds(
+    dialect: str, most: int, size: int, length: int, extensions: list[str]
+) -> None:
     rules = digit_map(length, [each.ljust(length, "5") for each in extensions], dialect)
-    assert len(rules) <= 20
-    assert len(spell(rules, dialect)) <= 512
+    assert len(rules) <= most
+    assert len(spell(rules, dialect)) <= size
     assert rules[:3] == tuple(map(Rule, ("911", "933", "988")))
 
 
