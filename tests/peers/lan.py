@@ -70,7 +70,7 @@ class Asking:
     """Requests under way."""
 
     def __init__(self, command: list[str], asks: str) -> None:
-        self._file = tempfile.TemporaryFile("w+")  # a pipe would hold the client up
+        self._file = tempfile.TemporaryFile("w+")  # noqa: SIM115 - a pipe would hold the client up
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self._file, text=True)
         assert self._process.stdin
         with self._process.stdin as pipe:
@@ -97,7 +97,8 @@ class Lan:
         self.here = f"lan{os.getpid()}b{next(_numbers)}"[:15]
         self.enter = ()
         self.hosts: list[Host] = []
-        _ip("link", "add", self.here, "type", "bridge")
+        # A bridge without a MAC of its own takes the lowest of its ports', another one with each host that comes.
+        _ip("link", "add", self.here, "address", "02:00:00:00:00:01", "type", "bridge")
         _ip("addr", "add", f"{self.network}.1/24", "dev", self.here)
         _ip("link", "set", self.here, "up")
 

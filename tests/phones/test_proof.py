@@ -240,9 +240,7 @@ def test_shared_files_of_who_says_no_mac() -> None:
 
 def test_uploads_need_a_proof_too(world: World) -> None:
     put = lambda **more: (  # noqa: E731
-        world.ask(
-            f"/{POLYCOM}-app.log", AGENTS[POLYCOM], method="PUT", **more
-        ).rule
+        world.ask(f"/{POLYCOM}-app.log", AGENTS[POLYCOM], method="PUT", **more).rule
     )
     assert put(neighbour=POLYCOM) == "upload"
     assert put(neighbour=HOSTILE) == "other-neighbour"
