@@ -1,4 +1,4 @@
-"""Where each setting of a phone comes from, what files it would be given, and what differs from what it fetched last."""
+"""Where each setting of a phone comes from, what files it gets, and what differs from what it fetched last."""
 
 from __future__ import annotations
 
@@ -35,7 +35,10 @@ def explain(renderer: Renderer, phone: Phone, served: list[Row]) -> Row:
         "quirks": sorted(like.quirks),
         "settings": _settings(renderer, phone, served),
         "files": [_file(renderer, phone, *each, served) for each in asked],
-        "warnings": [*renderer.layers.warnings, *([] if model else [f"there is no template for {phone.model}"])],
+        "warnings": [
+            *renderer.layers.warnings,
+            *([] if model else [f"there is no template for {phone.model}"]),
+        ],
     }
 
 
@@ -44,7 +47,8 @@ def _settings(renderer: Renderer, phone: Phone, served: list[Row]) -> list[Row]:
     model = renderer.catalogue.model(phone.vendor, phone.model)
     resolved = renderer.resolved(phone.vendor, model, phone)
     own = [row for row in served if phone.id in row["name"]]
-    last = max(own, key=lambda row: float(row["at"]), default={"settings": {}})["settings"]
+    newest = max(own, key=lambda row: float(row["at"]), default=None)
+    last: Row = newest["settings"] if newest else {}
     rows = []
     for name in SETTINGS:
         *under, (layer, value) = resolved.origins(name)

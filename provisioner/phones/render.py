@@ -71,9 +71,10 @@ class Skeleton:
 
 
 class Rendered(NamedTuple):
-    """A phone's file: what goes out, and what it was made of (for what is remembered of it)."""
+    """A file: what goes out, the adopted phone that asked for it ("": none), and what it was made of."""
 
     data: bytes
+    mac: str
     skeleton: Skeleton
     own: list[str]
     accounts: int
@@ -134,7 +135,8 @@ class Renderer:
         file = self.row(asked, identity)
         if file is None or (model is None and (phone or asked.kind == "common")):
             return None
-        return self._file(vendor, file, model, phone, self._version(asked.mac, identity))
+        made = self._file(vendor, file, model, phone, self._version(identity.mac, identity))
+        return made._replace(mac=identity.mac) if identity.mac in self.snapshot.phones else made
 
     def files(self, phone: Phone) -> list[tuple[Asked, Identity]]:
         """What an adopted phone would ask for and get, as it would ask with its last known firmware."""
@@ -206,7 +208,7 @@ class Renderer:
             skeleton = Skeleton(text, file, self._contexts[like]["s"])
             self._skeletons[like, file, shape] = skeleton
         data = _encoded(file, skeleton.fill(own).encode(), device)
-        return Rendered(data, skeleton, own, len(device.accounts), self.snapshot.revision)
+        return Rendered(data, "", skeleton, own, len(device.accounts), self.snapshot.revision)
 
     def _render(self, like: Like, file: File, device: Device) -> str:
         context = self._contexts.get(like)

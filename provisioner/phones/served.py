@@ -21,8 +21,9 @@ class Memory:
         self._last: dict[tuple[str, str], int] = {}
         self._told: dict[str, float] = {}
 
-    def rows(self, mac: str, name: str, made: Rendered, who: Identity, at: float) -> list[tuple[str, Row]]:
-        """What to write when the phone `mac` has got this file, in this order."""
+    def rows(self, name: str, made: Rendered, who: Identity, at: float) -> list[tuple[str, Row]]:
+        """What to write when an adopted phone has got the file `name`, in this order."""
+        mac = made.mac
         mark = hash((made.skeleton.id, *made.own))
         if self._last.get((mac, name)) == mark:
             return []
@@ -43,13 +44,13 @@ class Memory:
                     },
                 )
             )
-        rows.append(("served", _served(mac, name, made, who, at)))
+        rows.append(("served", _served(name, made, who, at)))
         return rows
 
 
-def _served(mac: str, name: str, made: Rendered, who: Identity, at: float) -> Row:
+def _served(name: str, made: Rendered, who: Identity, at: float) -> Row:
     return {
-        "mac": mac,
+        "mac": made.mac,
         "name": name,
         "at": at,
         "revision": made.revision,

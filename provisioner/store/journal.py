@@ -234,6 +234,14 @@ class Journal:
         """The phones that asked for files, the last seen first."""
         return self._read("SELECT * FROM sightings ORDER BY last_seen DESC, mac LIMIT ?", limit)
 
+    def versions(self) -> dict[str, str]:
+        """The firmware that each phone was last seen with, by MAC; none when the journal cannot be read."""
+        try:
+            rows = self._read("SELECT mac, firmware FROM sightings WHERE firmware > ''")
+        except OperatorError:
+            return {}
+        return {row["mac"]: row["firmware"] for row in rows}
+
     def served(self, mac: str) -> list[Row]:
         """What the phone's files said when it last fetched each, without secrets (provisioner.phones.served)."""
         return self._read(
