@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from provisioner.phones import settings
 from provisioner.phones.boot import Asked
 from provisioner.phones.catalogue import Catalogue, File, Kit, Model
-from provisioner.phones.digit_map import digit_map, spell
+from provisioner.phones.digit_map import DIALECTS, digit_map, spell
 from provisioner.phones.encodings import ENCODINGS
 from provisioner.phones.formats import FORMATS, HOLE, Hole
 from provisioner.phones.identity import Identity
@@ -57,7 +58,7 @@ class _Skeleton:
 class Renderer:
     """The files of one snapshot's phones. The same snapshot, addresses and versions give the same bytes, always.
 
-    `versions`: the firmware that each phone was last seen with, by MAC.
+    `versions`: the firmware that each phone was last seen with, by MAC. `today`: from when on clocks are to be right.
     """
 
     def __init__(
@@ -66,13 +67,18 @@ class Renderer:
         addresses: Addresses,
         catalogue: Catalogue | None = None,
         versions: Mapping[str, str] | None = None,
+        today: date | None = None,
     ) -> None:
         self.snapshot = snapshot
         self.addresses = addresses
         self.catalogue = catalogue or Catalogue()
         self.layers = Layers(snapshot, addresses)
         self._versions = versions if versions is not None else {}
-        self._rules = digit_map(snapshot.practice.extension_length, snapshot.extensions())
+        self.today = today or datetime.now(UTC).date()
+        self._maps = {
+            name: digit_map(snapshot.practice.extension_length, snapshot.extensions(), name)
+            for name in DIALECTS
+        }
         self._directory = _directory(snapshot)
         self._skeletons: dict[tuple[Like, File, settings.Shape], _Skeleton] = {}
         self._contexts: dict[Like, dict[str, Any]] = {}
@@ -173,15 +179,15 @@ class Renderer:
             "family": about.families.get(model.family) if model else None,
             "quirk": like.quirks.__contains__,
             "zone": self._zone(like.vendor, str(s["time_zone"])),
-            "digit_map": spell(self._rules, kit.digit_map),
-            "digit_map_rules": self._rules,
+            "digit_map": spell(self._maps[kit.digit_map], kit.digit_map),
+            "digit_map_rules": self._maps[kit.digit_map],
             "directory": self._directory if s["directory"] else (),
             "firmware": _firmware(str(s["firmware_server"]), model),
             "shortest_poll_seconds": about.shortest_poll_seconds,
         }
 
     def _zone(self, vendor: str, name: str) -> dict[str, str] | None:
-        zone = self.catalogue.time_zone(vendor, name) if name else None
+        zone = self.catalogue.time_zone(vendor, name, self.today) if name else None
         if zone is None and (vendor, name) not in self._told:
             self._told.add((vendor, name))
             _log.warning(
