@@ -67,6 +67,7 @@ class InfoSender:
         self._session = session
         self._waiting: deque[Key] = deque(maxlen=WAITING)
         self._busy = False
+        self._overtaken: Key | None = None
 
     def send(self, key: Key) -> None:
         """Send a press, now or after those before it."""
@@ -83,12 +84,18 @@ class InfoSender:
         request.headers.append(("content-type", RELAY))
         request.body = body_of(key)
         self._busy = True
-        session.agent.request(request, session.agent.hop(dialog), self._answered, session.credentials)
+        hop = session.agent.hop(dialog)
+        session.agent.request(
+            request, hop, lambda response: self._answered(key, response), session.credentials
+        )
 
-    def _answered(self, response: Response | None) -> None:
+    def _answered(self, key: Key, response: Response | None) -> None:
         if response is not None and response.status < 200:
             return
         self._busy = False
+        if response is not None and response.status == 500 and self._overtaken != key:
+            self._overtaken = key  # by another request of the dialog (12.2.2): not looked at, so once more
+            self._waiting.appendleft(key)
         if response is not None and response.status == 481:
             self._session.lost()  # the dialog is no more (RFC 3261 12.2.1.2)
         self._next()

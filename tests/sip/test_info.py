@@ -105,3 +105,16 @@ def test_a_refused_press_does_not_hold_up_the_next_one():
     sender.send(Key("2"))
     wire.run()
     assert infos(wire) == ["Signal=1", "Signal=2"]
+
+
+def test_a_press_that_another_request_overtook_is_sent_once_more():
+    wire = Wire()
+    session = talking(wire)
+    sender = InfoSender(session)
+    wire.lose = lambda _number, data: data.startswith(b"INFO") and len(infos(wire)) == 1
+    sender.send(Key("1"))
+    session.agent.request_in(session.dialog, session.dialog.request("UPDATE"))
+    wire.pass_time(2)
+    assert [parse(event.content_type, event.body) for event in wire.b.events if isinstance(event, Info)] == [
+        (Key("1"),)
+    ]
