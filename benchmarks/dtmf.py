@@ -1,7 +1,7 @@
 """Key presses in every form over bad networks, through both ways of transfer; and speech that must be no key.
 
 Run: .venv/bin/python benchmarks/dtmf.py [--presses 10000] [--speech 3600]
-Speech is synthesised from our own documents by pico2wave or espeak-ng, whichever is installed (Debian: libttspico-utils,
+Speech is synthesised from our own documents by pico2wave and espeak-ng, as installed (Debian: libttspico-utils and
 espeak-ng), and brought to 8 kHz by sox; without these the last line says so.
 """
 
@@ -19,12 +19,12 @@ from collections.abc import Iterator
 from itertools import cycle
 from pathlib import Path
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from provisioner.media.tones import RATE, ToneReceiver
 from tests.media.presses import FORMS, WAYS, Network, run
 
+ROOT = Path(__file__).parents[1]
 LOSSES = (0.0, 0.01, 0.05, 0.10)
 
 
