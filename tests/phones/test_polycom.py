@@ -401,9 +401,9 @@ def test_the_digit_map_fits_an_old_phone(model: Model, slow: int) -> None:
     assert len(parts) <= 30
     assert len(found["dialplan.digitmap"]) <= 768
     assert len(found["dialplan.digitmap.timeOut"].split("|")) == len(parts)
-    assert {"911", "933", "988", "112", "10x", "011xxx.T"} <= set(parts)
+    assert {"911", "933", "988", "1[01]x", "011xxx.T"} <= set(parts)
     assert not any(part.startswith(("911", "933", "988")) and len(part) > 3 for part in parts)
-    for n in range(min(slow, 12)):
+    for n in range(slow):
         assert any(re.fullmatch(part.removesuffix("T"), str(200 + n)) for part in parts if part.endswith("T"))
 
 
