@@ -403,8 +403,9 @@ def test_the_digit_map_fits_an_old_phone(model: Model, slow: int) -> None:
     assert len(found["dialplan.digitmap.timeOut"].split("|")) == len(parts)
     assert {"911", "933", "988", "1[01]x", "011xxx.T"} <= set(parts)
     assert not any(part.startswith(("911", "933", "988")) and len(part) > 3 for part in parts)
+    waiting = [part.removesuffix("T").replace("x", "[0-9]") for part in parts if part.endswith("T")]
     for n in range(slow):
-        assert any(re.fullmatch(part.removesuffix("T"), str(200 + n)) for part in parts if part.endswith("T"))
+        assert any(re.fullmatch(part, str(200 + n)) for part in waiting)
 
 
 def test_newer_phones_have_the_whole_map() -> None:
