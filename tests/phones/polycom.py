@@ -83,6 +83,7 @@ OTHERWISE: dict[str, Any] = {
     "dhcp_provisioning": True,
     "firmware_server": "http://192.0.2.5/firmware",
 }
+AUTHORITY = "-----BEGIN CERTIFICATE-----\nMIIB+/=\n-----END CERTIFICATE-----\n"
 KEYS = (
     Key(position=1, function="line", value="1"),
     Key(position=2, function="blf", value="102", label="Bob"),
@@ -127,7 +128,8 @@ def renderer(
     whole = msgspec.structs.replace(
         snapshot(), phones={MAC: phone}, credentials={MAC: credential}, phone_settings=settings
     )
-    return Renderer(whole, ADDRESSES, CATALOGUE, {MAC: version} if version else None)
+    addresses = msgspec.structs.replace(ADDRESSES, authority=AUTHORITY)
+    return Renderer(whole, addresses, CATALOGUE, {MAC: version} if version else None)
 
 
 def file(of: Renderer, kind: str) -> bytes:

@@ -19,6 +19,7 @@ from provisioner.phones.identity import of_agent
 from provisioner.phones.vocabulary import SETTINGS
 from provisioner.store.records import Key, Line, Phone
 from tests.phones.polycom import (
+    AUTHORITY,
     CATALOGUE,
     KEYS,
     MAC,
@@ -250,6 +251,14 @@ def test_the_master_names_the_other_files() -> None:
     assert set(found.values()) == {""}
     with_firmware = renderer(VVX, values={"firmware_server": "http://192.0.2.5/fw/"})
     assert attributes(file(with_firmware, "phone"))["APP_FILE_PATH"] == "http://192.0.2.5/fw/sip.ld"
+
+
+@pytest.mark.parametrize("values", [{"transport": "tls"}, {"provisioning_scheme": "https"}])
+def test_a_phone_that_uses_tls_gets_the_authority(values: dict[str, object]) -> None:
+    found = parameters(renderer(VVX, values=values))
+    assert found["device.sec.TLS.customCaCert1"] == AUTHORITY
+    assert found["sec.TLS.profileSelection.SIP"] == "PlatformProfile1"
+    assert not any("TLS" in name for name in parameters(renderer(VVX)))
 
 
 def test_secrets_are_in_one_file_alone() -> None:
