@@ -226,16 +226,34 @@ def test_policies(
     assert World(snap).ask("/y000000000066.cfg", AGENTS[YEALINK], **proof).rule == shared
 
 
+DIRECTORY = "/000000000000-directory.xml"
+
+
+def shared(world: World, path: str = "/waiting.cfg", **more: Any) -> str:
+    """What a phone that says no MAC gets."""
+    return world.ask(path, AGENTS[POLYCOM], **more).rule
+
+
 def test_shared_files_of_who_says_no_mac() -> None:
     world = World(site(adoption="adopted"))
-    site_file = lambda **more: world.ask("/site.cfg", AGENTS[POLYCOM], **more).rule  # noqa: E731
-    assert site_file() == "not-adopted"
-    assert site_file(neighbour=POLYCOM) == "shared"
+    assert shared(world) == "not-adopted"
+    assert shared(world, neighbour=POLYCOM) == "shared"
+    assert shared(world, local=True) == "shared"
     assert world.phone(POLYCOM, folder=secret(POLYCOM)) == "secret-path"
-    assert site_file() == "shared"
-    assert site_file(address=ELSEWHERE) == "not-adopted"
+    assert shared(world) == "shared"
+    assert shared(world, address=ELSEWHERE) == "not-adopted"
     world.set(site(adoption="certificate"))
-    assert site_file() == "certificate-required"
+    assert shared(world) == shared(world, local=True) == "certificate-required"
+
+
+def test_the_directory_names_people(world: World) -> None:
+    """It is shared, but with phones of the practice only, an open window or not."""
+    assert shared(world) == "shared"
+    assert shared(world, DIRECTORY) == "not-adopted"
+    assert shared(world, DIRECTORY, neighbour=HOSTILE) == "not-adopted"
+    assert shared(world, DIRECTORY, neighbour=POLYCOM) == "shared"
+    assert world.phone(POLYCOM) == "first-contact"
+    assert shared(world, DIRECTORY) == "shared"
 
 
 def test_uploads_need_a_proof_too(world: World) -> None:
@@ -328,7 +346,7 @@ def test_programs_here_are_a_fleet_but_no_scanner(world: World) -> None:
 
 def test_floods(world: World) -> None:
     world = World(limits=Limits(burst=10, rate=1, refused=5, phone_burst=3, phone_rate=1))
-    rules = [world.ask("/site.cfg", AGENTS[POLYCOM], ELSEWHERE).rule for _ in range(20)]
+    rules = [world.ask("/waiting.cfg", AGENTS[POLYCOM], ELSEWHERE).rule for _ in range(20)]
     assert rules == ["shared"] * 10 + ["too-many-requests"] * 6 + ["quarantined"] * 4
     assert [held.reason for held in world.told] == ["flood"]
     assert [world.phone(neighbour=YEALINK) for _ in range(4)] == ["neighbour"] * 3 + ["too-many-requests"]
@@ -342,7 +360,7 @@ def test_what_is_remembered_is_bounded() -> None:
     world = World(limits=limits)
     for number in range(200):
         world.ask(f"/{YEALINK}.cfg", "curl", f"10.3.0.{number}")
-        world.ask("/site.cfg", AGENTS[POLYCOM], f"10.4.0.{number}")
+        world.ask("/waiting.cfg", AGENTS[POLYCOM], f"10.4.0.{number}")
     sources = world.trust.sources
     assert (len(sources._sources), len(sources._quarantine)) == (50, 20)
     world.phone(YEALINK, neighbour=YEALINK)
@@ -354,8 +372,8 @@ def test_one_source_is_a_whole_ipv6_network(world: World) -> None:
     for number in range(9):
         world.ask(f"/{number + 1:012x}.cfg", "curl", f"2001:db8:1:1::{number + 1:x}")
     assert [held.source for held in world.trust.sources.quarantine()] == ["2001:db8:1:1::/64"]
-    assert world.ask("/site.cfg", AGENTS[POLYCOM], "2001:db8:1:1:ffff::1").rule == "quarantined"
-    assert world.ask("/site.cfg", AGENTS[POLYCOM], "2001:db8:1:2::1").rule == "shared"
+    assert world.ask("/waiting.cfg", AGENTS[POLYCOM], "2001:db8:1:1:ffff::1").rule == "quarantined"
+    assert world.ask("/waiting.cfg", AGENTS[POLYCOM], "2001:db8:1:2::1").rule == "shared"
 
 
 # contacts
