@@ -175,6 +175,7 @@ class Renderer:
             "zone": self._zone(like.vendor, str(s["time_zone"])),
             "digit_map": spell(self._rules, kit.digit_map),
             "digit_map_rules": self._rules,
+            "module_keys": {module.name: module.keys for module in about.modules},
             "directory": self._directory if s["directory"] else (),
             "firmware": _firmware(str(s["firmware_server"]), model),
             "shortest_poll_seconds": about.shortest_poll_seconds,
