@@ -18,6 +18,7 @@ from provisioner.errors import OperatorError
 from provisioner.paths import shipped
 from provisioner.phones import clock
 from provisioner.phones.formats import FORMATS, NULL, Hole
+from provisioner.phones.yealink_aes import Encryption
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,6 +108,7 @@ class Vendor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     families: dict[str, Family] = {}
     modules: tuple[Module, ...] = ()
     quirks: tuple[Quirk, ...] = ()
+    encryption: Encryption | None = None
     time_zones: dict[str, dict[str, str]] = {}
 
 
