@@ -26,6 +26,7 @@ FULL = {
     "registrar_2_host": "192.0.2.11",
     "transport": "tls",
     "srtp": "required",
+    "encrypt_files": True,
     "codecs": ["G722", "PCMU", "G729", "Opus"],
     "dtmf": "info",
     "voicemail_number": "*97",
@@ -62,6 +63,7 @@ def practice(
         http_user=MAC,
         http_password="http-secret",
         path_secret="folder",
+        file_key="0123456789abcdEF",
     )
     settings = (
         {"site": msgspec.convert({"id": "site", "values": values, "kind": "phone_setting"}, PhoneSettings)}
@@ -186,8 +188,9 @@ def test_the_table_of_parameters_holds_nothing_that_no_file_uses() -> None:
         for version in ("", versions(model)[-1]):
             for values in (FULL, {**FULL, "directory": False}):
                 of = Renderer(practice(model, values=values), ADDRESSES, CATALOGUE)
-                for data in (fetch(of, f"{MAC}.cfg", model, version),):
-                    used |= {files.parameter(each.name) for each in files.parse(data or b"")}
+                for path in (f"{MAC}.cfg", f"y{int(model.common or 0):012}.cfg"):
+                    data = fetch(of, path, model, version) or b""
+                    used |= {files.parameter(each.name) for each in files.parse(data)}
     assert {row.pattern.pattern for row in files.parameters() if row not in used} == set()
 
 
