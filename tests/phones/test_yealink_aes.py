@@ -108,7 +108,9 @@ def test_a_phone_gets_its_key_by_proof_then_what_is_encrypted_with_it() -> None:
     assert ask(snapshot, f"/{SECRET}/sealed/{MAC}.cfg").body == again.body
     # What holds no secret stays as it is.
     assert (ask(snapshot, f"/{SECRET}/sealed/{MAC}.boot").body or b"").startswith(files.HEADER.encode())
-    assert ask(snapshot, f"/{SECRET}/sealed/y000000000066.cfg").body == ask(snapshot, "/y000000000066.cfg").body
+    assert (
+        ask(snapshot, f"/{SECRET}/sealed/y000000000066.cfg").body == ask(snapshot, "/y000000000066.cfg").body
+    )
 
 
 def test_nobody_else_gets_key_or_file() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from provisioner.paths import shipped
@@ -85,7 +85,7 @@ def _pattern(name: str) -> re.Pattern[str]:
     return re.compile(r"\.".join(parts))
 
 
-@lru_cache(maxsize=None)
+@cache
 def parameter(name: str) -> Parameter | None:
     """The row of the table that a name belongs to."""
     return next((row for row in _table()[1] if row.pattern.fullmatch(name)), None)
