@@ -180,6 +180,14 @@ def test_values(values: dict[str, object], expected: dict[str, str]) -> None:
     assert bool(found) == bool(expected)
 
 
+@pytest.mark.parametrize("values", [{"transport": "tls"}, {"provisioning_scheme": "https"}])
+def test_a_phone_is_told_to_trust_our_authority_where_it_meets_it(values: dict[str, object]) -> None:
+    found = changed(values)
+    assert found["static.trusted_certificates.url"] == "http://192.0.2.10:8080/ca.pem"
+    assert (found["static.security.trust_certificates"], found["static.security.ca_cert"]) == ("1", "2")
+    assert "static.trusted_certificates.url" not in settings(of(), T46S)
+
+
 def test_a_phone_is_told_to_keep_no_changes_of_its_own() -> None:
     found = settings(of(), T46S)
     assert found["static.auto_provision.custom.protect"] == found["static.auto_provision.custom.sync"] == "0"

@@ -104,10 +104,10 @@ def misfit(setting: Setting) -> str:
         return ""
     about = _table()[0][row.type]
     if "pattern" in about:
-        fits = re.fullmatch(str(about["pattern"]), setting.value)
+        fits = re.fullmatch(str(about["pattern"]), setting.value) is not None
     else:
         low, high = about["low"], about["high"]
         assert isinstance(low, int)
         assert isinstance(high, int)
-        fits = re.fullmatch(r"-?\d+", setting.value) and low <= int(setting.value) <= high
+        fits = bool(re.fullmatch(r"-?\d+", setting.value)) and low <= int(setting.value) <= high
     return "" if fits else f"{setting.name} = {setting.value!r} is no {row.type}"
