@@ -24,6 +24,7 @@ from provisioner.store import database
 
 MAX_QUEUED = 10_000  # about a minute of the busiest site
 KEPT_REQUESTS = 10_000
+KEPT_RESYNCS = 50_000  # phones of jobs: a few of the largest practice
 KEPT_SIGHTINGS = 5_000  # a liar with a million MAC addresses must not fill the disk
 RETRY_SECONDS = 1.0
 OPENING_SECONDS = 1.0  # a locked file must not hold up a start
@@ -88,6 +89,23 @@ def _first(db: Database) -> None:
     )
 
 
+@migrations(name="resyncs")
+def _resyncs(db: Database) -> None:
+    db.table("resyncs").create(
+        {
+            "job": str,
+            "mac": str,
+            "at": float,
+            "who": str,
+            "mode": str,
+            "wave": int,
+            "state": str,
+            "body": str,
+        },
+        pk=("job", "mac"),
+    )
+
+
 COLUMNS = {
     "calls": [
         *("id", "started", "answered", "ended", "direction", "caller", "called"),
@@ -96,6 +114,7 @@ COLUMNS = {
     "requests": ["at", "mac", "address", "method", "path", "status", "bytes", "rule", "agent"],
     "sightings": ["mac", "vendor", "model", "agent", "address", "first_seen", "last_seen", "rule"],
     "registrations": ["extension", "contact", "body", "expires"],
+    "resyncs": ["job", "mac", "at", "who", "mode", "wave", "state", "body"],
 }
 
 # A phone that is seen again keeps when it was first seen, and what an earlier request told of it.
@@ -118,6 +137,7 @@ def _insert(table: str) -> str:
 _STATEMENTS = {table: _insert(table) for table in COLUMNS} | {"sightings": _SIGHTING}
 _TRIM = (
     ("DELETE FROM requests WHERE id <= (SELECT max(id) FROM requests) - ?", KEPT_REQUESTS),
+    ("DELETE FROM resyncs WHERE rowid <= (SELECT max(rowid) FROM resyncs) - ?", KEPT_RESYNCS),
     (
         "DELETE FROM sightings WHERE last_seen <"
         " (SELECT last_seen FROM sightings ORDER BY last_seen DESC LIMIT 1 OFFSET ?)",
@@ -162,7 +182,7 @@ class Journal:
         return journal
 
     def write(self, table: str, row: Row) -> None:
-        """Queue a row of `calls`, `requests`, `sightings` or `registrations`; never waits and never raises.
+        """Queue a row of any table of `COLUMNS`; never waits and never raises.
 
         A row with the key of an earlier one replaces it; a sighting keeps `first_seen`. A registration whose
         `expires` has passed is deleted.
@@ -192,6 +212,30 @@ class Journal:
         """The last requests of phones, newest first."""
         return self._read("SELECT * FROM requests ORDER BY id DESC LIMIT ?", limit)
 
+    def requests_after(self, number: int, at: float) -> list[Row]:
+        """The requests of phones with a larger `id` than `number` and not before `at`, oldest first."""
+        sql = "SELECT * FROM requests WHERE id > ? AND at >= ? ORDER BY id"
+        return self._read(sql, number, at)
+
+    def resyncs(self, job: str = "", since: float = 0.0) -> list[Row]:
+        """Each phone of the job `job`, else of all jobs that began after `since`; the newest job first."""
+        where = "job = ?" if job else "at >= ?"
+        sql = f"SELECT * FROM resyncs WHERE {where} ORDER BY at DESC, job, wave, mac"  # noqa: S608 - our own words
+        return self._read(sql, job or since)
+
+    def resync_jobs(self, limit: int = 20) -> list[Row]:
+        """The newest jobs: `job`, `at`, `who`, `mode`, and `states` {state: phones}."""
+        sql = (
+            "SELECT job, max(at) AS at, who, mode, state, count(*) AS phones FROM resyncs WHERE job IN"
+            " (SELECT job FROM resyncs GROUP BY job ORDER BY max(at) DESC LIMIT ?)"
+            " GROUP BY job, state ORDER BY at DESC, job"
+        )
+        jobs: dict[str, Row] = {}
+        for row in self._read(sql, limit):
+            states = jobs.setdefault(row["job"], {name: row[name] for name in ("job", "at", "who", "mode")})
+            states.setdefault("states", {})[row["state"]] = row["phones"]
+        return list(jobs.values())
+
     def sightings(self, limit: int = 1000) -> list[Row]:
         """The phones that asked for files, the last seen first."""
         return self._read("SELECT * FROM sightings ORDER BY last_seen DESC, mac LIMIT ?", limit)
@@ -202,10 +246,10 @@ class Journal:
             "SELECT * FROM registrations WHERE expires > ? ORDER BY extension, contact", self._clock()
         )
 
-    def _read(self, sql: str, value: float) -> list[Row]:
+    def _read(self, sql: str, *values: float | str) -> list[Row]:
         """Rows of one query on a connection of its own. Raises OperatorError."""
         with database.explained(self._path), closing(database.connect(self._path)) as connection:
-            rows = [dict(row) for row in connection.execute(sql, (value,))]
+            rows = [dict(row) for row in connection.execute(sql, values)]
         for row in rows:
             for column in row.keys() & {"steps", "body"}:
                 row[column] = msgspec.json.decode(row[column]) if row[column] else None
