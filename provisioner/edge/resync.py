@@ -68,7 +68,10 @@ class Resyncs:
     # jobs
 
     def start(self, macs: Sequence[str] | None, mode: str, who: str) -> Row:
-        """Begin a job for `macs`, None for all phones; its view. Raises ProvisionerError for what makes no sense."""
+        """Begin a job for `macs`, None for all phones; its view, and whom it leaves alone in `refused`.
+
+        Those to be reset have been told when it returns. Raises ProvisionerError for what makes no sense.
+        """
         if mode not in MODES:
             raise UsageError(f"there is no mode {mode!r}: use one of {', '.join(MODES)}")
         if mode == "reset" and macs is None:
@@ -83,7 +86,8 @@ class Resyncs:
             raise OperatorError(f"{twice[0]} is in a job that is still running", "wait until that is over")
         if not chosen:
             raise OperatorError("there is no phone to tell", "adopt one first")
-        return self._begin(chosen, next(known for known in MODES if known == mode), who).view()
+        job = self._begin(chosen, next(known for known in MODES if known == mode), who)
+        return {**job.view(), "refused": [task.mac for task in job.tasks.values() if task.state == "refused"]}
 
     def _begin(self, macs: list[str], mode: Mode, who: str) -> Job:
         if not self.running:
@@ -102,12 +106,14 @@ class Resyncs:
                 self._end(job, task, "away", f"It is not registered. {task.order.keys}")
         self._plan(job, [mac for mac, task in job.tasks.items() if task.open])
         self._forget()
-        self._wake(0.0)
+        self._look()
         return job
 
     def _plan(self, job: Job, macs: list[str]) -> None:
         done = max((task.wave for task in job.tasks.values()), default=0)
         job.waves = waves.plan(macs, self._groups(), waves.largest(len(macs)))
+        if job.mode == "reset":
+            job.waves = [macs]  # who asks for that stands beside them
         for number, wave in enumerate(job.waves, done + 1):
             for mac in wave:
                 job.tasks[mac].wave = number
@@ -202,7 +208,6 @@ class Resyncs:
 
     def _look(self) -> None:
         """See who has come back and who will not, and go on with the next."""
-        self._timer = None
         for job in self.running:
             for task in job.away:
                 if task.sent:
@@ -249,7 +254,11 @@ class Resyncs:
             reasons = self._reasons()
             sent = 0
             for task in (job.tasks[mac] for mac in job.waves.pop(0)):
-                sent += self._take(job, task, reasons(task.mac), sent * SPACING)
+                delay = 0.0 if job.mode == "reset" else sent * SPACING
+                sent += self._take(job, task, self._left_alone(job, reasons(task.mac)), delay)
+
+    def _left_alone(self, job: Job, why_not: str) -> str:
+        return "" if job.mode == "reset" and why_not == _GROUP else why_not
 
     def _again(self, job: Job) -> None:
         """Who was busy when its turn came, and is not any more."""
@@ -267,7 +276,10 @@ class Resyncs:
         """Tell a phone now, or find why not; True when it will be told."""
         if not why_not:
             task.state, task.note = "due", ""
-            self._edge.timers.after(delay, lambda: self._send(job, task))
+            if delay:
+                self._edge.timers.after(delay, lambda: self._send(job, task))
+            else:
+                self._send(job, task)
         elif job.mode == "reset":
             self._end(job, task, "refused", f"{why_not}. Begin again when that is over")
         elif (task.state, task.note) != ("busy", why_not):

@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from provisioner.errors import OperatorError
-from provisioner.phones.adopt import new_password
+from provisioner.phones.adopt import WELCOME_SECONDS, credential
 from provisioner.store.records import Credential, Number, Phone, PhoneSettings, RetiredPhone, RingGroup
 
 if TYPE_CHECKING:
     from provisioner.store.inventory import Change, Inventory
 
 
-def retire(
-    inventory: Inventory, mac: str, who: str, clock: Callable[[], float] = time.time
-) -> RetiredPhone:
+def retire(inventory: Inventory, mac: str, who: str, clock: Callable[[], float] = time.time) -> RetiredPhone:
     """Take the phone `mac` out of the practice, in one transaction named after `who`; what stays of it.
 
     Its secrets and settings are deleted, its numbers lead nowhere, and it leaves its ring groups. Edge and front see
@@ -58,16 +56,14 @@ def renew(
     macs: Sequence[str],
     who: str,
     choose: Callable[[str], str] = secrets.choice,
+    now: Callable[[], float] = time.time,
 ) -> None:
-    """New passwords for phones that are to forget all: the old ones are worth nothing from now on."""
+    """New secrets for phones that are to forget all: the old ones are worth nothing from now on.
+
+    Each may have its first files once more without proof, as after its adoption.
+    """
     with inventory.change(who=who) as change:
         for mac in macs:
-            held = change.get(Credential, mac)
-            if held:
-                change.put(_renewed(held[0], choose))
-
-
-def _renewed(old: Credential, choose: Callable[[str], str]) -> Credential:
-    lines = tuple(msgspec.structs.replace(line, password=new_password(choose)) for line in old.lines)
-    pages = {name: new_password(choose) for name in ("admin_password", "user_password")}
-    return msgspec.structs.replace(old, lines=lines, **pages)
+            phone = change.get(Phone, mac)
+            if phone:
+                change.put(credential(mac, len(phone[0].lines), choose, now() + WELCOME_SECONDS))

@@ -389,6 +389,30 @@ def test_reset_is_not_put_off(setting: Setting) -> None:
     assert "in a call" in first.note()
 
 
+def test_reset_does_not_wait_for_a_ring_group_and_is_told_before_the_password_changes(
+    setting: Setting,
+) -> None:
+    world, (first, second, third) = setting(made_by("grandstream", "grandstream", "grandstream"))
+    third.phone.call("102")
+    first.auth = Authenticator("grandstream", b"key", world.clock)
+    said = world.edge.resyncs.start([first.mac, second.mac, third.mac], "reset", "test")
+    assert said["refused"] == [second.mac, third.mac]
+    usual = world.edge.directory.snapshot
+    new = msgspec.structs.replace(
+        usual.credentials[first.mac], lines=(LineCredential(auth_user="user101", password="new"),)
+    )
+    changed = msgspec.structs.replace(usual, credentials={**usual.credentials, first.mac: new})
+    world.edge.swap(Directory(changed))
+    world.pass_time(0.1)
+    assert [request.get("event") for request in first.told] == ["reset", "reset"]
+    assert first.row()["body"]["status"] == 200
+    assert world.edge.registrar.contacts("101") == []
+    first.phone.account = ("user101", "new")
+    first.start_again()
+    world.pass_time(2)
+    assert first.state() == "back"
+
+
 @pytest.mark.parametrize(("number", "held"), [("911", True), ("988", True), ("933", False)])
 def test_phone_that_called_911_may_be_called_back(setting: Setting, number: str, held: bool) -> None:
     world, (first, *_) = setting(made_by("yealink", "polycom", "polycom"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from provisioner.errors import OperatorError
-from provisioner.phones.adopt import adopt
+from provisioner.phones.adopt import WELCOME_SECONDS, adopt
 from provisioner.phones.retire import renew, retire
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import (
@@ -59,7 +59,10 @@ def test_its_numbers_and_groups_are_free(inventory: Inventory) -> None:
     snapshot = inventory.snapshot()
     assert snapshot.numbers["+14155550102"].extension == ""
     assert snapshot.numbers["+14155550100"].ring_group == "all"
-    assert {name: group.members for name, group in snapshot.ring_groups.items()} == {"all": ("103",), "own": ()}
+    assert {name: group.members for name, group in snapshot.ring_groups.items()} == {
+        "all": ("103",),
+        "own": (),
+    }
 
 
 def test_it_is_one_change_that_says_who(inventory: Inventory) -> None:
@@ -99,11 +102,13 @@ def test_retired_phone_may_be_adopted_again_with_other_secrets(inventory: Invent
 
 def test_new_secrets(inventory: Inventory) -> None:
     old = inventory.snapshot()
-    renew(inventory, [MAC, "001565999999"], "test")
+    renew(inventory, [MAC, "001565999999"], "test", now=lambda: 2000.0)
     new = inventory.snapshot()
     before, after = old.credentials[MAC], new.credentials[MAC]
-    words = {before.lines[0].password, before.admin_password, before.user_password}
-    assert words.isdisjoint({after.lines[0].password, after.admin_password, after.user_password})
+    secrets = ("admin_password", "user_password", "http_password", "path_secret")
+    assert all(getattr(before, name) and getattr(before, name) != getattr(after, name) for name in secrets)
+    assert before.lines[0].password != after.lines[0].password
+    assert after.welcome_until == 2000.0 + WELCOME_SECONDS
     assert after.lines[0].auth_user == before.lines[0].auth_user
     assert new.credentials[OTHER] == old.credentials[OTHER]
     assert new.phones == old.phones
