@@ -21,7 +21,8 @@ MAX_FILES = 20  # of one phone that are kept
 class Task:
     """One phone of a job. Times: `sent`, `registered` and those of `files` since 1970, the rest by the edge's clock.
 
-    `files`: [name, time, HTTP status] of what it asked for since. `status`: its answer to the NOTIFY, 0 without one.
+    `files`: [name, time, HTTP status, revision of the inventory] of what it asked for since then.
+    `status`: its answer to the NOTIFY, 0 without one.
     `anew`: it registered as a phone does that has just started. `alive`: it answers, a while after its last file.
     """
 

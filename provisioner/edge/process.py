@@ -203,7 +203,7 @@ class Process:
             _log.error("%s (what ships is used)", error)
         try:
             calls = await asyncio.to_thread(self._journal.calls, RECENT_CALLS)
-            rows = await asyncio.to_thread(self._journal.resyncs, "", now - JOB_SECONDS)
+            rows = await asyncio.to_thread(self._journal.resyncs, "", now - 2 * JOB_SECONDS)
         except OperatorError as error:
             _log.error("%s (jobs that were interrupted do not go on)", error)
             return

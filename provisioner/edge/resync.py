@@ -182,9 +182,10 @@ class Resyncs:
             if job is None or task is None or row["at"] < task.sent - SLACK or row["status"] not in _FETCHED:
                 continue
             asked = boot.file_asked(str(row["path"]))
-            file = [asked.name, row["at"], row["status"]] if asked else []
-            if asked is None or asked.mac != task.mac or file in task.files:
+            known = [name_and_time[:2] for name_and_time in task.files]
+            if asked is None or asked.mac != task.mac or [asked.name, row["at"]] in known:
                 continue
+            file = [asked.name, row["at"], row["status"], self._edge.directory.snapshot.revision]
             task.files = [*task.files, file][-MAX_FILES:]
             task.heard, task.alive, task.state, task.note = self._edge.timers.clock(), False, "fetched", ""
             self._tell(job, task)

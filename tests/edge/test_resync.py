@@ -213,7 +213,8 @@ def test_phone_that_need_not_restart_is_back_when_it_answers_after_its_file(sett
     assert desk.state() == "fetched"
     world.pass_time(10)
     assert desk.state() == "back"
-    assert [name for name, _at, _status in desk.row()["body"]["files"]] == [f"{desk.mac}.cfg"]
+    ((name, _at, status, revision),) = desk.row()["body"]["files"]
+    assert (name, status, revision) == (f"{desk.mac}.cfg", 200, 1)
     assert view(world, job)["states"] == {"back": 1}
     assert len(desk.phone.requests("OPTIONS")) == 1
 
@@ -515,7 +516,7 @@ def test_job_that_cannot_go_on_is_broken_off(setting: Setting, mode: str, late: 
     start(world, ALL, mode)
     after, desks = setting(made_by("grandstream", "grandstream", "grandstream"))
     after.clock.now = world.clock.now + late
-    after.edge.resyncs.resume(journal_of(world))
+    after.edge.resyncs.resume([{**row, "state": "planned"} for row in journal_of(world)])
     assert desks[1].state() == "broken-off"
     assert "Begin again" in desks[1].note()
 
