@@ -30,7 +30,6 @@ PROBE_SECONDS = 5.0  # after an OPTIONS without an answer
 JOB_SECONDS = 12 * 3600.0  # for phones that are in calls all the time
 CALLBACK_SECONDS = 1800.0  # in which an emergency centre may call back
 KEPT_JOBS = 20
-SLACK = 1.0  # seconds that the front's clock reading may be before ours
 _FETCHED = frozenset({200, 206, 304})
 _IN_A_CALL = "It is in a call"
 _CALLBACK = "An emergency centre may call it back"
@@ -63,7 +62,7 @@ class Resyncs:
     @property
     def since(self) -> float:
         """From when on requests are of interest, in seconds since 1970."""
-        return min((job.at for job in self.running), default=0.0) - SLACK
+        return min((job.at for job in self.running), default=0.0)
 
     # jobs
 
@@ -179,7 +178,7 @@ class Resyncs:
         for row in rows:
             self.seen = max(self.seen, int(row["id"]))
             job, task = away.get(str(row["mac"]), (None, None))
-            if job is None or task is None or row["at"] < task.sent - SLACK or row["status"] not in _FETCHED:
+            if job is None or task is None or row["at"] < task.sent or row["status"] not in _FETCHED:
                 continue
             asked = boot.file_asked(str(row["path"]))
             known = [name_and_time[:2] for name_and_time in task.files]
