@@ -62,9 +62,14 @@ class Process:
         self._journal = await asyncio.to_thread(Journal.open, self._state.journal)
         timers = LoopTimers(loop)
         rng = random.SystemRandom()
-        methods: dict[str, ipc.Method] = {"ping": self._ping, "status": self._status}
-        methods |= {"reload": self._reload, "unban": self._unban}
-        methods |= {"resync": self._resync, "resync_status": self._resync_status}
+        methods: dict[str, ipc.Method] = {
+            "ping": self._ping,
+            "status": self._status,
+            "reload": self._reload,
+            "unban": self._unban,
+            "resync": self._resync,
+            "resync_status": self._resync_status,
+        }
         self._server = ipc.Server(methods)
         self._media = MediaClient(self._state.socket("media"), bind, secrets.token_hex(4), self._on_media)
         self._edge = Edge(
