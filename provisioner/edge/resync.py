@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from provisioner.edge.jobs import AWAY, MAX_FILES, Job, Row, State, Task, by_job, restored
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 LOOK_SECONDS = 1.0
 SPACING = 0.02  # seconds between two NOTIFYs: calls come first
+SLICE = 100  # phones of a large job that are written down at once
 PROBE_SECONDS = 5.0  # after an OPTIONS without an answer
 JOB_SECONDS = 12 * 3600.0  # for phones that are in calls all the time
 CALLBACK_SECONDS = 1800.0  # in which an emergency centre may call back
@@ -98,10 +100,11 @@ class Resyncs:
         for mac in sorted(macs, key=lambda mac: (first[mac], mac)):
             order = self.dialects.order(phones[mac].vendor, phones[mac].model, mode)
             job.tasks[mac] = Task(mac, first[mac], order)
+        there = self._there()
         for task in job.tasks.values():
             if not task.order.event:
                 self._end(job, task, "by-hand", task.order.keys)
-            elif not self._binding(task.mac):
+            elif task.mac not in there:
                 self._end(job, task, "away", f"It is not registered. {task.order.keys}")
         self._plan(job, [mac for mac, task in job.tasks.items() if task.open])
         self._forget()
@@ -116,7 +119,10 @@ class Resyncs:
         for number, wave in enumerate(job.waves, done + 1):
             for mac in wave:
                 job.tasks[mac].wave = number
-                self._tell(job, job.tasks[mac])
+        planned = [job.tasks[mac] for wave in job.waves for mac in wave]
+        for at in range(0, len(planned), SLICE):
+            tell = partial(self._tell_all, job, planned[at : at + SLICE])
+            self._edge.timers.after(at * SPACING / 10, tell)
 
     def _forget(self) -> None:
         """The oldest jobs that are over."""
@@ -311,12 +317,17 @@ class Resyncs:
 
         return why_not
 
-    def _groups(self) -> dict[str, frozenset[str]]:
+    def _there(self) -> set[str]:
+        """The phones that are registered."""
         stations = self._edge.directory.stations
-        there = {
-            stations[b.extension].phone.id for b in self._edge.registrar.all() if b.extension in stations
+        return {
+            stations[binding.extension].phone.id
+            for binding in self._edge.registrar.all()
+            if binding.extension in stations
         }
-        return waves.ring_groups(self._edge.directory.snapshot, there)
+
+    def _groups(self) -> dict[str, frozenset[str]]:
+        return waves.ring_groups(self._edge.directory.snapshot, self._there())
 
     # the wire
 
@@ -385,6 +396,10 @@ class Resyncs:
         task.state, task.note = state, note
         self._tell(job, task)
         self._edge.count(f"resync-{state}")
+
+    def _tell_all(self, job: Job, tasks: list[Task]) -> None:
+        for task in tasks:
+            self._tell(job, task)
 
     def _tell(self, job: Job, task: Task) -> None:
         row = job.row(task)

@@ -79,11 +79,15 @@ class Dialects:
         for folder in (shipped("phone_templates"), *folders):
             files |= {file.parent.name: file for file in folder.glob("*/notify.toml")}
         self._dialects = {vendor: _load(file) for vendor, file in files.items()}
+        self._known: dict[tuple[str, str, Mode], Order] = {}
 
     def order(self, vendor: str, model: str, mode: Mode) -> Order:
         """What a phone is told. Never raises: of an unknown maker, nothing."""
-        dialect = self._dialects.get(vendor)
-        return dialect.order(model, mode) if dialect else UNKNOWN
+        key = (vendor, model, mode)
+        if key not in self._known:
+            dialect = self._dialects.get(vendor)
+            self._known[key] = dialect.order(model, mode) if dialect else UNKNOWN
+        return self._known[key]
 
 
 def _load(path: Path) -> Dialect:

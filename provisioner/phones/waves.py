@@ -56,9 +56,12 @@ def plan(macs: Sequence[str], groups: Mapping[str, Collection[str]], most: int) 
         away: Counter[str] = Counter()
         wave: list[str] = []
         later: list[str] = []
-        for mac in left:
+        for at, mac in enumerate(left):
+            if len(wave) >= most:
+                later += left[at:]
+                break
             mine = member_of.get(mac, ())
-            if len(wave) >= most or full(mine, groups, away):
+            if full(mine, groups, away):
                 later.append(mac)
             else:
                 wave.append(mac)
