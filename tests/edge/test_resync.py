@@ -370,6 +370,27 @@ def test_ringing_phone_is_left_alone(setting: Setting) -> None:
     assert second.state() == "busy"
 
 
+def test_call_that_comes_before_the_message(setting: Setting) -> None:
+    world, desks = setting(made_by("yealink", "yealink", "yealink", group=False))
+    world.edge.resyncs.start(None, "restart", "test")
+    world.phones["101"].call("102")  # the messages go out one by one
+    desks[2].phone.register(expires=0)
+    world.pass_time(0.2)
+    assert [len(desk.told) for desk in desks] == [1, 0, 0]
+    assert (desks[1].state(), desks[1].note()) == ("busy", "It is in a call")
+    assert desks[2].state() == "away"
+    assert "not registered any more" in desks[2].note()
+
+
+def test_what_was_asked_for_before_is_not_looked_at(setting: Setting) -> None:
+    world, (desk, *_) = setting()
+    assert world.edge.resyncs.since == 0.0
+    desk.fetch()
+    start(world, [desk.mac])
+    assert world.edge.resyncs.since == 1.7e9 + 1000.0
+    assert world.edge.resyncs.seen == 0
+
+
 def test_phone_in_calls_all_day_is_given_up(setting: Setting) -> None:
     world, (first, *_) = setting()
     first.phone.call("102")
