@@ -292,7 +292,9 @@ def _set_model(row: Row, given: dict[str, str], was: dict[str, str], stock: _Sto
         row.vendor, row.model = was["vendor"], was["model"]
         return
     found = stock.model(text, given.get("vendor", ""), row.mac)
-    if found:
+    if found and found[0] == was["vendor"] and stock.catalogue.model(was["vendor"], was["model"]) == found[1]:
+        row.vendor, row.model = was["vendor"], was["model"]  # however it is spelled there
+    elif found:
         row.vendor, row.model = found[0], found[1].name
     elif not text:
         row.problems.append("The model is missing.")

@@ -58,7 +58,8 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     other: tuple[Orders, ...] = ()
 
     def order(self, model: str, mode: Mode) -> Order:
-        """What `model` is told; the first of `other` that knows better wins."""
+        """What `model` is told, however it is spelled; the first of `other` that knows better wins."""
+        model = model.replace("_", " ")
         for orders in self.other:
             own: Order | None = getattr(orders, mode)
             if own and any(fnmatchcase(model, pattern) for pattern in orders.models):

@@ -11,6 +11,7 @@ import pytest
 from provisioner.edge.directory import Directory
 from provisioner.edge.resync import CALLBACK_SECONDS, JOB_SECONDS
 from provisioner.errors import OperatorError, UsageError
+from provisioner.phones.catalogue import Catalogue
 from provisioner.phones.notify import MODES, UNKNOWN, Dialects
 from provisioner.sip.digest import Authenticator
 from provisioner.sip.message import Request
@@ -162,16 +163,21 @@ def test_words_fit_the_model() -> None:
     dialects = Dialects()
     assert "1, 3, 5 and 7" in dialects.order("polycom", "SoundPoint IP 331", "reset").keys
     assert "4, 6, 8 and *" in dialects.order("polycom", "SoundPoint IP 650", "reset").keys
+    assert "0, 1 and 3" not in dialects.order("polycom", "SoundPoint IP 331", "restart").keys
+    assert "4, 6, 8 and *" in dialects.order("polycom", "SoundPoint IP 301", "reset").keys
+    assert "4, 6, 8 and *" in dialects.order("polycom", "VVX_1500", "reset").keys
     assert "1, 3 and 5 until" in dialects.order("polycom", "VVX 411", "reset").keys
     assert "base" in dialects.order("yealink", "W60B", "restart").keys
     assert dialects.order("nobody", "x", "reset") == UNKNOWN
 
 
-def test_every_order_of_every_maker_has_words_for_a_person() -> None:
+def test_every_model_can_be_told_to_fetch_its_files_and_has_words_for_a_person() -> None:
     dialects = Dialects()
-    for vendor in ("polycom", "yealink", "grandstream"):
-        for mode in MODES:
-            assert dialects.order(vendor, "any", mode).keys.endswith(".")
+    for vendor, about in Catalogue().vendors.items():
+        for model in about.models:
+            assert dialects.order(vendor, model.name, "resync").event, model.name
+            for mode in MODES:
+                assert dialects.order(vendor, model.name, mode).keys.endswith("."), model.name
 
 
 def test_challenge_is_answered_with_the_account(setting: Setting) -> None:
