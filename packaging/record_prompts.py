@@ -42,6 +42,16 @@ SENTENCES = {
     "unreachable": "That line cannot be reached.",
     "caller-hung-up": "The caller has hung up.",
     "trunk-down": "Outside calls are not possible at the moment. Please try again later.",
+    "call-from": "Call from",
+    "press-1": "Press 1 to accept.",
+    "caller-international": "an international caller.",
+    "caller-unknown": "an unknown number.",
+    "dnd-on": "Do not disturb is on.",
+    "dnd-off": "Do not disturb is off.",
+    "forward-to": "Enter the number that calls are forwarded to, then press the pound key.",
+    "forward-on": "Calls are forwarded to",
+    "forward-off": "Calls are not forwarded any more.",
+    "not-changed": "Nothing was changed.",
     "patient-hello": "Hello, this is a patient calling. I would like to make an appointment, please.",
     "patient-talk": "I was hoping to come in some time next week, if that is possible. Tuesday or "
     "Wednesday morning would suit me best, but I could also manage Thursday after lunch. It is only a "

@@ -10,7 +10,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
 
 from provisioner.dialing.classify import Destination, classify
-from provisioner.edge import referral, routes
+from provisioner.edge import callers, leads, referral, routes
 from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.call import Call, Direction
 from provisioner.edge.directory import Directory, Station
@@ -20,6 +20,7 @@ from provisioner.edge.leg import Attempt, Leg, Owner
 from provisioner.edge.presence import EVENTS, Presence
 from provisioner.edge.registrar import Binding, IntervalTooBriefError, Registrar
 from provisioner.edge.resync import Resyncs
+from provisioner.edge.ringing import Plan
 from provisioner.edge.texts import Delivery
 from provisioner.edge.trunk import Peer, Trunks
 from provisioner.emergency import pidf
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from provisioner.media.client import MediaLeg
 
 REALM = "provisioner"
-EXTENSION_SECONDS = 30.0
 OUTBOUND_SECONDS = 180.0  # Timer C's lower bound (RFC 3261 16.6)
 MAX_DIALOGS = 20  # call legs of one line
 EMERGENCY_RESERVE = 4  # media ports that only emergency calls may take
@@ -98,6 +98,7 @@ class Edge:
         self.gate = EdgeGate(self, nonce_key)
         self.presence = Presence(self)
         self.resyncs = Resyncs(self)
+        self.first: dict[str, str] = {}  # who was the first to ring of each ring group, last time
         self.closing = False
         self._reserve: list[MediaLeg] = []
         self._token = 0
@@ -185,14 +186,6 @@ class Edge:
             return []
         return [routes.to_phone(self, binding, user, name) for binding in self.registrar.contacts(extension)]
 
-    def target_attempts(self, destination: Destination, desk: str) -> list[Attempt]:
-        """How to reach the target of a transfer, called in the name of the desk phone."""
-        station = self.directory.stations.get(desk)
-        if destination.kind == "extension":
-            name = routes.label_of(station) if station else desk
-            return self.phone_attempts(destination.number, desk, name)
-        return self.outside_attempts(destination.number, station)
-
     def outside_attempts(self, number: str, station: Station | None) -> list[Attempt]:
         """An attempt over the best gateway that is not known to be down, with the line's own number."""
         practice = self.directory.snapshot.practice
@@ -203,10 +196,12 @@ class Edge:
         """(display name, user) that a desk phone shows; of an outside caller with privacy, the label."""
         if call.direction == "internal" and call.station:
             return routes.label_of(call.station), call.station.extension
-        number = self.directory.number(call.called)
-        if number is None or number.caller_privacy:
-            return (number.label if number else "Outside call"), call.called
-        return "", call.caller_number
+        return callers.shown(call.outside, call.called, self.directory.number(call.called), call.urgent)
+
+    def rang_first(self, group: str, target: str) -> None:
+        """Somebody of a ring group was the first to ring: the next call begins with who follows."""
+        if group:
+            self.first[group] = target
 
     def contact_failed(self, leg: Leg) -> None:
         """A contact that says nothing to an INVITE, not even 100, is dead."""
@@ -446,9 +441,8 @@ class Edge:
         call.trail = trail
         leg.owner = call
         if direction == "internal":
-            label = routes.label_of(station)
-            attempts = self.phone_attempts(destination.number, station.extension, label)
-            call.begin(leg, attempts, EXTENSION_SECONDS)
+            rung = leads.of_extension(self.directory, destination.number, trail=(station.extension,))
+            call.begin_plan(leg, Plan(rung))
         else:
             attempts = self.outside_attempts(destination.number, station)
             if attempts:
@@ -461,15 +455,9 @@ class Edge:
         return called in self.directory.stations or bool(number and (number.extension or number.ring_group))
 
     def _from_core(self, session: Session, peer: Peer, called: str, trail: str) -> None:
-        number = self.directory.number(called)
-        group = self.directory.group(number.ring_group) if number and number.ring_group else None
-        if group:
-            members, seconds = group.members, float(group.seconds)
-        elif number and number.extension:
-            members, seconds = (number.extension,), EXTENSION_SECONDS
-        elif called in self.directory.stations:
-            members, seconds = (called,), EXTENSION_SECONDS
-        else:
+        urgent = "psap-callback" in session.invite.get("priority").lower()  # RFC 7090
+        plan = leads.of_number(self.directory, called, self.first, urgent)
+        if plan is None:
             session.reject(404)
             return
         session.reliable_early = peer.profile.reliable_provisional
@@ -480,15 +468,14 @@ class Edge:
         if leg is None:
             return
         leg.dtmf = peer.profile.dtmf
-        caller, _display = routes.caller_of(session.invite)
-        call = Call(self, "inbound", caller, called)
-        call.group = members if group else ()
+        outside = callers.identify(session.invite)
+        call = Call(self, "inbound", outside.number, called)
+        call.outside, call.urgent = outside, urgent
+        call.diversions = callers.diversions(session.invite)
         call.may_transfer = peer.trunk.transfer == "edge"
         call.trail = trail
         leg.owner = call
-        name, user = self.shown_caller(call)
-        attempts = [a for member in members for a in self.phone_attempts(member, user, name)]
-        call.begin(leg, attempts, seconds)
+        call.begin_plan(leg, plan)
 
     # media events
 
