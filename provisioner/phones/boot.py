@@ -60,7 +60,11 @@ KINDS = (
     _row("model_config", GRANDSTREAM, r"cfg[a-z]+\d\w*\.xml"),
     _row("maker_config", GRANDSTREAM, r"cfg\.xml"),
     _row("phonebook", GRANDSTREAM, r"(gs_)?phonebook\.xml"),
-    _row("optional", GRANDSTREAM, r"ring\d{1,2}\.bin|(idle_screen|gs_screen|screensaver)\.xml|wallpaper\.(jpg|png)"),
+    _row(
+        "optional",
+        GRANDSTREAM,
+        r"ring\d{1,2}\.bin|(idle_screen|gs_screen|screensaver)\.xml|wallpaper\.(jpg|png)",
+    ),
     _row("optional", GRANDSTREAM, r"gxp\w*\.txt"),  # a language to download
     _row("firmware", GRANDSTREAM, r"[a-z0-9]+(fw|e)\.bin"),
 )
