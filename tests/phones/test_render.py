@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from lxml import etree
 
-from provisioner.phones import settings
 from provisioner.phones.boot import file_asked
 from provisioner.phones.catalogue import Catalogue
 from provisioner.phones.digit_map import digit_map, spell
@@ -229,12 +228,12 @@ def test_a_skeleton_equals_its_template_byte_for_byte(vendor: str, model: str, n
     of = Renderer(
         msgspec.structs.replace(plain, phones={mac: phone}, credentials={mac: credential}), ADDRESSES
     )
-    about = Catalogue().vendors[vendor]
+    model = of.catalogue.model(vendor, model)
     paths = {"phone": f"/{mac}.cfg", "line": f"/{mac}-line.cfg", "config": f"/cfg{mac}.xml"}
-    device = settings.of_phone(phone, credential)
-    for kind, template in about.files.items():
+    device = of.device(phone)
+    for kind, row in of.catalogue.kit(vendor, model).files.items():
         if kind in paths:
-            expected = of.plain(vendor, template, of.catalogue.model(vendor, model), device)
+            expected = of.plain(of.like(vendor, model, phone, ""), row, device)
             assert file(of, paths[kind]) == expected == file(of, paths[kind])
 
 
@@ -246,9 +245,10 @@ def test_every_model_has_every_file() -> None:
             mac = next(mac for mac, each in MODELS.items() if each[0] == vendor)
             phone = msgspec.structs.replace(snapshot().phones[mac], model=model.name)
             of = Renderer(msgspec.structs.replace(snapshot(), phones={mac: phone}), ADDRESSES, catalogue)
-            for template in (*about.files.values(), *about.waiting.values()):
-                data = of.plain(vendor, template, model, of.device(phone))
-                if about.format == "xml":
+            kit = catalogue.kit(vendor, model)
+            for row in (*kit.files.values(), *kit.waiting.values()):
+                data = of.plain(of.like(vendor, model, phone, ""), row, of.device(phone))
+                if row.format == "xml":
                     etree.fromstring(data)
                 else:
                     pairs(data)
