@@ -11,12 +11,15 @@ import struct
 from collections.abc import Iterable
 from urllib.parse import quote, unquote_to_bytes
 
+from lxml import etree
+
 from provisioner.errors import PeerError
 
 GNKEY = "0b82"  # two of three writers always put this; for MACs of another prefix no phone has been seen
 _HEADER = struct.Struct(">IH6s4s")
 _END = b"\r\n\r\n"
 _NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
+_P_CODE = re.compile(r"P\d+", re.ASCII)
 _MAC = re.compile(r"[0-9a-fA-F]{12}")
 
 
@@ -61,3 +64,9 @@ def decode(data: bytes) -> tuple[str, dict[str, str]]:
     }
     found.pop("gnkey", None)
     return mac.hex(), found
+
+
+def of_xml(data: bytes, mac: str) -> bytes:
+    """The binary file with the P codes of a `gs_provision` document of ours, in their order."""
+    codes = (each for each in etree.fromstring(data).iter() if isinstance(each.tag, str) and _P_CODE.fullmatch(each.tag))
+    return encode(mac, ((each.tag, each.text or "") for each in codes))

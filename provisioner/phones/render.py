@@ -97,7 +97,7 @@ class Renderer:
         file = self.row(asked, identity)
         if file is None or (model is None and (phone or asked.kind == "common")):
             return None
-        return self._file(vendor, file, model, phone, self._version(asked.mac, identity))
+        return self._file(vendor, file, model, phone, self._version(asked.mac, identity), asked.mac)
 
     def row(self, asked: Asked, identity: Identity) -> File | None:
         """The row of the catalogue that the file asked for is made by; None when there is none."""
@@ -113,6 +113,9 @@ class Renderer:
         phone = self.snapshot.phones.get(asked.mac)
         if phone:
             return self.catalogue.model(phone.vendor, phone.model)
+        if asked.kind == "model_config":  # cfg<model>.xml
+            named = self.catalogue.model(identity.vendor, asked.name[3:-4])
+            return named or self.catalogue.model(identity.vendor, identity.model)
         if identity.model or asked.kind != "common":
             return self.catalogue.model(identity.vendor, identity.model)
         return self.catalogue.model_of_common_file(identity.vendor, asked.name[1:13])
@@ -143,8 +146,10 @@ class Renderer:
         told = identity.version if identity.stage != "Updater" else ""
         return told or self._versions.get(mac, "")
 
-    def _file(self, vendor: str, file: File, model: Model | None, phone: Phone | None, version: str) -> bytes:
-        device = self.device(phone) if phone else Device()
+    def _file(
+        self, vendor: str, file: File, model: Model | None, phone: Phone | None, version: str, mac: str = ""
+    ) -> bytes:
+        device = self.device(phone) if phone else Device(mac)
         own = settings.values(device)
         shape = settings.shape(device, own)
         key = (self.like(vendor, model, phone, version), file, shape)
