@@ -5,11 +5,10 @@ from __future__ import annotations
 import re
 import tomllib
 from collections.abc import Iterable
-from datetime import UTC, datetime
+from datetime import date
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import jinja2
 import msgspec
@@ -17,6 +16,7 @@ import msgspec
 from provisioner import versions
 from provisioner.errors import OperatorError
 from provisioner.paths import shipped
+from provisioner.phones import clock
 from provisioner.phones.formats import FORMATS, Hole
 
 
@@ -96,7 +96,8 @@ class Vendor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One maker: how its files are written, which template each kind of file has, its models and time zones.
 
     `waiting`: the templates for phones that are not adopted. `shortest_poll_seconds`: the most often that
-    such a phone can be made to ask again. `time_zones`: the maker's own words by IANA name.
+    such a phone can be made to ask again. `time_zones`: the maker's own names by IANA name
+    (provisioner.phones.clock has the rules).
     """
 
     format: str  # a name of provisioner.phones.formats.FORMATS
@@ -151,13 +152,15 @@ class Catalogue:
 
     def _load(self, vendor: str) -> Vendor:
         tables = _table(self.find(vendor, "models.toml"))
-        zones = _table(self.find(vendor, "time_zones.toml"))
+        zones = self.find(vendor, "time_zones.toml")
         rules = next(
             (path for folder in reversed(self._rules) if (path := folder / f"{vendor}.toml").is_file()), None
         )
         quirks = [*tables.pop("quirks", ()), *(_table(rules).get("quirks", ()) if rules else ())]
         try:
-            return msgspec.convert({**tables, "quirks": quirks, "time_zones": zones}, Vendor)
+            return msgspec.convert(
+                {**tables, "quirks": quirks, "time_zones": _table(zones) if zones.is_file() else {}}, Vendor
+            )
         except msgspec.ValidationError as error:
             raise OperatorError(f"{vendor}/models.toml: {error}", "mend it, or remove it") from None
 
@@ -212,13 +215,13 @@ class Catalogue:
             else None
         )
 
-    def time_zone(self, vendor: str, name: str) -> dict[str, str] | None:
-        """The maker's words for an IANA time zone or one with the same clock all year; else None."""
-        zones = self.vendors[vendor].time_zones
-        if name in zones:
-            return zones[name]
-        offsets = _offsets(name)
-        return next((words for zone, words in zones.items() if offsets and _offsets(zone) == offsets), None)
+    def time_zone(self, vendor: str, name: str, today: date) -> dict[str, str] | None:
+        """The maker's words for the clock of an IANA time zone; None when it is to be left alone."""
+        return clock.words(vendor, name, today, self.vendors[vendor].time_zones)
+
+    def is_own(self, vendor: str, template: str) -> bool:
+        """Whether a template (or another file of a maker's folder) is the site's, not what ships."""
+        return self.find(vendor, template).parent.parent != self.folders[0]
 
 
 def _table(path: Path) -> dict[str, Any]:
@@ -261,14 +264,3 @@ def _has(quirk: Quirk, vendor: str, model: Model, version: str) -> bool:
     if not (quirk.since or quirk.before):
         return True
     return bool(version) and versions.within(vendor, version, quirk.since, quirk.before)
-
-
-def _offsets(zone: str) -> tuple[object, ...]:
-    """What the zone's clock shows against UTC in each month of a fixed year; () for no zone."""
-    try:
-        clock = ZoneInfo(zone)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return ()
-    return tuple(
-        datetime(2026, month, 15, 12, tzinfo=UTC).astimezone(clock).utcoffset() for month in range(1, 13)
-    )

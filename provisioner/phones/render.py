@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
 from provisioner.phones import settings
@@ -57,7 +58,7 @@ class _Skeleton:
 class Renderer:
     """The files of one snapshot's phones. The same snapshot, addresses and versions give the same bytes, always.
 
-    `versions`: the firmware that each phone was last seen with, by MAC.
+    `versions`: the firmware that each phone was last seen with, by MAC. `today`: from when on clocks are to be right.
     """
 
     def __init__(
@@ -66,12 +67,14 @@ class Renderer:
         addresses: Addresses,
         catalogue: Catalogue | None = None,
         versions: Mapping[str, str] | None = None,
+        today: date | None = None,
     ) -> None:
         self.snapshot = snapshot
         self.addresses = addresses
         self.catalogue = catalogue or Catalogue()
         self.layers = Layers(snapshot, addresses)
         self._versions = versions if versions is not None else {}
+        self.today = today or datetime.now(UTC).date()
         self._rules = digit_map(snapshot.practice.extension_length, snapshot.extensions())
         self._directory = _directory(snapshot)
         self._skeletons: dict[tuple[Like, File, settings.Shape], _Skeleton] = {}
@@ -186,7 +189,7 @@ class Renderer:
         }
 
     def _zone(self, vendor: str, name: str) -> dict[str, str] | None:
-        zone = self.catalogue.time_zone(vendor, name) if name else None
+        zone = self.catalogue.time_zone(vendor, name, self.today) if name else None
         if zone is None and (vendor, name) not in self._told:
             self._told.add((vendor, name))
             _log.warning(

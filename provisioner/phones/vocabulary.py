@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from provisioner.errors import OperatorError
+from provisioner.phones.clock import is_zone
 
 Value = str | int | bool | tuple[str, ...] | dict[str, str]
 Stored = str | int | bool | list[str] | dict[str, str]  # as a PhoneSettings record holds it
@@ -180,12 +181,6 @@ _ALLOWED: dict[str, Callable[[Setting], str]] = {
 }
 
 
-def _is_zone(name: str) -> bool:
-    from provisioner.phones.clock import is_zone
-
-    return is_zone(name)
-
-
 def _is_list(row: Setting, items: tuple[Any, ...]) -> bool:
     fits = all(
         isinstance(item, str) and (item in row.choices if row.choices else re.fullmatch(row.pattern, item))
@@ -208,7 +203,7 @@ _CHECKS: dict[str, tuple[type, Callable[[Setting, Any], Any]]] = {
     "choice": (str, lambda row, value: value in row.choices),
     "host": (str, lambda row, value: _HOST.fullmatch(value)),
     "url": (str, lambda row, value: _URL.fullmatch(value)),
-    "zone": (str, lambda row, value: _is_zone(value)),
+    "zone": (str, lambda row, value: is_zone(value)),
     "list": (tuple, _is_list),
     "map": (dict, _is_map),
 }
