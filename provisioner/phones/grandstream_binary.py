@@ -68,5 +68,9 @@ def decode(data: bytes) -> tuple[str, dict[str, str]]:
 
 def of_xml(data: bytes, mac: str) -> bytes:
     """The binary file with the P codes of a `gs_provision` document of ours, in their order."""
-    codes = (each for each in etree.fromstring(data).iter() if isinstance(each.tag, str) and _P_CODE.fullmatch(each.tag))
+    codes = (
+        each
+        for each in etree.fromstring(data).iter()
+        if isinstance(each.tag, str) and _P_CODE.fullmatch(each.tag)
+    )
     return encode(mac, ((each.tag, each.text or "") for each in codes))

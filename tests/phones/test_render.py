@@ -196,7 +196,7 @@ def test_grandstream() -> None:
         "P290": spell(digit_map(3, ["101", "102", "103"]), "grandstream"),
         "P72": "0",
         "P182": "2",
-        "P1340": "1",
+        "P8446": "0",
         "P191": "0",
         "P2": f"admin{GRANDSTREAM}",
         "P196": f"user{GRANDSTREAM}",
