@@ -19,8 +19,9 @@ from provisioner.phones.boot import Asked, file_asked
 from provisioner.phones.catalogue import Catalogue, Model
 from provisioner.phones.grandstream_binary import decode
 from provisioner.phones.identity import Identity
+from provisioner.phones.proof import Asker
 from provisioner.phones.render import Renderer
-from provisioner.phones.trust import judge, judge_upload
+from provisioner.phones.trust import Trust
 from provisioner.simulate.vendors.grandstream import unpack
 from provisioner.store.records import Credential, Key, Line, LineCredential, Phone, PhoneSettings, Snapshot
 from tests.phones.samples import ADDRESSES, PRACTICE, snapshot
@@ -223,8 +224,9 @@ def test_no_secret_is_in_a_shared_file(name: str) -> None:
         if data is not None:
             assert b"secret" not in data
             assert MAC.encode() not in data
-            assert b"<P271>" not in data
-            assert b"account.1.enable" not in data
+            for own in (b"<P271>", b"account.1.enable", b"<P237>", b"<P331>"):
+                assert own not in data
+            assert b"config.serverPath" not in data
 
 
 def test_the_model_of_a_shared_file_is_its_names() -> None:
@@ -448,15 +450,14 @@ def test_each_request_of_a_boot_gets_its_answer(name: str) -> None:
         ),
         ADDRESSES,
     )
+    trust = Trust(lambda: 1_700_000_000.0, lambda: 1000.0, bytes(32))
     for asks in sequence["requests"]:
         asked = file_asked(asks["path"])
         assert asked is not None, asks
         assert asked.kind == asks["kind"], asks
-        read_only = asks["method"] in ("GET", "HEAD")
+        asker = Asker(asks["path"], asks["agent"], "127.0.0.1", method=asks["method"], local=True)
         verdict = (
-            judge(of, asks["path"], asks["agent"])
-            if read_only
-            else judge_upload(of, asks["method"], asks["path"], asks["agent"])
+            trust.judge(of, asker) if asks["method"] in ("GET", "HEAD") else trust.judge_upload(of, asker)
         )
         assert verdict.status == asks["status"], (asks, verdict.rule)
         assert bool(verdict.body) == (asks["status"] == 200), asks
