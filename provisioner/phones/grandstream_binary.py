@@ -25,7 +25,8 @@ _MAC = re.compile(r"[0-9a-fA-F]{12}")
 
 def _checksum(data: bytes) -> int:
     """What makes the 16-bit words of `data` add up to 0, modulo 0x10000."""
-    return -sum(struct.unpack(f">{len(data) // 2}H", data)) % 0x10000
+    words: tuple[int, ...] = struct.unpack(f">{len(data) // 2}H", data)
+    return -sum(words) % 0x10000
 
 
 def encode(mac: str, settings: Iterable[tuple[str, str]], gnkey: str = GNKEY) -> bytes:
