@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from provisioner.phones import grandstream_encryption, yealink_aes
 from provisioner.phones.grandstream_binary import of_xml
 from provisioner.phones.settings import Device
 
@@ -14,3 +15,11 @@ Encoding = Callable[[bytes, Device], bytes]
 ENCODINGS: dict[str, Encoding] = {
     "grandstream-binary": lambda data, device: of_xml(data, device.mac),
 }
+
+
+def seal(data: bytes, key: str, about: yealink_aes.Encryption) -> bytes:
+    """A file encrypted with the phone's own key, as its maker's phones read it (`[encryption]` in models.toml)."""
+    program, _, digest = about.mode.partition("-")
+    if program == "openssl":
+        return grandstream_encryption.encrypt(data, key, digest)
+    return yealink_aes.encrypt(data, key, about)

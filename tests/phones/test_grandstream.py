@@ -18,6 +18,7 @@ from provisioner.paths import shipped
 from provisioner.phones.boot import Asked, file_asked
 from provisioner.phones.catalogue import Catalogue, Model
 from provisioner.phones.grandstream_binary import decode
+from provisioner.phones.grandstream_encryption import decrypt
 from provisioner.phones.identity import Identity
 from provisioner.phones.proof import Asker
 from provisioner.phones.render import Renderer
@@ -114,6 +115,7 @@ def practice(
         http_user=MAC,
         http_password="http-secret",
         path_secret="folder",
+        file_key="0123456789abcdEF",
     )
     record = {"id": "site", "values": values or {}, "kind": "phone_setting"}
     return Snapshot(
@@ -390,6 +392,28 @@ def test_all_settings_as_names() -> None:
         "pks.mpk.16.keyMode": "SpeedDial",
     }  # fmt: skip
     assert {name: found.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("name", ["GXP2170", "GRP2614", "HT802", "GXV3370"])
+def test_a_phone_that_has_its_password_gets_its_file_encrypted(name: str) -> None:
+    model = MODELS[name]
+    of = renderer(model, values={"encrypt_files": True})
+    asked, who = Asked("config", MAC, own_file(model)), Identity("grandstream", name, "", MAC, agent="phone")
+    plain, sealed = of.file(asked, who), of.file(asked, who, sealed=True)
+    assert plain
+    assert sealed
+    assert decrypt(sealed, "0123456789abcdEF", "md5") == plain
+    found = dict(pairs(plain))
+    place, password = ("P237", "P1359") if "P237" in found else (
+        "provisioning.config.serverPath", "provisioning.config.filePassword"
+    )  # fmt: skip
+    assert found[place].endswith(":8080/folder/sealed/")
+    assert found[password] == "0123456789abcdEF"
+    open_practice = renderer(model)
+    assert open_practice.file(asked, who, sealed=True) == open_practice.file(asked, who)
+    found = dict(pairs(open_practice.file(asked, who)))
+    assert found[place].endswith(":8080/folder/")
+    assert found[password] == ""
 
 
 def test_old_firmware_has_numbers_for_time_zones() -> None:
