@@ -138,8 +138,12 @@ def fetch(of: Renderer, name: str, model: Model, version: str = "", agent: str =
     )
 
 
+PEM = "-----BEGIN CERTIFICATE-----\nMIIB+/8=\n-----END CERTIFICATE-----\n"
+
+
 def renderer(model: Model, **more: object) -> Renderer:
-    return Renderer(practice(model, **more), ADDRESSES, CATALOGUE)  # type: ignore[arg-type]
+    addresses = msgspec.structs.replace(ADDRESSES, authority=PEM)
+    return Renderer(practice(model, **more), addresses, CATALOGUE)  # type: ignore[arg-type]
 
 
 def pairs(data: bytes | None) -> list[tuple[str, str]]:
@@ -177,6 +181,22 @@ def misfit(name: str, value: str) -> str:
         if fits:
             return ""
     return f"{name} cannot be {value!r}"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("P99999", "1"),
+        ("P27", "1"),
+        ("P271", "2"),
+        ("P32", "0"),
+        ("P290", "911"),
+        ("account.1.enable", "1"),
+        ("account.enable", "Yes"),
+    ],
+)
+def test_what_is_no_parameter(name: str, value: str) -> None:
+    assert misfit(name, value)
 
 
 def account_of(found: dict[str, str], codes: str) -> list[str | None]:
@@ -395,6 +415,16 @@ def test_all_settings_as_names() -> None:
         "pks.mpk.16.keyMode": "SpeedDial",
     }  # fmt: skip
     assert {name: found.get(name) for name in expected} == expected
+
+
+@pytest.mark.parametrize(
+    ("values", "sent"), [({}, False), ({"transport": "tls"}, True), ({"provisioning_scheme": "https"}, True)]
+)
+@pytest.mark.parametrize("family", MAKER.families)
+def test_the_authority_goes_with_tls(family: str, values: dict[str, object], sent: bool) -> None:
+    model = next(model for model in MAKER.models if model.family == family)
+    found = read(renderer(model, values=values), model)
+    assert (PEM in found.values()) == sent
 
 
 @pytest.mark.parametrize("name", ["GXP2170", "GRP2614", "HT802", "GXV3370"])
