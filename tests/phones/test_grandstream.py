@@ -256,10 +256,10 @@ def test_no_secret_is_in_a_shared_file(name: str) -> None:
 
 def test_the_model_of_a_shared_file_is_its_names() -> None:
     of = renderer(MODELS["HT801"])
-    by_agent = fetch(of, "cfgwp820.xml", MODELS["WP820"])
+    by_agent = fetch(of, "cfgwp826.xml", MODELS["WP826"])
     assert by_agent
     assert b'<config version="2">' in by_agent
-    assert fetch(of, "cfgWP820.xml", MODELS["WP820"], agent="none") == by_agent
+    assert fetch(of, "cfgWP826.xml", MODELS["WP826"], agent="none") == by_agent
     assert fetch(of, "cfggrp2601p.xml", MODELS["GRP2601"], agent="none") == fetch(
         of, "cfggrp2601.xml", MODELS["GRP2601"]
     )
@@ -363,6 +363,13 @@ def test_keys_of_every_kind() -> None:
     assert account_of(found, "P353 P356") == ["0", "132"]
     assert account_of(found, "P1460 P1463") == ["1", "148"]
     assert account_of(found, "P324 P304 P305 P306") == ["-1", "0", "", ""]
+
+
+@pytest.mark.parametrize("name", ["GAC2500", "GXV3240", "WP820"])
+def test_intercom_of_android_phones(name: str) -> None:
+    for wanted, sent in ((True, "2"), (False, "0")):
+        found = read(renderer(MODELS[name], values={"auto_answer": wanted}), MODELS[name])
+        assert account_of(found, "P90 P425") == [sent, sent]
 
 
 def test_keys_of_expansion_modules() -> None:
