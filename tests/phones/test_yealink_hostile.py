@@ -41,7 +41,9 @@ HOSTILE = (
 _WORDS = st.one_of(
     st.sampled_from(HOSTILE),
     st.text(max_size=40),
-    st.lists(st.sampled_from([*ENDS, "=", "#", "%NULL%", '"', "<", "account.1.enable", " "]), max_size=8).map("".join),
+    st.lists(st.sampled_from([*ENDS, "=", "#", "%NULL%", '"', "<", "account.1.enable", " "]), max_size=8).map(
+        "".join
+    ),
 )
 
 
@@ -53,7 +55,9 @@ def hostile(value: str, model: str) -> Snapshot:
     phone = msgspec.structs.replace(
         phone,
         lines=tuple(msgspec.structs.replace(line, name=value) for line in phone.lines),
-        keys=tuple(Key(position=key.position, function="blf", value=value, label=value) for key in phone.keys),
+        keys=tuple(
+            Key(position=key.position, function="blf", value=value, label=value) for key in phone.keys
+        ),
     )
     held = msgspec.structs.replace(
         held,

@@ -16,7 +16,8 @@ from provisioner.phones.trust import Trust
 from tests.phones.samples import ADDRESSES, snapshot
 
 SEQUENCES = {
-    path.stem: tomllib.loads(path.read_text()) for path in Path(__file__).parent.glob("sequences/yealink_*.toml")
+    path.stem: tomllib.loads(path.read_text())
+    for path in Path(__file__).parent.glob("sequences/yealink_*.toml")
 }
 
 
