@@ -118,18 +118,16 @@ class Renderer:
             for file in self.catalogue.kit(phone.vendor, model).files.values() if model else ():
                 self._file(phone.vendor, file, model, phone, self._versions.get(phone.id, ""))
 
-    def file(self, asked: Asked, identity: Identity, sealed: bool = False) -> bytes | None:
+    def file(self, asked: Asked, identity: Identity) -> bytes | None:
         """The file asked for; None when this phone has none of that kind."""
-        made = self.rendered(asked, identity, sealed)
+        made = self.rendered(asked, identity)
         return made.data if made else None
 
     def rendered(self, asked: Asked, identity: Identity, sealed: bool = False) -> Rendered | None:
         """The file asked for, and what it was made of; None when this phone has none of that kind.
 
-        `sealed`: the phone has its file key.
-
         An adopted phone's files hold its accounts; one that is not adopted gets a file without any. Whether
-        the asker may have the file is `trust`'s to say.
+        the asker may have the file is `trust`'s to say. `sealed`: the phone has its file key.
         """
         phone = self.snapshot.phones.get(asked.mac)
         vendor = phone.vendor if phone else identity.vendor
@@ -139,17 +137,17 @@ class Renderer:
             return None
         made = self._file(vendor, file, model, phone, self._version(identity.mac, identity), asked.mac)
         if sealed and phone:
-            made = made._replace(data=self._sealed(asked.kind, model, phone, made.data))
+            made = made._replace(data=self._sealed(asked.kind, phone, made))
         return made._replace(mac=identity.mac) if identity.mac in self.snapshot.phones else made
 
-    def _sealed(self, kind: str, model: Model | None, phone: Phone, data: bytes) -> bytes:
+    def _sealed(self, kind: str, phone: Phone, made: Rendered) -> bytes:
         """The file encrypted, where the maker's phones can read that, it is wanted, and the phone has a key."""
         about = self.catalogue.vendors[phone.vendor].encryption
         credential = self.snapshot.credentials.get(phone.id)
         if about is None or kind not in about.files or not (credential and credential.file_key):
-            return data
-        wanted = self.resolved(phone.vendor, model, phone).values["encrypt_files"]
-        return seal(data, credential.file_key, about) if wanted else data
+            return made.data
+        wanted = made.skeleton.settings["encrypt_files"]
+        return seal(made.data, credential.file_key, about) if wanted else made.data
 
     def files(self, phone: Phone) -> list[tuple[Asked, Identity]]:
         """What an adopted phone would ask for and get, as it would ask with its last known firmware."""

@@ -439,10 +439,10 @@ def test_a_phone_that_has_its_password_gets_its_file_encrypted(name: str) -> Non
     model = MODELS[name]
     of = renderer(model, values={"encrypt_files": True})
     asked, who = Asked("config", MAC, own_file(model)), Identity("grandstream", name, "", MAC, agent="phone")
-    plain, sealed = of.file(asked, who), of.file(asked, who, sealed=True)
+    plain, sealed = of.file(asked, who), of.rendered(asked, who, sealed=True)
     assert plain
     assert sealed
-    assert decrypt(sealed, "0123456789abcdEF", "md5") == plain
+    assert decrypt(sealed.data, "0123456789abcdEF", "md5") == plain
     found = dict(pairs(plain))
     place, password = ("P237", "P1359") if "P237" in found else (
         "provisioning.config.serverPath", "provisioning.config.filePassword"
@@ -450,7 +450,9 @@ def test_a_phone_that_has_its_password_gets_its_file_encrypted(name: str) -> Non
     assert found[place].endswith(":8080/folder/sealed/")
     assert found[password] == "0123456789abcdEF"
     open_practice = renderer(model)
-    assert open_practice.file(asked, who, sealed=True) == open_practice.file(asked, who)
+    unsealed = open_practice.rendered(asked, who, sealed=True)
+    assert unsealed
+    assert unsealed.data == open_practice.file(asked, who)
     found = dict(pairs(open_practice.file(asked, who)))
     assert found[place].endswith(":8080/folder/")
     assert found[password] == ""
