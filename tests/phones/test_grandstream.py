@@ -28,7 +28,7 @@ from provisioner.phones.trust import Trust
 from provisioner.phones.vocabulary import SETTINGS
 from provisioner.simulate.vendors.grandstream import unpack
 from provisioner.store.records import Credential, Key, Line, LineCredential, Phone, PhoneSettings, Snapshot
-from tests.phones.samples import ADDRESSES, PRACTICE, snapshot
+from tests.phones.samples import ADDRESSES, PRACTICE
 
 FOLDER = shipped("phone_templates") / "grandstream"
 CATALOGUE = Catalogue()
@@ -39,10 +39,6 @@ PARAMETERS = [
     for row in tomllib.loads((FOLDER / "parameters.toml").read_text())["parameters"]
 ]
 SCHEMA = etree.RelaxNG(etree.parse(FOLDER / "gs_provision.rng"))
-SEQUENCES = {
-    path.stem: tomllib.loads(path.read_text())
-    for path in Path(__file__).parent.glob("sequences/grandstream_*.toml")
-}
 MAC = "000b82000103"
 FULL: dict[str, object] = {
     "registrar_host": "sip.example.net",
@@ -573,29 +569,3 @@ def test_a_skeleton_is_the_plain_file_byte_for_byte(name: str, lines: int) -> No
         asked = Asked(kind, MAC, own_file(model))
         expected = of.plain(of.like("grandstream", model, phone, ""), row, of.device(phone))
         assert of.file(asked, who) == expected == of.file(asked, who)
-
-
-@pytest.mark.parametrize("name", sorted(SEQUENCES))
-def test_each_request_of_a_boot_gets_its_answer(name: str) -> None:
-    sequence = SEQUENCES[name]
-    mac, whole = sequence["mac"], snapshot()
-    phone = msgspec.structs.replace(whole.phones[MAC], id=mac, model=sequence["model"])
-    credential = msgspec.structs.replace(whole.credentials[MAC], id=mac)
-    adopted = sequence.get("adopted", True)
-    of = Renderer(
-        msgspec.structs.replace(
-            whole, phones={mac: phone} if adopted else {}, credentials={mac: credential} if adopted else {}
-        ),
-        ADDRESSES,
-    )
-    trust = Trust(lambda: 1_700_000_000.0, lambda: 1000.0, bytes(32))
-    for asks in sequence["requests"]:
-        asked = file_asked(asks["path"])
-        assert asked is not None, asks
-        assert asked.kind == asks["kind"], asks
-        asker = Asker(asks["path"], asks["agent"], "127.0.0.1", method=asks["method"], local=True)
-        verdict = (
-            trust.judge(of, asker) if asks["method"] in ("GET", "HEAD") else trust.judge_upload(of, asker)
-        )
-        assert verdict.status == asks["status"], (asks, verdict.rule)
-        assert bool(verdict.body) == (asks["status"] == 200), asks
