@@ -107,6 +107,7 @@ class Renderer:
         }
         self._directory = _directory(snapshot)
         self._skeletons: dict[tuple[Like, File, settings.Shape], Skeleton] = {}
+        self._devices: dict[str, tuple[Device, list[str], settings.Shape]] = {}
         self._contexts: dict[Like, dict[str, Any]] = {}
         self._effects: dict[tuple[str, str, str], frozenset[str]] = {}
         self._told: set[tuple[str, str]] = set()
@@ -208,9 +209,7 @@ class Renderer:
     def _file(
         self, vendor: str, file: File, model: Model | None, phone: Phone | None, version: str
     ) -> Rendered:
-        device = self.device(phone) if phone else Device()
-        own = settings.values(device)
-        shape = settings.shape(device, own)
+        device, own, shape = self._own(phone)
         like = self.like(vendor, model, phone, version)
         skeleton = self._skeletons.get((like, file, shape))
         if skeleton is None:
@@ -220,6 +219,16 @@ class Renderer:
             self._skeletons[like, file, shape] = skeleton
         data = _encoded(file, skeleton.fill(own).encode(), device)
         return Rendered(data, "", skeleton, own, len(device.accounts), self.snapshot.revision)
+
+    def _own(self, phone: Phone | None) -> tuple[Device, list[str], settings.Shape]:
+        """What fills a phone's holes, made once for all its files."""
+        mac = phone.id if phone else ""
+        known = self._devices.get(mac)
+        if known is None:
+            device = self.device(phone) if phone else Device()
+            own = settings.values(device)
+            known = self._devices[mac] = (device, own, settings.shape(device, own))
+        return known
 
     def _render(self, like: Like, file: File, device: Device) -> str:
         context = self._contexts.get(like)
