@@ -22,6 +22,8 @@ class Practice(Record, frozen=True):
 
     `phone_networks`: where phones may register and call from, as `192.168.1.0/24`; empty: private addresses and
     this host's own. `max_calls`: with so many on, new ones are refused (emergency calls never are).
+    `services`: the N11 codes that may be dialled. `international_calls_per_day`: to Mexico and to NANP countries other
+    than the United States, its territories and Canada; 0: none.
     `adoption`: which phones get anything (docs/phones.md, "Trust"); `open` until `adoption_until`, 0: no end.
     `routers`: MACs (twelve hex digits) or addresses of routers on this network that phones are behind; the gateways
     of this host are known anyway.
@@ -34,6 +36,7 @@ class Practice(Record, frozen=True):
     adoption: Literal["open", "adopted", "certificate"] = "open"
     adoption_until: float = 0.0
     routers: tuple[str, ...] = ()
+    services: tuple[str, ...] = ("211", "311", "411", "511", "711", "811")
     international_calls_per_day: int = 20
     on_hangup: Literal["complete", "recall"] = "complete"
     phone_networks: tuple[str, ...] = ()
@@ -92,6 +95,16 @@ class Phone(Record, frozen=True):
     group: str = ""
     keys: tuple[Key, ...] = ()
     modules: tuple[str, ...] = ()
+
+
+class RetiredPhone(Record, frozen=True, tag="retired_phone"):
+    """A phone that was the practice's, until `at`; the id is its MAC. It has no secrets any more."""
+
+    vendor: str
+    model: str
+    extensions: tuple[str, ...]
+    at: float
+    who: str
 
 
 class PhoneGroup(Record, frozen=True, tag="phone_group"):
@@ -180,6 +193,7 @@ KINDS: tuple[type[Record], ...] = (
     Phone,
     PhoneGroup,
     PhoneSettings,
+    RetiredPhone,
     RingGroup,
     Trunk,
     TrunkSecret,
@@ -198,6 +212,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     phones: dict[str, Phone] = {}
     phone_groups: dict[str, PhoneGroup] = {}
     phone_settings: dict[str, PhoneSettings] = {}
+    retired_phones: dict[str, RetiredPhone] = {}
     ring_groups: dict[str, RingGroup] = {}
     trunks: dict[str, Trunk] = {}
     trunk_secrets: dict[str, TrunkSecret] = {}
