@@ -345,12 +345,12 @@ class Call:
 
     def _promote(self) -> None:
         """The transfer is complete: the target has the desk's place, and its desk phone may transfer again."""
-        target = self.legs.pop("target")
-        self.legs["desk"] = target
-        self._desk_extension, self._desk_outside = target.extension, ""
+        self.legs["desk"] = self.legs.pop("target")
+        self._desk_extension, self._desk_outside = self.legs["desk"].extension, ""
         self._talk("joined")
-        if len(self.legs) == 2 and possible(*self.legs.values()):
-            self._release_of = Release(self.edge, *self.legs.values(), self._released)
+        caller, target = self.legs.get("caller"), self.legs.get("desk")
+        if caller and target and possible(caller, target):
+            self._release_of = Release(self.edge, caller, target, self._released)
 
     # a phone's own keys: REFER and Replaces (`referral.py`)
 
