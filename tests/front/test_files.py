@@ -222,7 +222,7 @@ def test_sightings(front: Front) -> None:
 
 
 def test_without_an_inventory_no_phone_is_told_anything(front: Front) -> None:
-    front.files.renderer = None
+    front.lookup.renderer = None
     assert fetch(front, LINE)[0] == 503
     assert fetch(front, LINE, method="PUT", body=b"x")[0] == 503
 

@@ -182,7 +182,7 @@ def test_what_there_is_not(front: Front, name: str, code: int) -> None:
 
 
 def test_without_an_inventory(front: Front) -> None:
-    front.files.renderer = None
+    front.lookup.renderer = None
     assert fetch(front, f"{POLYCOM}.cfg")[0] == tftp.DENIED
 
 
