@@ -293,10 +293,6 @@ class Connection(asyncio.Protocol):
             self._held = False
             self.transport.resume_reading()
 
-    def is_stalled(self) -> bool:
-        """Whether the receiver has not taken what was written."""
-        return self._stalled_at is not None
-
     async def drain(self) -> None:
         """Wait until the receiver has taken most of what was written. Raises ConnectionError."""
         if self._drained:

@@ -23,7 +23,8 @@ _OWN_FILE = {POLYCOM: "{}-line.cfg", YEALINK: "{}.cfg", GRANDSTREAM: "cfg{}.xml"
 class Asker(NamedTuple):
     """One request as the front received it; "" for what is not known.
 
-    `certificate`: the common name of a client certificate that a maker's authority signed. `scheme`: http, https or tftp.
+    `certificate`: the common name of a client certificate that a maker's authority signed. `scheme`: http, https,
+    legacy or tftp.
     """
 
     path: str

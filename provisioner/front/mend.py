@@ -19,7 +19,8 @@ def mended(data: bytes) -> bytes | None:
     """The head in `data` as HTTP/1.0 has it; None: it is past help; b"": wait for the rest of it.
 
     Taken are lines that end in a bare LF, methods and `HTTP` in lower case, a target without its first slash or with
-    spaces or bytes outside ASCII, no version, a space before a header's colon, and folded headers (RFC 9112, section 2.2).
+    spaces or bytes outside ASCII, no version, a space before a header's colon, and folded headers (RFC 9112, sections
+    2.2, 3 and 5).
     """
     data = data.lstrip(b"\r\n")
     line, end, _ = data.partition(b"\n")

@@ -19,10 +19,7 @@ _TEXT = "text/plain; charset=utf-8"
 _IMAGE = "application/octet-stream"
 _RANGES = (("Accept-Ranges", "bytes"),)
 
-# Of an image that is sent: the first for a phone that takes its time, of which there may be 800, the other for one
-# that keeps up.
-SLOW_PIECE = 32 << 10
-FAST_PIECE = 256 << 10
+PIECE = 64 << 10  # of an image: what is held for one phone, of which 800 may take their time
 
 _log = logging.getLogger(__name__)
 Headers = tuple[tuple[str, str], ...]
@@ -91,21 +88,20 @@ class PhoneFiles:
         if not request.body.complete:
             request.keep_alive = False
         fixed = (("Content-Type", _IMAGE), ("Content-Length", str(end - first)), *headers)
-        connection.transport.set_write_buffer_limits(SLOW_PIECE)
+        connection.transport.set_write_buffer_limits(PIECE // 2)
         connection.transport.write(answers.head(status, fixed, request.keep_alive))
         at = first
         try:
             if request.method != "HEAD":
-                size = SLOW_PIECE
                 while at < end:
-                    piece = await image.piece(at, min(size, end - at))
+                    piece = await image.piece(at, min(PIECE, end - at))
                     if not piece:
                         _log.warning("a firmware file became shorter while it was sent; the phone asks again")
                         connection.abort()
                         return
                     connection.transport.write(piece)
                     at += len(piece)
-                    size = SLOW_PIECE if connection.is_stalled() else FAST_PIECE
+                    await asyncio.sleep(0)  # others first, and the news that the phone has gone
                     await connection.drain()
         except ConnectionError:
             at -= connection.transport.get_write_buffer_size()

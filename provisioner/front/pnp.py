@@ -61,8 +61,8 @@ class _Notify:
 class Responder:
     """Answers SUBSCRIBE with 200 and a NOTIFY of the URL that `decide` gives; "" is no answer at all.
 
-    `decide` is asked once for each Call-ID. `local`: where answers to our NOTIFY come to. `deadline` is when `expired` is to
-    be called, None when never. `confirmed` hears the MAC of a phone that took the NOTIFY, and whether it did.
+    `decide` is asked once for each Call-ID. `local`: where answers to our NOTIFY come to. `deadline` is when `expired`
+    is to be called, None when never. `confirmed` hears the MAC of a phone that was told, and whether it took it.
     """
 
     def __init__(
