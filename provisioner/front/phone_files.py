@@ -10,9 +10,10 @@ from typing import Any
 from provisioner.front import answers
 from provisioner.front.connection import Request
 from provisioner.front.firmware import Firmware, Image
-from provisioner.front.lookup import Asker, Lookup
+from provisioner.front.lookup import Lookup
 from provisioner.front.record import Recorder
 from provisioner.front.uploads import MAX_FILE, Uploads
+from provisioner.phones.proof import Asker
 from provisioner.phones.trust import Verdict
 
 _TEXT = "text/plain; charset=utf-8"
@@ -37,22 +38,11 @@ class PhoneFiles:
 
     def handle(self, request: Request) -> None:
         """Answer one request, now or later."""
-        connection = request.connection
-        asker = Asker(
-            request.target,
-            request.header("user-agent"),
-            connection.address,
-            "",
-            connection.subject,
-            request.header("authorization"),
-            request.method,
-            connection.scheme,
-        )
-        if request.method not in ("GET", "HEAD"):
-            self._upload(request, asker)
-            return
-        verdict = self._lookup.fetch(asker)
-        if verdict.rule == "firmware":
+        asker = self._asker(request)
+        verdict = self._lookup.judge(asker)
+        if asker.method not in ("GET", "HEAD"):
+            self._upload(request, verdict)
+        elif verdict.rule == "firmware":
             self._later(self._image(request, verdict))
         elif verdict.body is None:
             self._answer(request, verdict)
@@ -60,6 +50,19 @@ class PhoneFiles:
             status, headers, first, end = _part(request, len(verdict.body))
             body = verdict.body if status == 200 else verdict.body[first:end]
             self._finish(request, verdict, status, body, headers)
+
+    def _asker(self, request: Request) -> Asker:
+        connection = request.connection
+        return self._lookup.door.asker(
+            request.target,
+            connection.address,
+            request.header("user-agent"),
+            certificate=connection.subject,
+            authorization=request.header("authorization"),
+            method=request.method,
+            scheme=connection.scheme,
+            forwarded=bool(request.header("forwarded") or request.header("x-forwarded-for")),
+        )
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -111,8 +114,7 @@ class PhoneFiles:
 
     # -- uploads ----------------------------------------
 
-    def _upload(self, request: Request, asker: Asker) -> None:
-        verdict = self._lookup.upload(asker)
+    def _upload(self, request: Request, verdict: Verdict) -> None:
         if (request.body_length or 0) > MAX_FILE:
             verdict = verdict.because("too-large") if verdict.rule == "upload" else verdict
             self._answer(request, verdict)
@@ -141,9 +143,13 @@ class PhoneFiles:
 
     def _answer(self, request: Request, verdict: Verdict) -> None:
         """Answer without a file: what the rule says."""
-        allow = (("Allow", "GET, HEAD, PUT"),) if verdict.status == 405 else ()
+        more = tuple(("WWW-Authenticate", challenge) for challenge in verdict.challenges)
+        if verdict.status == 405:
+            more = (("Allow", "GET, HEAD, PUT"),)
+        elif verdict.status == 429:
+            more = (("Retry-After", "60"),)
         body = b"" if verdict.status == 201 else verdict.words
-        self._finish(request, verdict, verdict.status, body, allow)
+        self._finish(request, verdict, verdict.status, body, more)
 
     def _finish(
         self, request: Request, verdict: Verdict, status: int, body: bytes, extra: Headers = ()

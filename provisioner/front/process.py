@@ -19,9 +19,11 @@ from provisioner import certificates
 from provisioner.errors import OperatorError
 from provisioner.front import tls
 from provisioner.front.connection import Connection
+from provisioner.front.door import Door
 from provisioner.front.events import Hub
 from provisioner.front.firmware import Firmware
 from provisioner.front.lookup import Lookup
+from provisioner.front.neighbours import Neighbours
 from provisioner.front.phone_files import PhoneFiles
 from provisioner.front.pnp import Ask
 from provisioner.front.pnp_server import PnpServer, networks
@@ -80,12 +82,23 @@ class Front:
         self._options = options
         self._started = time.monotonic()
         self._hub = Hub()
-        self._control = ControlServer({"ping": self._ping, "status": self._status, "reload": self._reload})
+        self._control = ControlServer(
+            {
+                "ping": self._ping,
+                "status": self._status,
+                "reload": self._reload,
+                "quarantine": self._quarantine,
+                "release": self._release,
+            }
+        )
+        self._neighbours = Neighbours()
         loop = asyncio.get_running_loop()
         self._recorder = Recorder(self._publish, later=partial(loop.call_later, HANDED_OVER_EVERY))
         self._uploads = Uploads(state.root / "uploads")
         self._firmware = Firmware(state.root / "firmware")
-        self._lookup = Lookup(self._uploads)
+        door = Door(state.root / "contacts.json", self._neighbours, self._publish, kept=self._uploads.read)
+        self._door = door
+        self._lookup = Lookup(door)
         self._files = PhoneFiles(self._lookup, self._recorder, self._firmware, self._uploads)
         proxy = Proxy(state.run / "web.http")
         self._server = Server(self._files, proxy, self._hub, self._recorder, loop.time)
@@ -106,6 +119,8 @@ class Front:
         from provisioner.store.journal import Journal
 
         options = self._options
+        self._neighbours.open()
+        self._door.load()
         self.http = await self._listen(options.http_port)
         await self._listen_tls()
         self._journal = await asyncio.to_thread(Journal.open, self._state.journal)
@@ -134,6 +149,8 @@ class Front:
         await self._server.close()
         await self._edge.close()
         await self._control.close()
+        await self._door.tick(self._lookup.renderer)
+        self._neighbours.close()
         self._recorder.hand_over()
         if self._journal:
             await asyncio.to_thread(self._journal.close)
@@ -219,6 +236,7 @@ class Front:
         while True:
             await asyncio.sleep(1.0)
             self._server.sweep()
+            await self._door.tick(self._lookup.renderer)
 
     def _ping(self, _args: Json) -> Json:
         return {"pid": os.getpid(), "uptime": time.monotonic() - self._started}
@@ -233,7 +251,17 @@ class Front:
             "tftp": _authority(self.tftp),
             "requests": self._recorder.count,
             "streams": len(self._hub),
+            "quarantine": self._door.quarantine(),
         }
+
+    def _quarantine(self, _args: Json) -> Json:
+        return {"quarantine": self._door.quarantine()}
+
+    def _release(self, args: Json) -> Json:
+        source = str(args.get("source", ""))
+        if not self._door.release(source):
+            raise OperatorError(f"{source} is not in quarantine", "name a source as the list shows it")
+        return {"source": source}
 
     async def _reload(self, _args: Json) -> Json:
         assert self._watch

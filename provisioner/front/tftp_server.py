@@ -13,7 +13,7 @@ from typing import Any, cast
 from provisioner.errors import PeerError
 from provisioner.front import tftp
 from provisioner.front.firmware import Firmware
-from provisioner.front.lookup import Asker, Lookup
+from provisioner.front.lookup import Lookup
 from provisioner.front.record import Recorder
 from provisioner.front.uploads import MAX_FILE, Uploads
 from provisioner.phones.trust import Verdict
@@ -66,7 +66,7 @@ class TftpServer(asyncio.DatagramProtocol):
     # -- reading ----------------------------------------
 
     def _read(self, request: tftp.Request, addr: Address) -> None:
-        verdict = self._lookup.fetch(_asker(request, addr))
+        verdict = self._judge(request, addr)
         if verdict.rule == "firmware":
             self._later(self._image(request, addr, verdict))
         elif verdict.body is None:
@@ -100,7 +100,7 @@ class TftpServer(asyncio.DatagramProtocol):
     # -- writing ----------------------------------------
 
     def _write(self, request: tftp.Request, addr: Address) -> None:
-        verdict = self._lookup.upload(_asker(request, addr))
+        verdict = self._judge(request, addr)
         if verdict.rule != "upload" or verdict.asked is None:
             self._answer(request, addr, verdict)
             return
@@ -120,6 +120,12 @@ class TftpServer(asyncio.DatagramProtocol):
         transfer.kept(verdict)
 
     # -- the rest ----------------------------------------
+
+    def _judge(self, request: tftp.Request, addr: Address) -> Verdict:
+        method = "GET" if request.operation == tftp.RRQ else "PUT"
+        return self._lookup.judge(
+            self._lookup.door.asker(_path(request), str(addr[0]), method=method, scheme="tftp")
+        )
 
     def _answer(self, request: tftp.Request, addr: Address, verdict: Verdict) -> None:
         """Refuse by the rule."""
@@ -164,11 +170,6 @@ def error_code(verdict: Verdict) -> int:
 
 def _path(request: tftp.Request) -> str:
     return request.name if request.name.startswith("/") else f"/{request.name}"
-
-
-def _asker(request: tftp.Request, addr: Address) -> Asker:
-    method = "GET" if request.operation == tftp.RRQ else "PUT"
-    return Asker(_path(request), address=str(addr[0]), method=method, scheme="tftp")
 
 
 class _Transfer:

@@ -13,9 +13,11 @@ from typing import Any
 
 from provisioner import certificates as tls
 from provisioner.front.connection import Connection
+from provisioner.front.door import Door
 from provisioner.front.events import Hub
 from provisioner.front.firmware import Firmware
 from provisioner.front.lookup import Lookup
+from provisioner.front.neighbours import Neighbours
 from provisioner.front.phone_files import PhoneFiles
 from provisioner.front.proxy import Proxy
 from provisioner.front.record import Recorder
@@ -52,7 +54,14 @@ class Front:
         self.recorder = Recorder(self._publish, self.journal, clock=lambda: 1_700_000_000.5)
         self.uploads = Uploads(folder / "uploads")
         self.firmware = Firmware(folder / "firmware")
-        self.lookup = Lookup(self.uploads)
+        self.door = Door(
+            folder / "contacts.json",
+            Neighbours(),
+            self._publish,
+            clock=lambda: self.time,
+            kept=self.uploads.read,
+        )
+        self.lookup = Lookup(self.door)
         self.lookup.renderer = renderer()
         self.files = PhoneFiles(self.lookup, self.recorder, self.firmware, self.uploads)
         self.web_path = folder / "web.http"
