@@ -45,7 +45,7 @@ KINDS = (
     _row("phone", (POLYCOM, YEALINK), _MAC + r"\.cfg"),
     _row("line", POLYCOM, _MAC + r"-line\.cfg"),
     _row("keys", POLYCOM, _MAC + r"-keys\.cfg"),
-    _row("site", POLYCOM, rf"({_MAC}-)?site\.cfg"),
+    _row("site", POLYCOM, _MAC + r"-site\.cfg"),
     _row("waiting", POLYCOM, r"waiting\.cfg"),
     _row("override", POLYCOM, _MAC + r"-(phone|web)\.cfg"),
     _row("directory", POLYCOM, _MAC + r"-directory\.xml"),
@@ -58,7 +58,9 @@ KINDS = (
     _row("firmware", POLYCOM, _PART + r"{0,2}(sip|bootrom|updater|dect)\w{0,24}\.ld"),
     _row("optional", POLYCOM, _PART + r"{0,2}(sip|bootrom|updater)\.ver"),
     # What the configuration sets of the maker and of other servers name beside a phone's own files.
-    _row("optional", POLYCOM, r"(sip|phone1|common|features|local-settings|reg-basic|reg-advanced)\.cfg"),
+    _row(
+        "optional", POLYCOM, r"(sip|site|phone1|common|features|local-settings|reg-basic|reg-advanced)\.cfg"
+    ),
     _row("optional", POLYCOM, r"[a-z0-9]{1,24}-dictionary\.xml"),
     _row("optional", VENDORS, r"[\w-]{1,40}\.(jpe?g|png|bmp|wav)"),
     _row("common", YEALINK, r"y\d{12}\.cfg"),

@@ -19,17 +19,23 @@ class Rule(NamedTuple):
 
 
 class Dialect(NamedTuple):
-    """How a maker writes a map: what joins, opens and closes it, any further digits, after a pause."""
+    """How a maker writes a map: what joins, opens and closes it, any further digits, after a pause.
+
+    `most`: the alternatives that a map may have (0: no limit).
+    """
 
     join: str
     begin: str
     end: str
     more: str
     wait: str
+    most: int = 0
 
 
 DIALECTS = {
     "rfc3435": Dialect("|", "", "", "x.", "T"),
+    # Old SoundPoint IP phones drop a map of more than 30 alternatives or 768 characters (technical bulletin "SIP 2.1").
+    "rfc3435-30": Dialect("|", "", "", "x.", "T", 30),
     # Grandstream has no T: a match that could grow waits for the no-key-entry timeout by itself.
     "grandstream": Dialect(" | ", "{ ", " }", "x+", ""),
 }
@@ -82,6 +88,31 @@ def spell(rules: Iterable[Rule], dialect: str) -> str:
     """The rules as one line in a maker's dialect (a name of DIALECTS)."""
     way = DIALECTS[dialect]
     each = (
-        rule.pattern + (way.more if rule.more else "") + (way.wait if rule.wait else "") for rule in rules
+        rule.pattern + (way.more if rule.more else "") + (way.wait if rule.wait else "")
+        for rule in _fitted(list(rules), way.most)
     )
     return way.begin + way.join.join(each) + way.end
+
+
+def _fitted(rules: list[Rule], most: int) -> list[Rule]:
+    """At most `most` rules: extensions that wait share one by their last digit; the last that do not fit go.
+
+    What goes is then sent by the Send key.
+    """
+    if not most or len(rules) <= most:
+        return rules
+    tails: dict[str, list[str]] = {}
+    for rule in rules:
+        if _waits(rule):
+            tails.setdefault(rule.pattern[:-1], []).append(rule.pattern[-1])
+    merged = [
+        Rule(head + (last[0] if len(last) == 1 else f"[{''.join(last)}]"), wait=True)
+        for head, last in tails.items()
+    ]
+    others = [rule for rule in rules if not _waits(rule)]
+    return [*others, *merged[: max(most - len(others), 0)]]
+
+
+def _waits(rule: Rule) -> bool:
+    """Whether it is an extension's own rule, which waits since it begins like a number."""
+    return rule.wait and rule.pattern.isdecimal()
