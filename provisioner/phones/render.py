@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from typing import Any, NamedTuple
 
-from provisioner.phones import settings
+from provisioner.phones import settings, yealink_aes
 from provisioner.phones.boot import Asked
 from provisioner.phones.catalogue import Catalogue, File, Kit, Model
 from provisioner.phones.digit_map import digit_map, spell
@@ -88,8 +88,8 @@ class Renderer:
             for file in self.catalogue.kit(phone.vendor, model).files.values() if model else ():
                 self._file(phone.vendor, file, model, phone, self._versions.get(phone.id, ""))
 
-    def file(self, asked: Asked, identity: Identity) -> bytes | None:
-        """The file asked for; None when this phone has none of that kind.
+    def file(self, asked: Asked, identity: Identity, sealed: bool = False) -> bytes | None:
+        """The file asked for; None when this phone has none of that kind. `sealed`: the phone has its file key.
 
         An adopted phone's files hold its accounts; one that is not adopted gets a file without any. Whether
         the asker may have the file is `trust.judge`'s to say.
@@ -100,7 +100,17 @@ class Renderer:
         file = self.row(asked, identity)
         if file is None or (model is None and (phone or asked.kind == "common")):
             return None
-        return self._file(vendor, file, model, phone, self._version(asked.mac, identity))
+        data = self._file(vendor, file, model, phone, self._version(asked.mac, identity))
+        return self._sealed(asked.kind, model, phone, data) if sealed and phone else data
+
+    def _sealed(self, kind: str, model: Model | None, phone: Phone, data: bytes) -> bytes:
+        """The file encrypted, where the maker's phones can read that, it is wanted, and the phone has a key."""
+        about = self.catalogue.vendors[phone.vendor].encryption
+        credential = self.snapshot.credentials.get(phone.id)
+        if about is None or kind not in about.files or not (credential and credential.file_key):
+            return data
+        wanted = self.resolved(phone.vendor, model, phone).values["encrypt_files"]
+        return yealink_aes.encrypt(data, credential.file_key, about) if wanted else data
 
     def row(self, asked: Asked, identity: Identity) -> File | None:
         """The row of the catalogue that the file asked for is made by; None when there is none."""
@@ -178,6 +188,7 @@ class Renderer:
             "zone": self._zone(like.vendor, str(s["time_zone"])),
             "digit_map": spell(self._rules, kit.digit_map),
             "digit_map_rules": self._rules,
+            "module_keys": {module.name: module.keys for module in about.modules},
             "directory": self._directory if s["directory"] else (),
             "firmware": _firmware(str(s["firmware_server"]), model),
             "shortest_poll_seconds": about.shortest_poll_seconds,

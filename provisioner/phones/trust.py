@@ -8,7 +8,7 @@ from typing import NamedTuple
 from provisioner.phones import boot
 from provisioner.phones.identity import Contradiction, Identity, identify, normal_mac
 from provisioner.phones.limits import Limits, Quarantine, Sources, source_of
-from provisioner.phones.proof import Asker, Proof, Proofs, window_open
+from provisioner.phones.proof import Asker, Proof, Proofs, holds, window_open
 from provisioner.phones.render import Renderer
 from provisioner.sip.digest import parse_credentials
 from provisioner.store.records import Credential, Snapshot
@@ -214,7 +214,7 @@ class Trust:
         rule = self._access(case, asked)
         if RULES[rule][0] != 200:
             return case.verdict(rule)
-        body = None if refusal else case.renderer.file(asked, who)
+        body = None if refusal else case.renderer.file(asked, who, _has_its_key(case))
         if body is None:
             body = kept
         if body is None:
@@ -286,6 +286,12 @@ class Trust:
 # Kinds of files: logs, changes made on the phone, its directory and its lists of calls. Never a core of its memory.
 UPLOADED = frozenset({"upload", "override", "directory", "call-list"})
 _VERBS = {boot.YEALINK: ("PUT", "POST")}  # static.auto_provision.custom.upload_method
+
+
+def _has_its_key(case: _Case) -> bool:
+    """Whether the asker has read the phone's own file with the key of encrypted ones: it names this folder."""
+    secret = case.credential.path_secret if case.credential else ""
+    return holds(case.asker.path, secret) and holds(case.asker.path, "sealed")
 
 
 def _named(snapshot: Snapshot, asker: Asker, who: Identity | Contradiction) -> str:
