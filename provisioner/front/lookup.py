@@ -5,8 +5,10 @@ from __future__ import annotations
 import time
 
 from provisioner.front.door import Door
-from provisioner.phones.boot import last_segment
-from provisioner.phones.identity import of_agent
+from provisioner.front.uploads import READ_BACK
+from provisioner.phones import overrides
+from provisioner.phones.boot import Asked, last_segment
+from provisioner.phones.identity import Identity, of_agent
 from provisioner.phones.proof import Asker, window_open
 from provisioner.phones.render import Renderer
 from provisioner.phones.trust import Verdict
@@ -33,6 +35,19 @@ class Lookup:
             # Never a file without an account: a phone would take it for its new configuration.
             return Verdict.unready()
         return self.door.judge(self.renderer, asker)
+
+    def owned(self, mac: str) -> frozenset[str]:
+        """The parameters that our own files for the adopted phone `mac` set, in lower case."""
+        renderer = self.renderer
+        phone = renderer.snapshot.phones.get(mac) if renderer else None
+        if renderer is None or phone is None:
+            return frozenset()
+        who = Identity(phone.vendor, phone.model, mac=mac, agent="phone")
+        kinds = renderer.catalogue.kit(
+            phone.vendor, renderer.catalogue.model(phone.vendor, phone.model)
+        ).files
+        files = (renderer.file(Asked(kind, mac, ""), who) for kind in kinds if kind not in READ_BACK)
+        return overrides.owned(data for data in files if data)
 
     def url(self, mac: str, authority: str) -> str:
         """Where the phone `mac` is told to look for its files; "" when it may not be told.

@@ -94,7 +94,7 @@ class Front:
         self._neighbours = Neighbours()
         loop = asyncio.get_running_loop()
         self._recorder = Recorder(self._publish, later=partial(loop.call_later, HANDED_OVER_EVERY))
-        self._uploads = Uploads(state.root / "uploads")
+        self._uploads = Uploads(state.root / "uploads", lambda mac: self._lookup.owned(mac))
         self._firmware = Firmware(state.root / "firmware")
         door = Door(state.root / "contacts.json", self._neighbours, self._publish, kept=self._uploads.read)
         self._door = door

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from provisioner.errors import PeerError
 from provisioner.paths import write_atomically
-from provisioner.phones.boot import Asked
+from provisioner.phones import overrides
+from provisioner.phones.boot import POLYCOM, Asked, vendors_of
 from provisioner.phones.trust import Verdict
 
 MAX_FILE = 256 << 10
@@ -21,8 +23,18 @@ MAX_FILES = 40  # of one phone
 MAX_ALL = 1 << 30
 BEFORE = ".1"  # the end of the name of the version before
 
-# What a phone reads back; its logs are for people only.
-READ_BACK = frozenset({"override", "directory", "call-list", "local"})
+
+def _checked(data: bytes, check: Callable[[bytes], None]) -> bytes:
+    check(data)
+    return data
+
+
+# What a Polycom reads back, once it has been made harmless; the rest is for people only.
+READ_BACK: dict[str, Callable[[bytes, frozenset[str]], bytes | None]] = {
+    "override": overrides.stripped,
+    "directory": lambda data, _owned: _checked(data, overrides.check_directory),
+    "call-list": lambda data, _owned: _checked(data, overrides.check_call_list),
+}
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +44,7 @@ class FullError(Exception):
 
 
 class Uploads:
-    """Files in `folder/<mac>/`. `mend` makes of an upload what is kept; it may raise ValueError.
+    """Files in `folder/<mac>/`. `owned`: the parameters that our own files for a phone set, which it must not change.
 
     When a phone's files are too large together, its oldest logs go; nothing else is ever dropped.
     """
@@ -40,11 +52,11 @@ class Uploads:
     def __init__(
         self,
         folder: Path,
-        mend: Callable[[Asked, bytes], bytes] = lambda _asked, data: data,
+        owned: Callable[[str], frozenset[str]] = lambda _mac: frozenset(),
         most: int = MAX_ALL,
     ) -> None:
         self._folder = folder
-        self._mend = mend
+        self._owned = owned
         self._most = most
         self._all = -1  # bytes in the folder; -1: not counted yet
         self._lock = asyncio.Lock()
@@ -57,7 +69,7 @@ class Uploads:
         try:
             async with self._lock:
                 await asyncio.to_thread(self._keep, verdict.asked, data)
-        except ValueError:
+        except PeerError:
             return verdict.because("not-readable")
         except FullError:
             _log.warning(
@@ -71,15 +83,18 @@ class Uploads:
 
     def read(self, asked: Asked) -> bytes | None:
         """What the phone uploaded under this name, for the kinds that phones read back."""
-        if asked.kind not in READ_BACK:
+        if asked.kind not in READ_BACK or POLYCOM not in vendors_of(f"/{asked.name}"):
             return None
         try:
-            return (self._folder / asked.mac / asked.name).read_bytes()
-        except OSError:
+            data = (self._folder / asked.mac / asked.name).read_bytes()
+            # The settings may have changed since: what they say now is not to be overruled by what was kept before.
+            return (READ_BACK[asked.kind](data, self._owned(asked.mac)) if data else None) or None
+        except (OSError, PeerError):
             return None
 
     def _keep(self, asked: Asked, data: bytes) -> None:
-        data = self._mend(asked, data)
+        if asked.kind in READ_BACK and POLYCOM in vendors_of(f"/{asked.name}"):
+            data = READ_BACK[asked.kind](data, self._owned(asked.mac)) or b""
         own = self._folder / asked.mac
         own.mkdir(parents=True, exist_ok=True, mode=0o700)
         path = own / asked.name

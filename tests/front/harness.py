@@ -52,7 +52,7 @@ class Front:
         self.events: list[dict[str, Any]] = []
         self.hub = Hub()
         self.recorder = Recorder(self._publish, self.journal, clock=lambda: 1_700_000_000.5)
-        self.uploads = Uploads(folder / "uploads")
+        self.uploads = Uploads(folder / "uploads", lambda mac: self.lookup.owned(mac))
         self.firmware = Firmware(folder / "firmware")
         self.door = Door(
             folder / "contacts.json",

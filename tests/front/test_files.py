@@ -205,15 +205,15 @@ def test_every_answer_is_remembered_without_a_secret(front: Front) -> None:
 
 
 def test_sightings(front: Front) -> None:
-    fetch(front, "/001565000199.cfg", {"User-Agent": "Yealink SIP-T41S 66.85.0.5 00:15:65:00:01:99"})
+    fetch(front, "/001565000199.cfg", {"User-Agent": "Yealink SIP-T99X 66.85.0.5 00:15:65:00:01:99"})
     fetch(front, LINE, {"User-Agent": "curl/7.88"})
     fetch(front, LINE, {"User-Agent": AGENTS[YEALINK]})
     assert front.journal.of("sightings") == [
         {
             "mac": "001565000199",
             "vendor": "yealink",
-            "model": "T41S",
-            "agent": "Yealink SIP-T41S 66.85.0.5 00:15:65:00:01:99",
+            "model": "T99X",
+            "agent": "Yealink SIP-T99X 66.85.0.5 00:15:65:00:01:99",
             "address": "127.0.0.1",
             "last_seen": 1_700_000_000.5,
             "rule": "unknown-model",
@@ -245,9 +245,10 @@ def test_a_log_is_kept(front: Front) -> None:
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        (f"/{POLYCOM}-phone.cfg", 403),
-        (f"/{POLYCOM}-web.cfg", 403),
+        (f"/{POLYCOM}-license.cfg", 403),
+        (LINE, 403),
         ("/0004f2000199-app.log", 403),
+        (f"/{POLYCOM}-core.tar.gz", 403),
         (f"/../{POLYCOM}-app.log", 404),
         ("/etc/passwd", 404),
     ],
@@ -284,7 +285,7 @@ def test_expect_continue(front: Front) -> None:
         sock.sendall(b"abc")
         assert read_until(sock, b"\r\n\r\n").startswith(b"HTTP/1.1 201")
     with front.connect() as sock:
-        sock.sendall(f"PUT /{POLYCOM}-web.cfg HTTP/1.1\r\n{head}".encode())
+        sock.sendall(f"PUT /{POLYCOM}-license.cfg HTTP/1.1\r\n{head}".encode())
         assert read_until(sock, b"\r\n\r\n").startswith(b"HTTP/1.1 403")
 
 
