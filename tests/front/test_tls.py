@@ -202,15 +202,15 @@ def test_a_certificate_of_nobody_is_asked_for_once(maker: Maker, front: Front, t
     wait_until(lambda: front.journal.of("requests"))
     row = front.journal.of("requests")[-1]
     assert (row["method"], row["rule"], row["address"]) == ("TLS", "unknown-certificate", "127.0.0.1")
-    assert over_tls(front, "/site.cfg", stranger)[0] == 200  # unproven, but not cut off
-    assert front.journal.of("requests")[-1]["rule"] == "shared"
+    assert over_tls(front, f"/{POLYCOM}-site.cfg", stranger)[0] == 200  # unproven, but not cut off
+    assert front.journal.of("requests")[-1]["rule"] == "adopted"
     front.later(90_000)
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        over_tls(front, "/site.cfg", stranger)
+        over_tls(front, f"/{POLYCOM}-site.cfg", stranger)
 
 
 def test_without_a_makers_authority_no_certificate_is_asked_for(front: Front, tmp_path: Path) -> None:
-    assert over_tls(front, "/site.cfg", Maker("Nobody").phone(tmp_path, "0004F2000101"))[0] == 200
+    assert over_tls(front, f"/{POLYCOM}-site.cfg", Maker("Nobody").phone(tmp_path, "0004F2000101"))[0] == 200
 
 
 # -- TLS of old ----------------------------------------
