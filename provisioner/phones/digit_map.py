@@ -23,16 +23,6 @@ class Rule(NamedTuple):
 class Dialect(NamedTuple):
     """How a maker writes a map: what joins, opens and closes it, any further digits, after a pause.
 
-<<<<<<< HEAD
-    `most`: the alternatives that a map may have (0: no limit).
-    """
-
-    join: str
-    begin: str
-    end: str
-    more: str
-    wait: str
-=======
     `eager`: a match leaves at once though a longer one is possible, so the map may be shorter. `waits`: whether the
     phone has rules that wait. `most`: how many alternatives it takes, 0 for no limit.
     """
@@ -44,22 +34,15 @@ class Dialect(NamedTuple):
     wait: str = "T"
     eager: bool = False
     waits: bool = True
->>>>>>> main
     most: int = 0
 
 
 DIALECTS = {
-<<<<<<< HEAD
-    "rfc3435": Dialect("|", "", "", "x.", "T"),
-    # Old SoundPoint IP phones drop a map of more than 30 alternatives or 768 characters (technical bulletin "SIP 2.1").
-    "rfc3435-30": Dialect("|", "", "", "x.", "T", 30),
-=======
     "rfc3435": Dialect("|"),
     # Old SoundPoint IP phones drop a map of more than 30 alternatives or 768 characters (technical bulletin "SIP 2.1").
     "rfc3435-30": Dialect("|", most=30),
     # Before that 20 and 512 (1.4 guide, p. 119). The factory map there has [2-9]11 beside [2-9]xxxxxxxxx.
     "rfc3435-20": Dialect("|", eager=True, most=20),
->>>>>>> main
     # Grandstream has no T: a match that could grow waits for the no-key-entry timeout by itself.
     "grandstream": Dialect(" | ", "{ ", " }", more="x+", wait=""),
     # Yealink before digit maps: one rule a setting, for what leaves at once; all else leaves after a pause.
@@ -141,31 +124,6 @@ def spell(rules: Iterable[Rule], dialect: str) -> str:
     """The rules as one line in a maker's dialect (a name of DIALECTS)."""
     way = DIALECTS[dialect]
     each = (
-        rule.pattern + (way.more if rule.more else "") + (way.wait if rule.wait else "")
-        for rule in _fitted(list(rules), way.most)
+        rule.pattern + (way.more if rule.more else "") + (way.wait if rule.wait else "") for rule in rules
     )
     return way.begin + way.join.join(each) + way.end
-
-
-def _fitted(rules: list[Rule], most: int) -> list[Rule]:
-    """At most `most` rules: extensions that wait share one by their last digit; the last that do not fit go.
-
-    What goes is then sent by the Send key.
-    """
-    if not most or len(rules) <= most:
-        return rules
-    tails: dict[str, list[str]] = {}
-    for rule in rules:
-        if _waits(rule):
-            tails.setdefault(rule.pattern[:-1], []).append(rule.pattern[-1])
-    merged = [
-        Rule(head + (last[0] if len(last) == 1 else f"[{''.join(last)}]"), wait=True)
-        for head, last in tails.items()
-    ]
-    others = [rule for rule in rules if not _waits(rule)]
-    return [*others, *merged[: max(most - len(others), 0)]]
-
-
-def _waits(rule: Rule) -> bool:
-    """Whether it is an extension's own rule, which waits since it begins like a number."""
-    return rule.wait and rule.pattern.isdecimal()
