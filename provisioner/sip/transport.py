@@ -440,8 +440,8 @@ def _socket(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
             if host == "0.0.0.0" and port:  # noqa: S104 - compared
-                # What answers plug-and-play has this port in its multicast group, whose packets are not for us. A second
-                # SIP server is still found out: by the TCP port.
+                # What answers plug-and-play has this port in its multicast group, whose packets are not for us. A
+                # second SIP server is still found out: by the TCP port.
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 sock.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
         if family == socket.AF_INET6:
