@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, cast
 
 import httptools
@@ -22,6 +23,11 @@ PROGRESS = 32 << 10
 IDLE_SECONDS = 75.0  # between the requests of one connection
 STALLED_SECONDS = 60.0  # for a receiver that takes nothing
 PIPELINED = 32  # requests that may wait behind the one being answered
+
+
+@lru_cache(maxsize=512)
+def _name(name: bytes) -> str:
+    return name.decode("latin-1").lower()
 
 
 class Body:
@@ -74,7 +80,7 @@ class Body:
 class Request:
     """One request: method, target as sent, headers with lower-case names, and what the answer must mind."""
 
-    __slots__ = ("body", "connection", "headers", "keep_alive", "method", "target", "version")
+    __slots__ = ("_first", "body", "connection", "headers", "keep_alive", "method", "target", "version")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -82,15 +88,18 @@ class Request:
         self.target = ""
         self.version = "1.1"
         self.headers: list[tuple[str, str]] = []
+        self._first: dict[str, str] = {}
         self.keep_alive = False
         self.body = Body(connection)
 
     def header(self, name: str) -> str:
         """The first header called `name` (lower case), or ""."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return ""
+        return self._first.get(name, "")
+
+    def add(self, name: str, value: str) -> None:
+        """One header more."""
+        self.headers.append((name, value))
+        self._first.setdefault(name, value)
 
     @property
     def body_length(self) -> int | None:
@@ -218,7 +227,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value))
         assert self._receiving
-        self._receiving.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+        self._receiving.add(_name(name), value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
         request = self._receiving
