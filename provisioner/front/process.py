@@ -22,6 +22,7 @@ from provisioner.front.connection import Connection
 from provisioner.front.door import Door
 from provisioner.front.events import Hub
 from provisioner.front.firmware import Firmware
+from provisioner.front.inspect import Inspector
 from provisioner.front.lookup import Lookup
 from provisioner.front.neighbours import Neighbours
 from provisioner.front.phone_files import PhoneFiles
@@ -82,6 +83,7 @@ class Front:
         self._options = options
         self._started = time.monotonic()
         self._hub = Hub()
+        inspector = Inspector(lambda: self._lookup.renderer, lambda: self._journal)
         self._control = ControlServer(
             {
                 "ping": self._ping,
@@ -89,6 +91,7 @@ class Front:
                 "reload": self._reload,
                 "quarantine": self._quarantine,
                 "release": self._release,
+                **inspector.methods,
             }
         )
         self._neighbours = Neighbours()
@@ -127,8 +130,17 @@ class Front:
         self._recorder.journal = self._journal
         await self._listen_tftp()
         self._listen_pnp()
-        addresses = Addresses(options.sip_host, options.sip_port, options.reached_at, self.http[1])
-        self._watch = Watch(self._state, addresses, self._swap)
+        addresses = Addresses(
+            options.sip_host,
+            options.sip_port,
+            options.reached_at,
+            self.http[1],
+            https_port=self.https[1],
+            tftp_port=self.tftp[1],
+        )
+        versions = self._recorder.versions
+        versions |= await asyncio.to_thread(self._journal.versions)
+        self._watch = Watch(self._state, addresses, self._swap, versions)
         await self._watch.reload()
         self._edge.start()
         loop = asyncio.get_running_loop()

@@ -98,7 +98,7 @@ def test_many_on_one_connection(front: Front) -> None:
 
 
 def test_pipelined_requests_are_answered_in_order(front: Front) -> None:
-    paths = [LINE, "/nothing.txt", f"/{POLYCOM}.cfg", "/waiting.cfg"] * 20
+    paths = [LINE, "/nothing.txt", f"/{POLYCOM}.cfg", "/site.cfg"] * 20
     with front.connect() as sock:
         head = f"Host: x\r\nUser-Agent: {AGENTS[POLYCOM]}\r\n"
         requests = [f"GET {path} HTTP/1.1\r\n{head}\r\n" for path in paths]
@@ -205,18 +205,19 @@ def test_every_answer_is_remembered_without_a_secret(front: Front) -> None:
 
 
 def test_sightings(front: Front) -> None:
-    fetch(front, "/001565000199.cfg", {"User-Agent": "Yealink SIP-T99X 66.85.0.5 00:15:65:00:01:99"})
+    fetch(front, "/001565000199.cfg", {"User-Agent": "Yealink SIP-T99S 66.85.0.5 00:15:65:00:01:99"})
     fetch(front, LINE, {"User-Agent": "curl/7.88"})
     fetch(front, LINE, {"User-Agent": AGENTS[YEALINK]})
     assert front.journal.of("sightings") == [
         {
             "mac": "001565000199",
             "vendor": "yealink",
-            "model": "T99X",
-            "agent": "Yealink SIP-T99X 66.85.0.5 00:15:65:00:01:99",
+            "model": "T99S",
+            "agent": "Yealink SIP-T99S 66.85.0.5 00:15:65:00:01:99",
             "address": "127.0.0.1",
             "last_seen": 1_700_000_000.5,
             "rule": "unknown-model",
+            "firmware": "66.85.0.5",
         }
     ]
 

@@ -11,7 +11,7 @@ from lxml import etree
 from provisioner.firmware.rules import load
 from provisioner.phones.boot import file_asked
 from provisioner.phones.catalogue import Catalogue, Model
-from provisioner.phones.identity import Identity
+from provisioner.phones.identity import Identity, of_agent
 from provisioner.phones.render import Renderer
 from provisioner.store.records import Credential, Key, Line, LineCredential, Phone, PhoneSettings, Snapshot
 from tests.phones import yealink_files as files
@@ -26,6 +26,7 @@ FULL = {
     "registrar_2_host": "192.0.2.11",
     "transport": "tls",
     "srtp": "required",
+    "encrypt_files": True,
     "codecs": ["G722", "PCMU", "G729", "Opus"],
     "dtmf": "info",
     "voicemail_number": "*97",
@@ -62,6 +63,7 @@ def practice(
         http_user=MAC,
         http_password="http-secret",
         path_secret="folder",
+        file_key="0123456789abcdEF",
     )
     settings = (
         {"site": msgspec.convert({"id": "site", "values": values, "kind": "phone_setting"}, PhoneSettings)}
@@ -186,8 +188,9 @@ def test_the_table_of_parameters_holds_nothing_that_no_file_uses() -> None:
         for version in ("", versions(model)[-1]):
             for values in (FULL, {**FULL, "directory": False}):
                 of = Renderer(practice(model, values=values), ADDRESSES, CATALOGUE)
-                for data in (fetch(of, f"{MAC}.cfg", model, version),):
-                    used |= {files.parameter(each.name) for each in files.parse(data or b"")}
+                for path in (f"{MAC}.cfg", f"y{int(model.common or 0):012}.cfg"):
+                    data = fetch(of, path, model, version) or b""
+                    used |= {files.parameter(each.name) for each in files.parse(data)}
     assert {row.pattern.pattern for row in files.parameters() if row not in used} == set()
 
 
@@ -208,3 +211,56 @@ def test_versions_are_of_their_lines_hardware() -> None:
         assert line.hardware.isdecimal(), line.title
         for known in line.known:
             assert known.version.split(".")[0] == line.hardware, known.version
+
+
+# What desk phones say that they are: each kind of agent that was seen in the field.
+AGENTS = """
+Yealink SIP-T19P_E2 53.80.0.3 00:15:65:4c:4c:26|T19P E2
+yealink SIP-T18 18.0.0.80 00:15:65:27:3e:05|T18P
+Yealink SIP-T20P 9.72.0.30 00:15:65:5e:16:7c|T20P
+yealink SIP-T28P 2.70.0.140 00:15:65:13:ae:0b|T28P
+Yealink SIP-T23G 44.80.0.60 00:15:65:93:70:f2|T23G
+Yealink SIP-T38G  38.70.0.125 00:15:65:2f:c3:5e|T38G
+Yealink SIP-T46G 28.83.0.120 00:15:65:4a:a9:37|T46G
+Yealink SIP VP-T49G 51.80.0.10 00:15:65:9b:5a:44|T49G
+Yealink SIP-T31G 124.85.257.55 80:5e:c0:d5:7d:72|T31G
+Yealink SIP-T34W 124.86.0.75 24:9a:d8:88:d0:f4|T34W
+Yealink SIP-T58A 58.83.0.15 00:15:65:9b:5b:22|T58A
+Yealink SIP-T56A  58.80.0.25 001565f429a4|T56A
+Yealink SIP-T58 58.85.0.5 00:15:65:9b:5b:22|T58A
+Yealink SIP-T77U 185.87.0.10 44:db:d2:bd:b5:69|T77U
+Yealink SIP-T87W 185.87.0.10 44:db:d2:c9:73:b7|T87W
+Yealink CP860 37.72.0.5 00:15:65:8a:37:86|CP860
+Yealink CP960 73.83.0.30 00:15:65:8a:37:86|CP960
+Yealink SIP-W52P 25.73.0.20 00:15:65:40:ae:35|W52P
+W52P 25.30.0.2 00:15:65:44:b3:7c|W52P
+VP530P 23.70.0.40 00:15:65:31:4b:c0|VP530
+VP530 23.70.0.41 00:15:65:3d:58:e3|VP530
+Yealink W60B 77.81.0.35 80:5e:c0:09:ab:dc|W60B
+Yealink W70B 146.85.0.5 80:5e:0c:1d:65:4e|W70B
+Yealink W80B 103.83.0.122 24:9a:d8:d1:a6:31|W80B
+Yealink W90DM 130.85.0.15 80:5e:c0:d9:c7:44|W90DM
+Yealink W75B 175.85.0.5 24:9a:d8:df:fb:11|W75B
+Yealink AX83H 180.87.0.5 44:db:d2:c9:73:b7|AX83H
+Yealink-T46G 28.71.0.81 28.1.0.128.0.0.0|T46G
+"""
+
+
+@pytest.mark.parametrize("row", AGENTS.split("\n")[1:-1])
+def test_agents_find_their_models(row: str) -> None:
+    agent, _, name = row.partition("|")
+    found = of_agent(agent)
+    model = CATALOGUE.model("yealink", found.model)
+    assert model is not None
+    assert (model.name, found.vendor) == (name, "yealink")
+
+
+def test_no_model_is_missing() -> None:
+    known = """
+        T18P T19P T19P_E2 T20P T21P T21P_E2 T22P T23G T23P T26P T27G T27P T28P T29G T30 T30P T31
+        T31G T31P T31W T32G T33 T33G T33P T34W T38G T40G T40P T41P T41S T41U T42G T42S T42U T43U
+        T44U T44W T46G T46S T46U T48G T48S T48U T49G T52S T53 T53C T53W T54S T54W T56 T56A T57 T57W
+        T58 T58A T58V T58W T73U T73W T74U T74W T77U T85W T87W T88V T88W AX83H AX86R CP860 CP920
+        CP925 CP960 CP965 VP530P VP59 W52P W53P W56P W60B W70B W73P W75B W75DM W80B W80DM W90B W90DM
+    """
+    assert [name for name in known.split() if CATALOGUE.model("yealink", name) is None] == []

@@ -10,12 +10,14 @@ import msgspec
 import pytest
 
 from provisioner.phones.boot import file_asked
+from provisioner.phones.proof import Asker
 from provisioner.phones.render import Renderer
-from provisioner.phones.trust import judge, judge_upload
+from provisioner.phones.trust import Trust
 from tests.phones.samples import ADDRESSES, snapshot
 
 SEQUENCES = {
-    path.stem: tomllib.loads(path.read_text()) for path in Path(__file__).parent.glob("sequences/yealink_*.toml")
+    path.stem: tomllib.loads(path.read_text())
+    for path in Path(__file__).parent.glob("sequences/yealink_*.toml")
 }
 
 
@@ -32,17 +34,16 @@ def renderer(sequence: dict[str, Any]) -> Renderer:
 @pytest.mark.parametrize("name", sorted(SEQUENCES))
 def test_each_request_of_a_boot_gets_its_answer(name: str) -> None:
     sequence = SEQUENCES[name]
-    of = renderer(sequence)
+    of, trust = renderer(sequence), Trust(lambda: 0.0, lambda: 0.0, bytes(32))
     assert sequence["requests"]
     for asks in sequence["requests"]:
-        path, agent = asks["path"], asks["agent"]
+        path, method = asks["path"], asks["method"]
         asked = file_asked(path)
         assert asked is not None, path
         assert asked.kind == asks["kind"], path
-        if asks["method"] in ("GET", "HEAD"):
-            verdict = judge(of, path, agent)
-        else:
-            verdict = judge_upload(of, asks["method"], path, agent)
+        asker = Asker(path, asks["agent"], "192.0.2.77", neighbour=sequence["mac"], method=method)
+        decide = trust.judge if method in ("GET", "HEAD") else trust.judge_upload
+        verdict = decide(of, asker)
         assert verdict.status == asks["status"], (path, verdict.rule)
         assert bool(verdict.body) == (asks["status"] == 200), path
         if asked.kind == "common":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 from provisioner.paths import shipped
@@ -85,7 +85,7 @@ def _pattern(name: str) -> re.Pattern[str]:
     return re.compile(r"\.".join(parts))
 
 
-@lru_cache(maxsize=None)
+@cache
 def parameter(name: str) -> Parameter | None:
     """The row of the table that a name belongs to."""
     return next((row for row in _table()[1] if row.pattern.fullmatch(name)), None)
@@ -104,10 +104,10 @@ def misfit(setting: Setting) -> str:
         return ""
     about = _table()[0][row.type]
     if "pattern" in about:
-        fits = re.fullmatch(str(about["pattern"]), setting.value)
+        fits = re.fullmatch(str(about["pattern"]), setting.value) is not None
     else:
         low, high = about["low"], about["high"]
         assert isinstance(low, int)
         assert isinstance(high, int)
-        fits = re.fullmatch(r"-?\d+", setting.value) and low <= int(setting.value) <= high
+        fits = bool(re.fullmatch(r"-?\d+", setting.value)) and low <= int(setting.value) <= high
     return "" if fits else f"{setting.name} = {setting.value!r} is no {row.type}"
