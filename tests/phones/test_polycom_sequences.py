@@ -11,8 +11,9 @@ import pytest
 
 from provisioner.phones.boot import file_asked
 from provisioner.phones.catalogue import Catalogue
+from provisioner.phones.proof import Asker
 from provisioner.phones.render import Renderer
-from provisioner.phones.trust import Verdict, judge, judge_upload
+from provisioner.phones.trust import Trust, Verdict
 from provisioner.store.records import Credential, Line, LineCredential, Phone
 from tests.phones.samples import ADDRESSES, snapshot
 
@@ -27,10 +28,9 @@ def adopted(sequence: dict[str, Any]) -> Renderer:
     return Renderer(whole, ADDRESSES, Catalogue())
 
 
-def answer(of: Renderer, request: dict[str, Any]) -> Verdict:
-    if request["method"] == "PUT":
-        return judge_upload(of, "PUT", request["path"], request["agent"])
-    return judge(of, request["path"], request["agent"])
+def answer(trust: Trust, of: Renderer, request: dict[str, Any], mac: str) -> Verdict:
+    asker = Asker(request["path"], request["agent"], "192.0.2.50", neighbour=mac, method=request["method"])
+    return trust.judge_upload(of, asker) if request["method"] == "PUT" else trust.judge(of, asker)
 
 
 @pytest.mark.parametrize("path", SEQUENCES, ids=lambda path: path.stem)
@@ -39,8 +39,9 @@ def test_each_request_of_a_sequence(path: Path) -> None:
     of = adopted(sequence)
     model = of.catalogue.model("polycom", sequence["model"])
     assert model
+    trust = Trust(lambda: 1_700_000_000.0, lambda: 1000.0, bytes(32))
     for request in sequence["requests"]:
-        found = answer(of, request)
+        found = answer(trust, of, request, sequence["mac"])
         asked = file_asked(request["path"])
         assert (asked and asked.kind, found.status) == (request["kind"], request["status"]), request["path"]
         assert of.catalogue.model("polycom", found.identity.model) is model
