@@ -34,7 +34,10 @@ class Lookup:
         if self.renderer is None:
             # Never a file without an account: a phone would take it for its new configuration.
             return Verdict.unready()
-        return self.door.judge(self.renderer, asker)
+        verdict = self.door.judge(self.renderer, asker)
+        if verdict.rule == "not-there" and verdict.asked and verdict.asked.kind == "firmware":
+            return verdict.because("firmware")
+        return verdict
 
     def owned(self, mac: str) -> frozenset[str]:
         """The parameters that our own files for the adopted phone `mac` set, in lower case."""

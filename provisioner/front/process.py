@@ -137,6 +137,7 @@ class Front:
             self.http[1],
             https_port=self.https[1],
             tftp_port=self.tftp[1],
+            authority=self._lookup.authority["pem"].decode(),
         )
         versions = self._recorder.versions
         versions |= await asyncio.to_thread(self._journal.versions)

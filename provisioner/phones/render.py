@@ -241,7 +241,7 @@ class Renderer:
             "zone": self._zone(like.vendor, str(s["time_zone"])),
             "digit_map": spell(self._maps[kit.digit_map], kit.digit_map),
             "digit_map_rules": self._maps[kit.digit_map],
-            "authority": f"http://{self.addresses.http_host}:{self.addresses.http_port}/ca.pem",
+            "authority_url": f"http://{self.addresses.http_host}:{self.addresses.http_port}/ca.pem",
             "module_keys": {module.name: module.keys for module in about.modules},
             "directory": self._directory if s["directory"] else (),
             "firmware": _firmware(str(s["firmware_server"]), model),

@@ -85,7 +85,9 @@ def test_a_sequence_of_a_real_phone(front: Front, name: str) -> None:
             assert body
             who = identify(request["path"], request["agent"])
             assert isinstance(who, Identity), about
-            assert body == renderer.file(asked, who, "/sealed/" in request["path"]), about
+            made = renderer.rendered(asked, who, "/sealed/" in request["path"])
+            assert made, about
+            assert body == made.data, about
 
 
 def test_the_sequences_of_the_facts_are_all_there() -> None:
