@@ -210,9 +210,7 @@ class Trust:
         refusal = _refusal(case.renderer, asked, who)
         kept = self._kept(asked) if case.credential and refusal in ("", "not-there") else None
         if refusal and kept is None:
-            return case.verdict(
-                "firmware" if asked.kind == "firmware" and refusal == "not-there" else refusal
-            )
+            return case.verdict(refusal)
         rule = self._access(case, asked)
         if RULES[rule][0] != 200:
             return case.verdict(rule)

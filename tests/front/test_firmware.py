@@ -42,7 +42,8 @@ def test_each_maker_gets_its_image(front: Front, mac: str, folder: str) -> None:
     status, headers, body = fetch(front, f"{folder}/{name}", {"User-Agent": AGENTS[mac]})
     assert (status, body == data, headers["Content-Length"]) == (200, True, str(SIZE))
     assert headers["Content-Type"] == "application/octet-stream"
-    row = front.journal.of("requests")[-1]
+    wait_until(lambda: front.journal.of("requests"))
+    (row,) = front.journal.of("requests")
     assert (row["rule"], row["bytes"], row["status"]) == ("firmware", SIZE, 200)
 
 
