@@ -32,7 +32,8 @@ CODE = """
 import json, sys
 from provisioner.front.process import main
 from provisioner.paths import StateDir
-main(StateDir.create(sys.argv[1]), bind="127.0.0.1", http_port=0, https_port=0, tftp_port=0, sip_port=5070, **json.loads(sys.argv[2]))
+state, more = StateDir.create(sys.argv[1]), json.loads(sys.argv[2])
+main(state, bind="127.0.0.1", http_port=0, https_port=0, tftp_port=0, sip_port=5070, **more)
 """
 
 
