@@ -14,6 +14,7 @@ from provisioner.edge import answers, callers, leads, reach, ringing
 from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.callers import Caller
 from provisioner.edge.leg import Attempt, Kind, Leg
+from provisioner.edge.release import Release, possible
 from provisioner.edge.ringing import Member, Plan
 from provisioner.edge.rung import Purpose, Reach, Rung
 from provisioner.sip.message import Request
@@ -46,7 +47,7 @@ def _outcome(ring: Rung, status: int) -> tuple[str, int]:
 
 
 class Call:
-    """A back-to-back call. `outside`: who calls, when it is not a desk phone."""
+    """A back-to-back call. `who`: who calls, when it is not a desk phone."""
 
     def __init__(self, edge: Edge, direction: Direction, caller: str, called: str) -> None:
         self.edge = edge
@@ -55,7 +56,7 @@ class Call:
         self.caller_number = caller
         self.called = called
         self.station: Station | None = None  # of the caller, when it is a desk phone
-        self.outside = Caller(caller)
+        self.who = Caller(caller)
         self.diversions = 0  # before it came to us
         self.urgent = False  # it rings past all that would keep it from a phone
         self.may_transfer = direction in ("internal", "inbound")
@@ -71,6 +72,8 @@ class Call:
         self._wait: Timer | None = None
         self._hears: dict[Party, Party | Play | None] = {}
         self._desk_extension = ""
+        self._desk_outside = ""  # number of the desk user, when that is no desk phone
+        self._release_of: Release | None = None
         self.trail = ""
         self._hops = 70
         self._reason = ""  # of who left, for the others
@@ -133,7 +136,7 @@ class Call:
     def announced(self) -> list[str]:
         """The audio names that say who calls, for who is asked whether the call is wanted."""
         if self.direction == "inbound" and not (self._ring and self._ring.purpose == "target"):
-            return callers.spoken(self.outside)
+            return callers.spoken(self.who)
         station = self.edge.directory.stations.get(self._desk_extension) or self.station
         return callers.spoken_station(station)
 
@@ -148,7 +151,7 @@ class Call:
                 self._do(self.transfer.target_answered())
             return
         self.legs["desk"] = leg
-        self._desk_extension = leg.extension or (member.target if self.direction == "inbound" else "")
+        self._desk_extension, self._desk_outside = leg.extension, leg.outside
         if ring.purpose == "recall":
             if self.transfer:
                 self._do(self.transfer.desk_answered())
@@ -258,11 +261,15 @@ class Call:
         if isinstance(action, transfer.Dial):
             self._dial_target(action.destination)
         elif isinstance(action, transfer.Recall):
-            self._recall(Plan((Member(self._desk_extension),)))
+            desk = Member(self._desk_extension or self._desk_outside, screened=bool(self._desk_outside))
+            self._recall(Plan((desk,)))
         elif isinstance(action, transfer.RingGroup):
             self._recall(self._group())
         elif isinstance(action, transfer.Promote):
             self._promote()
+
+    def _released(self) -> None:
+        self._finish("released to the core")
 
     def _set_wait(self, seconds: float | None) -> None:
         if self._wait:
@@ -303,19 +310,23 @@ class Call:
         return plan if plan and plan.group else None
 
     def _promote(self) -> None:
-        """The transfer is complete: the target has the desk's place, and may transfer again."""
-        target = self.legs.pop("target")
-        self.legs["desk"] = target
-        self._desk_extension = target.extension
+        """The transfer is complete: the target has the desk's place, and its desk phone may transfer again."""
+        self.legs["desk"] = self.legs.pop("target")
+        self._desk_extension, self._desk_outside = self.legs["desk"].extension, ""
         self._talk("joined")
+        caller, target = self.legs.get("caller"), self.legs.get("desk")
+        if caller and target and possible(caller, target):
+            self._release_of = Release(self.edge, caller, target, self._released)
 
     # a phone's own keys: REFER and Replaces (`referral.py`)
 
     @property
     def _transferable(self) -> bool:
-        """Whether the desk may use the keypad's menu: a desk phone that received the call."""
+        """Whether the desk may use the keypad's menu: somebody of the practice who received the call."""
         desk = self.legs.get("desk")
-        return self.may_transfer and not self._turned and desk is not None and bool(desk.extension)
+        return (
+            self.may_transfer and not self._turned and bool(desk and (desk.extension or self._desk_outside))
+        )
 
     def may_refer(self, leg: Leg) -> bool:
         """Whether a phone's transfer key means anything now: it talks, and no transfer is under way."""
@@ -423,6 +434,9 @@ class Call:
         del self.legs[party]
         if party == "caller" and self.answered is None:
             self._finish("caller gave up")
+        elif self._release_of and self._release_of.ended():
+            for other in self.legs:
+                self._hear(other, MUSIC)
         elif self.transfer is None:
             self._finish("ended")
         elif party == "caller":
@@ -473,6 +487,8 @@ class Call:
             return
         self.over = True
         self._set_wait(None)
+        if self._release_of:
+            self._release_of.stop()
         self._stop_ringing(self._reason)
         if self._referral:
             self._settle(self._referral, False)
@@ -489,7 +505,9 @@ class Call:
             "state": self.state,
             "from": self.caller_number,
             "to": self.called,
-            "desk": self._desk_extension or (self.station.extension if self.station else ""),
+            "desk": self._desk_extension
+            or self._desk_outside
+            or (self.station.extension if self.station else ""),
             "target": self.target_name,
             "started": self.started,
             "answered": self.answered,

@@ -186,17 +186,17 @@ class Edge:
             return []
         return [routes.to_phone(self, binding, user, name) for binding in self.registrar.contacts(extension)]
 
-    def outside_attempts(self, number: str, station: Station | None) -> list[Attempt]:
+    def outside_attempts(self, number: str, station: Station | None, mailbox: bool = True) -> list[Attempt]:
         """An attempt over the best gateway that is not known to be down, with the line's own number."""
         practice = self.directory.snapshot.practice
         calling = self.directory.outside_number(station) if station else practice.main_number
-        return routes.through_trunks(self, number, calling)
+        return routes.through_trunks(self, number, calling, mailbox)
 
     def shown_caller(self, call: Call) -> tuple[str, str]:
         """(display name, user) that a desk phone shows; of an outside caller with privacy, the label."""
-        if call.direction == "internal" and call.station:
+        if call.station:
             return routes.label_of(call.station), call.station.extension
-        return callers.shown(call.outside, call.called, self.directory.number(call.called), call.urgent)
+        return callers.shown(call.who, call.called, self.directory.number(call.called), call.urgent)
 
     def rang_first(self, group: str, target: str) -> None:
         """Somebody of a ring group was the first to ring: the next call begins with who follows."""
@@ -467,11 +467,13 @@ class Edge:
         leg = self.new_leg(session, "")
         if leg is None:
             return
-        leg.dtmf = peer.profile.dtmf
-        outside = callers.identify(session.invite)
-        call = Call(self, "inbound", outside.number, called)
-        call.outside, call.urgent = outside, urgent
+        leg.peer = peer
+        who = callers.identify(session.invite)
+        call = Call(self, "inbound", who.number, called)
+        call.who, call.urgent = who, urgent
         call.diversions = callers.diversions(session.invite)
+        if called in self.directory.stations and peer.trunk.transfer == "core":  # target of a transfer there
+            call.station = self.directory.stations.get(who.number)
         call.may_transfer = peer.trunk.transfer == "edge"
         call.trail = trail
         leg.owner = call

@@ -33,7 +33,10 @@ def for_caller(edge: Edge, call: Call, member: Member) -> list[Attempt]:
     if circling or call.diversions + len(member.diverted) > MAX_DIVERSIONS:
         edge.count("diverted-too-often")
         return []
-    attempts = routes.through_trunks(edge, member.target, calling)
+    staff = not member.diverted or member.diverted[-1].why == "follow-me"
+    attempts = routes.through_trunks(edge, member.target, calling, mailbox=not staff)
+    if staff:
+        attempts = [replace(attempt, outside=member.target) for attempt in attempts]
     return _diverted(edge, attempts, member, call.diversions, calling)
 
 
@@ -43,9 +46,9 @@ def for_target(edge: Edge, desk: str, member: Member) -> list[Attempt]:
     if member.target in edge.directory.stations:
         attempts = edge.phone_attempts(member.target, desk, routes.label_of(station) if station else desk)
     elif member.diverted:
-        attempts = routes.through_trunks(edge, member.target, number_of(edge, member.diverted[-1].by))
+        attempts = routes.through_trunks(edge, member.target, number_of(edge, member.diverted[-1].by), False)
     else:
-        attempts = edge.outside_attempts(member.target, station)
+        attempts = edge.outside_attempts(member.target, station, mailbox=False)
     return _diverted(edge, attempts, member, 0)
 
 
