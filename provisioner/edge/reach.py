@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provisioner.edge import routes
+from provisioner.edge import outbound, routes
 from provisioner.edge.leads import MAX_DIVERSIONS
 from provisioner.edge.leg import Attempt
 from provisioner.edge.ringing import Diversion, Member, Why
@@ -14,6 +14,7 @@ from provisioner.sip.message import Header
 
 if TYPE_CHECKING:
     from provisioner.edge.call import Call
+    from provisioner.edge.directory import Station
     from provisioner.edge.edge import Edge
 
 _CAUSE: dict[Why, int] = {  # RFC 4458 section 2
@@ -34,7 +35,7 @@ def for_caller(edge: Edge, call: Call, member: Member) -> list[Attempt]:
         edge.count("diverted-too-often")
         return []
     staff = not member.diverted or member.diverted[-1].why == "follow-me"
-    attempts = routes.through_trunks(edge, member.target, calling, mailbox=not staff)
+    attempts = outbound.attempts(edge, member.target, _payer(edge, member), calling, mailbox=not staff)
     if staff:
         attempts = [replace(attempt, outside=member.target) for attempt in attempts]
     return _diverted(edge, attempts, member, call.diversions, calling)
@@ -46,10 +47,18 @@ def for_target(edge: Edge, desk: str, member: Member) -> list[Attempt]:
     if member.target in edge.directory.stations:
         attempts = edge.phone_attempts(member.target, desk, routes.label_of(station) if station else desk)
     elif member.diverted:
-        attempts = routes.through_trunks(edge, member.target, number_of(edge, member.diverted[-1].by), False)
+        payer = _payer(edge, member)
+        attempts = outbound.attempts(
+            edge, member.target, payer, number_of(edge, member.diverted[-1].by), False
+        )
     else:
-        attempts = edge.outside_attempts(member.target, station, mailbox=False)
+        attempts = outbound.attempts(edge, member.target, station, mailbox=False)
     return _diverted(edge, attempts, member, 0)
+
+
+def _payer(edge: Edge, member: Member) -> Station | None:
+    """The line whose outside call it is: that which sent the call on."""
+    return edge.directory.stations.get(member.diverted[-1].by) if member.diverted else None
 
 
 def number_of(edge: Edge, by: str) -> str:
