@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any, Literal
 
 from provisioner.errors import ProvisionerError
 from provisioner.media import g711, prompts, rtcp
 from provisioner.media.digits import DigitReceiver
-from provisioner.media.document import PAYLOAD_TYPES, Document, Source, networks
-from provisioner.media.keys import CARRIER_GAP, SPOKEN, Ears, Form, Making, Once, Stamp
+from provisioner.media.codecs import SPOKEN, Voice
+from provisioner.media.document import Document, Source, networks
+from provisioner.media.keys import CARRIER_GAP, Ears, Form, Making, Once, Stamp
 from provisioner.media.latch import Address, Latch
 from provisioner.media.rtp import COMFORT_NOISE, FRAME, FRAME_SECONDS, PCMA, PCMU, Packet, Reception, build
 from provisioner.media.srtp import Guard
@@ -102,6 +103,7 @@ class Leg:
         "sending",
         "strangers",
         "unspoken",
+        "voice",
     )
 
     def __init__(self, leg: str, media: Send, control: Send, rng: Random, now: float) -> None:
@@ -114,6 +116,7 @@ class Leg:
         self.hearers: list[Leg] = []
         self.playback: Playback | None = None
         self.codec = "PCMU"
+        self.voice = Voice()
         self.payload_type = PCMU  # what the codec is sent as
         self.codecs: dict[int, str] = {}  # what this party may send, by payload type
         self.guard: Guard | None = None
@@ -178,9 +181,8 @@ class Leg:
         if frame is None:
             frame, ended, self.playback.done = _SILENCE, not self.playback.done, True
         target = self.latch.target
-        if self.sending and target and self.codec in PAYLOAD_TYPES:
-            if self.codec == "PCMA":
-                frame = frame.translate(g711.MULAW_TO_ALAW)
+        if self.sending and target and self.codec in SPOKEN:
+            frame = self.voice.speak(frame, self.codec)
             timestamp = (self._timestamp + grid * FRAME) & 0xFFFFFFFF
             packet = Packet(self.payload_type, self.fresh, self._sequence, timestamp, self._ssrc, frame)
             self._sequence = (self._sequence + 1) & 0xFFFF
@@ -199,6 +201,10 @@ class Leg:
             return "tone" if self.codec in SPOKEN else ""
         return self.document.keys
 
+    def speak(self, samples: Sequence[int]) -> bytes:
+        """Linear samples as a payload for this party."""
+        return self.voice.encode(samples, self.codec)
+
     def make(self, stamp: Stamp, samples: int, now: float, source: str = "") -> bool:
         """Send the next of the press that is being made for this party; False when there is none."""
         made = self.making.current(source)
@@ -206,7 +212,7 @@ class Leg:
             return False
         document = self.document
         number = document.event_out if made.form == "event" else self.payload_type
-        out = made.carry(stamp, samples, self.codec, (number or 0, document.event_clock), now)
+        out = made.carry(stamp, samples, self.speak, (number or 0, document.event_clock), now)
         self.making.passed(samples / stamp.clock)
         target = self.latch.target
         if out and self.sending and target:

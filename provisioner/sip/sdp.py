@@ -10,6 +10,7 @@ from provisioner.errors import PeerError
 from provisioner.sip.description import (
     CODECS,
     G711,
+    SPOKEN,
     KEY_BYTES,
     MAX_LINES,
     MAX_SDP,
@@ -24,7 +25,7 @@ from provisioner.sip.description import (
 )
 
 __all__ = [
-    "CODECS", "EVENT_PAYLOAD", "G711", "MAX_LINES", "MAX_SDP", "AudioOffer", "Direction", "Format", "MediaSession",
+    "CODECS", "EVENT_PAYLOAD", "G711", "SPOKEN", "MAX_LINES", "MAX_SDP", "AudioOffer", "Direction", "Format", "MediaSession",
     "Negotiated", "Srtp", "Stream", "audio_part", "offered", "parse",
 ]  # fmt: skip
 
