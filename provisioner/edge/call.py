@@ -14,7 +14,7 @@ from provisioner.edge import answers, ringing
 from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.leg import Attempt, Kind, Leg
 from provisioner.sip.message import Request
-from provisioner.sip.sdp import G711
+from provisioner.sip.sdp import SPOKEN
 from provisioner.sip.timers import Timer
 
 if TYPE_CHECKING:
@@ -235,7 +235,7 @@ class Call:
         self._turn_back()
         self._step(state)
         desk = self.legs["desk"]
-        armed = desk.codec in G711
+        armed = desk.codec in SPOKEN
         if self._transferable and not armed:
             _log.info("call %s runs in %s: no keypad menu", self.id, desk.codec)
             self.edge.count("menu-not-armed")

@@ -158,7 +158,12 @@ class Made:
         return Stamp(packet.sequence, start, packet.ssrc, clock), event.duration - before
 
     def carry(
-        self, stamp: Stamp, samples: int, speak: Callable[[list[int]], bytes], out: tuple[int, int], now: float
+        self,
+        stamp: Stamp,
+        samples: int,
+        speak: Callable[[list[int]], bytes],
+        out: tuple[int, int],
+        now: float,
     ) -> bytes:
         """What goes out in the place of a packet of `samples` units of its clock; b"": nothing.
 

@@ -65,6 +65,7 @@ class Plane:
         leg = self.leg(document.leg)
         before = leg.document.source
         leg.put(document, now)
+        leg.leave(self._frames(now) + 1)
         if document.source != before:
             self._unhear(leg, before.leg if before else None)
             if document.source and document.source.leg is not None:
@@ -338,7 +339,9 @@ def _replaced(leg: Leg, hearer: Leg, data: bytes, bounds: tuple[int, int], codec
     if ears is None or not ears.key or (hearer.form == "tone" and not ears.taken):
         return False
     if hearer.latch.target and hearer.codec in SPOKEN:
-        hearer.transmit(hush(data, bounds, hearer.voice, hearer.codec, hearer.payload_type), hearer.latch.target)
+        hearer.transmit(
+            hush(data, bounds, hearer.voice, hearer.codec, hearer.payload_type), hearer.latch.target
+        )
     return True
 
 
