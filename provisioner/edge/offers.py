@@ -35,8 +35,7 @@ def offers_for(offer: bytes, agreed: Negotiated | None, spoken: bool) -> list[Au
     translate what is chosen.
     """
     if agreed and agreed.codec not in SPOKEN:
-        kept = Format(agreed.codec, _payloads(agreed)[0], agreed.fmtp)
-        return [AudioOffer((kept,), agreed.ptime)]
+        return [kept(agreed)]
     if agreed and agreed.codec not in G711:
         return [AudioOffer((Format(agreed.codec, _payloads(agreed)[0], agreed.fmtp), *_G711), agreed.ptime)]
     if agreed or not offer:
@@ -54,6 +53,11 @@ def offers_for(offer: bytes, agreed: Negotiated | None, spoken: bool) -> list[Au
     if not spoken or len(own) == len(names):
         return [whole]
     return [AudioOffer((*own, *missing), found.ptime), whole]
+
+
+def kept(agreed: Negotiated) -> AudioOffer:
+    """What a party has now, as it can be offered to it again."""
+    return AudioOffer((Format(agreed.codec, _payloads(agreed)[0], agreed.fmtp),), agreed.ptime)
 
 
 def _payloads(agreed: Negotiated) -> tuple[int, int]:

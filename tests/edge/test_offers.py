@@ -152,10 +152,8 @@ def test_g711_where_the_menu_may_be_needed(world: World) -> None:
     assert world.leg_of(desk).document["take"] == "*"
 
 
-def test_a_phone_without_g711_gets_the_call_but_no_menu(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
+def in_opus(world: World) -> tuple[Talk, Talk]:
+    """An internal call in a codec that media does not speak, since the desk phone refused all others."""
     world.phones["101"].codecs = ("PCMU", "opus")
     world.phones["102"].codecs = ("opus",)
     world.phones["102"].on_call = refuses_narrow_offers
@@ -166,9 +164,54 @@ def test_a_phone_without_g711_gets_the_call_but_no_menu(
     assert codecs(world, caller, desk) == ["opus", "opus"]
     assert world.hears(caller) is desk
     assert world.hears(desk) is caller
-    assert world.leg_of(desk).document["take"] == ""
-    assert world.edge.counters["menu-not-armed"] == world.edge.counters["offered-again"] == 1
-    assert "runs in opus: no keypad menu" in caplog.text
+    assert world.leg_of(desk).document["take"] == "*"
+    return caller, desk
+
+
+def test_the_star_asks_both_parties_for_a_codec_that_we_speak(world: World) -> None:
+    caller, desk = in_opus(world)
+    desk.sdp.codecs = ("PCMU",)
+    world.press(desk, "*")
+    assert codecs(world, caller, desk) == ["PCMU", "PCMU"]
+    assert (world.hears(desk), world.hears(caller)) == ("menu", "music")
+
+
+def test_keys_that_come_before_the_codec_has_changed_count_after_it(world: World) -> None:
+    caller, desk = in_opus(world)
+    desk.sdp.codecs = ("PCMU",)
+    leg = world.leg_of(desk)
+    for digit in "*1":
+        world.edge.on_media("digit", {"leg": leg.id, "digit": digit, "source": "rfc4733"})
+    world.run()
+    assert (world.hears(desk), world.hears(caller)) == ("dialtone", "music")
+
+
+@pytest.mark.parametrize("who", ["desk", "caller"])
+def test_who_does_not_want_another_codec_goes_on_talking(
+    world: World, who: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    caller, desk = in_opus(world)
+    desk.sdp.codecs = ("opus",) if who == "desk" else ("PCMU", "opus")
+    caller.sdp.codecs = ("opus",)
+    for times in (1, 2):
+        world.press(desk, "*")
+        assert codecs(world, caller, desk) == ["opus", "opus"]
+        assert world.hears(caller) is desk
+        assert world.hears(desk) is caller
+        assert world.edge.counters["menu-not-armed"] == times
+    assert "stays in opus: no keypad menu" in caplog.text
+
+
+@pytest.mark.parametrize("who", ["desk", "caller"])
+def test_a_party_that_leaves_while_it_is_asked_ends_the_call(world: World, who: str) -> None:
+    caller, desk = in_opus(world)
+    leaving, other = (desk, caller) if who == "desk" else (caller, desk)
+    leg = world.leg_of(desk)
+    world.edge.on_media("digit", {"leg": leg.id, "digit": "*", "source": "rfc4733"})
+    leaving.session.hangup()
+    world.run()
+    assert other.over
 
 
 def test_who_refuses_every_offer_is_asked_no_more(world: World) -> None:
