@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from provisioner.dialing import transfer
-from provisioner.dialing.classify import Destination, classify
+from provisioner.dialing.classify import Destination
 from provisioner.dialing.transfer import MUSIC, Party, Play, Transfer
-from provisioner.edge import answers, ringing
+from provisioner.edge import answers, outbound, ringing
 from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.leg import Attempt, Kind, Leg
 from provisioner.edge.release import Release, possible
@@ -227,9 +227,8 @@ class Call:
     def _core_unreachable(self) -> None:
         """An announcement instead of a dead line; it goes on under this call's id."""
         self.over = True
-        assert self.station
         caller = self.legs.pop("caller")
-        announcement = Announcement(self.edge, caller, UNREACHABLE, self.station, self.called)
+        announcement = Announcement(self.edge, caller, UNREACHABLE, self.caller_number, self.called)
         announcement.id, announcement.started = self.id, self.started
         announcement.begin()
 
@@ -275,9 +274,8 @@ class Call:
 
     def _resolve(self, digits: str) -> Destination | str:
         """The transfer menu's own use of the dial plan: a destination, or the prompt that says why not."""
-        directory = self.edge.directory
-        plan = directory.plan(directory.stations.get(self._desk_extension))
-        destination = classify(digits, "transfer", plan)
+        desk = self.edge.directory.stations.get(self._desk_extension)
+        destination = outbound.destination(self.edge, digits, "transfer", desk)
         if destination.kind == "refused":
             return destination.prompt or "invalid"
         return destination

@@ -97,8 +97,15 @@ class Directory:
         return sorted(self.snapshot.trunks.values(), key=lambda trunk: (trunk.order, trunk.id))
 
     def outside_number(self, station: Station) -> str:
-        """The number that a line shows outside: its own, else the practice's main number."""
-        return station.line.number or self.snapshot.practice.main_number
+        """The number that a line shows outside: its own, else the practice's main number; always one of its numbers."""
+        return self.number_shown(station.line.number)
+
+    def number_shown(self, wanted: str) -> str:
+        """`wanted` when it is a number of the practice, else the main number, else any that it has."""
+        numbers, main = self.snapshot.numbers, self.snapshot.practice.main_number
+        if wanted in numbers or wanted == main:
+            return wanted
+        return main or min(numbers, default="")
 
     def emergency_number(self, station: Station | None) -> str:
         """The calling number of an emergency call (docs/calls.md).

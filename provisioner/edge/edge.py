@@ -11,13 +11,14 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
 
 from provisioner.dialing.classify import Destination, classify
-from provisioner.edge import referral, routes
-from provisioner.edge.announce import UNREACHABLE, Announcement
-from provisioner.edge.call import Call, Direction
+from provisioner.edge import outbound, placing, referral, routes
+from provisioner.edge.call import Call
 from provisioner.edge.directory import Directory, Station
 from provisioner.edge.emergency import EmergencyCall
 from provisioner.edge.gate import EdgeGate
 from provisioner.edge.leg import Attempt, Leg, Owner
+from provisioner.edge.limits import Limits
+from provisioner.edge.placing import EXTENSION_SECONDS, MAX_DIALOGS
 from provisioner.edge.presence import EVENTS, Presence
 from provisioner.edge.registrar import Binding, IntervalTooBriefError, Registrar
 from provisioner.edge.resync import Resyncs
@@ -40,9 +41,6 @@ if TYPE_CHECKING:
     from provisioner.media.client import MediaLeg
 
 REALM = "provisioner"
-EXTENSION_SECONDS = 30.0
-OUTBOUND_SECONDS = 180.0  # Timer C's lower bound (RFC 3261 16.6)
-MAX_DIALOGS = 20  # call legs of one line
 EMERGENCY_RESERVE = 4  # media ports that only emergency calls may take
 _log = logging.getLogger(__name__)
 
@@ -96,6 +94,12 @@ class Edge:
         self.calls: dict[str, ActiveCall] = {}
         self.media_owners: dict[str, Leg] = {}
         self.counters: Counter[str] = Counter()
+        self.limits = Limits(
+            timers.clock,
+            wall_clock,
+            lambda: self.directory.snapshot.practice,
+            lambda line: outbound.busy(self, line),
+        )
         self.gate = EdgeGate(self, nonce_key)
         self.presence = Presence(self)
         self.resyncs = Resyncs(self)
@@ -175,13 +179,13 @@ class Edge:
         """Whether a phone is registered from this address."""
         return any(binding.flow.remote[0] == host for binding in self.registrar.all())
 
-    def _dialogs(self, extension: str) -> int:
+    def dialogs(self, extension: str) -> int:
         """How many call legs a line has."""
         return sum(leg.extension == extension for leg in self.media_owners.values())
 
     def phone_attempts(self, extension: str, user: str, name: str) -> list[Attempt]:
         """One attempt for each contact of an extension; none when it has all the calls that it may."""
-        if self._dialogs(extension) >= MAX_DIALOGS:
+        if self.dialogs(extension) >= MAX_DIALOGS:
             self.count("too-many-dialogs")
             return []
         return [routes.to_phone(self, binding, user, name) for binding in self.registrar.contacts(extension)]
@@ -202,10 +206,8 @@ class Edge:
         return self.outside_attempts(destination.number, station, mailbox=False)
 
     def outside_attempts(self, number: str, station: Station | None, mailbox: bool = True) -> list[Attempt]:
-        """An attempt over the best gateway that is not known to be down, with the line's own number."""
-        practice = self.directory.snapshot.practice
-        calling = self.directory.outside_number(station) if station else practice.main_number
-        return routes.through_trunks(self, number, calling, mailbox)
+        """An attempt over the best gateway that is not known to be down, with a number of the practice."""
+        return outbound.attempts(self, number, station, mailbox=mailbox)
 
     def shown_caller(self, call: Call) -> tuple[str, str]:
         """(display name, user) that a desk phone shows; of an outside caller with privacy, the label."""
@@ -388,8 +390,7 @@ class Edge:
             if replaces:
                 referral.replace(self, session, station, replaces)
         else:
-            destination = classify(dialled, "keypad", self.directory.plan(station))
-            self._from_phone(session, station, destination, trail)
+            placing.from_phone(self, session, station, dialled, trail)
 
     def _who(self, request: Request, flow: Flow) -> Station | None:
         """The line behind an unauthenticated request: by its registered address, else by what it says."""
@@ -436,33 +437,6 @@ class Edge:
             session.reject(503, "", [("retry-after", "5")])
             return None
         return Leg.incoming(self, _NOBODY, session, media, extension)
-
-    def _from_phone(self, session: Session, station: Station, destination: Destination, trail: str) -> None:
-        if self._dialogs(station.extension) >= MAX_DIALOGS:
-            session.reject(403, "Too many calls from this phone")
-            return
-        leg = self.new_leg(session, station.extension)
-        if leg is None:
-            return
-        if destination.kind == "refused":
-            _log.info("extension %s dialled what is refused: %s", station.extension, destination.reason)
-            Announcement(self, leg, destination, station).begin()
-            return
-        direction: Direction = "internal" if destination.kind == "extension" else "outbound"
-        call = Call(self, direction, station.extension, destination.number)
-        call.station = station
-        call.trail = trail
-        leg.owner = call
-        if direction == "internal":
-            label = routes.label_of(station)
-            attempts = self.phone_attempts(destination.number, station.extension, label)
-            call.begin(leg, attempts, EXTENSION_SECONDS)
-        else:
-            attempts = self.outside_attempts(destination.number, station)
-            if attempts:
-                call.begin(leg, attempts, OUTBOUND_SECONDS)
-            else:
-                Announcement(self, leg, UNREACHABLE, station, destination.number).begin()
 
     def _is_ours(self, called: str) -> bool:
         number = self.directory.number(called)

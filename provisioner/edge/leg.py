@@ -75,6 +75,7 @@ class Attempt:
     unlimited: bool = False  # no session timer
     timed: bool = True  # a session timer is asked for
     gateway: Gateway | None = None
+    payer: str | None = None  # the line whose limits an outside call counts against
     srtp: Srtp = "optional"  # over TLS
     patience: float = 0.0
     after: Callable[[], Attempt] | None = None
@@ -294,6 +295,11 @@ class Leg:
         if self._info is None:
             self._info = info.InfoSender(self.session)
         self._info.send(info.Key(digit, milliseconds))
+
+    @property
+    def payer(self) -> str | None:
+        """The line that this outside call counts for; None for other legs."""
+        return self._attempt.payer if self._attempt else None
 
     @property
     def codec(self) -> str:

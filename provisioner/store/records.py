@@ -23,7 +23,8 @@ class Practice(Record, frozen=True):
     `phone_networks`: where phones may register and call from, as `192.168.1.0/24`; empty: private addresses and
     this host's own. `max_calls`: with so many on, new ones are refused (emergency calls never are).
     `services`: the N11 codes that may be dialled. `international_calls_per_day`: to Mexico and to NANP countries other
-    than the United States, its territories and Canada; 0: none.
+    than the United States, its territories and Canada; 0: none. `outbound_at_once`, `outbound_per_line`,
+    `outbound_per_hour` (of a line): how many outside calls; `outbound_closed`: when there are none, as `22:00-06:00`.
     `adoption`: which phones get anything (docs/phones.md, "Trust"); `open` until `adoption_until`, 0: no end.
     `routers`: MACs (twelve hex digits) or addresses of routers on this network that phones are behind; the gateways
     of this host are known anyway.
@@ -38,6 +39,10 @@ class Practice(Record, frozen=True):
     routers: tuple[str, ...] = ()
     services: tuple[str, ...] = ("211", "311", "411", "511", "711", "811")
     international_calls_per_day: int = 20
+    outbound_at_once: int = 100
+    outbound_per_line: int = 8
+    outbound_per_hour: int = 120
+    outbound_closed: str = ""
     on_hangup: Literal["complete", "recall"] = "complete"
     phone_networks: tuple[str, ...] = ()
     max_calls: int = 200
