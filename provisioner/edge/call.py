@@ -15,10 +15,11 @@ from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.callers import Caller
 from provisioner.edge.leg import Attempt, Kind, Leg
 from provisioner.edge.release import Release, possible
+from provisioner.edge.renegotiation import Renegotiation
 from provisioner.edge.ringing import Member, Plan
 from provisioner.edge.rung import Purpose, Reach, Rung
 from provisioner.sip.message import Request
-from provisioner.sip.sdp import G711
+from provisioner.sip.sdp import SPOKEN
 from provisioner.sip.timers import Timer
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Call:
         self._reason = ""  # of who left, for the others
         self._referral: Referral | None = None  # the REFER that is being carried out
         self._failure = 480  # how the target of that failed
+        self._renegotiation: Renegotiation | None = None
         self._turned = False  # caller and desk have changed places for it
 
     # ringing
@@ -197,10 +199,7 @@ class Call:
         self._turn_back()
         self._step(state)
         desk = self.legs["desk"]
-        armed = desk.codec in G711
-        if self._transferable and not armed:
-            _log.info("call %s runs in %s: no keypad menu", self.id, desk.codec)
-            self.edge.count("menu-not-armed")
+        armed = desk.codec in SPOKEN
         if self._transferable and armed:
             practice = self.edge.directory.snapshot.practice
             self.transfer = Transfer(self._resolve, practice.on_hangup)
@@ -209,6 +208,29 @@ class Call:
             self.transfer = None
             self._hear("caller", "desk")
             self._hear("desk", "caller")
+            if self._transferable:
+                desk.take("*")
+
+    def _renegotiate(self) -> None:
+        """The desk user wants the menu in a call whose codec we do not speak."""
+        desk = self.legs["desk"]
+        desk.take("all")
+        self._renegotiation = Renegotiation((desk, self.legs["caller"]), self._renegotiated)
+        self._renegotiation.begin()
+
+    def _renegotiated(self, agreed: bool) -> None:
+        over, self._renegotiation = self._renegotiation, None
+        desk = self.legs.get("desk")
+        if over is None or desk is None or "caller" not in self.legs or self.over:
+            return
+        if not agreed:
+            _log.info("call %s stays in %s: no keypad menu", self.id, desk.codec)
+            self.edge.count("menu-not-armed")
+            desk.take("*")
+            return
+        self._talk()
+        for key in "*" + over.keys:
+            self.on_digit(desk, key)
 
     def _resolve(self, digits: str) -> Destination | str:
         """The transfer menu's own use of the dial plan: a destination, or the prompt that says why not."""
@@ -448,8 +470,14 @@ class Call:
         """A key that media kept for us."""
         if self._ring:
             self._ring.on_digit(leg, digit)
-        if self.transfer and leg is self.legs.get("desk"):
+        if leg is not self.legs.get("desk"):
+            return
+        if self.transfer:
             self._do(self.transfer.digit(digit))
+        elif self._renegotiation:
+            self._renegotiation.keys += digit
+        elif digit == "*" and self._transferable and "caller" in self.legs:
+            self._renegotiate()
 
     def on_played(self, leg: Leg) -> None:
         """What a leg was played has ended."""

@@ -256,6 +256,19 @@ class Leg:
             return False
         return True
 
+    def ask(self, offer: AudioOffer, done: Callable[[bool], None]) -> None:
+        """Offer other codecs in mid-call; `done` hears whether the party took one."""
+        former, self.sdp.codecs = self.sdp.codecs, tuple(form.codec for form in offer.formats)
+
+        def answered(status: int, sdp: bytes) -> None:
+            agreed = status < 300 and self._take_answer(sdp)
+            if not agreed:
+                self.sdp.codecs = former
+            if not self.over:
+                done(agreed)
+
+        self.session.send_offer(self.sdp.offer(codecs=offer.formats, ptime=offer.ptime), answered)
+
     # media
 
     def _agreed(self) -> None:
