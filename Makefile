@@ -3,7 +3,7 @@
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup run test check format bench docs lock package clean
+.PHONY: help setup run test check format bench docs rules lock package clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -32,6 +32,9 @@ bench: ## the benchmarks, one after the other
 
 docs: ## check that the documentation says what the program does
 	@sh packaging/setup.sh dev && exec $(BIN)/python -m pytest -q tests/test_docs.py
+
+rules: ## write docs/rules.md anew: which test proves which rule of the calls
+	@sh packaging/setup.sh dev && exec $(BIN)/python packaging/rules.py
 
 lock: ## write packaging/*.lock anew from setup.cfg; needs uv
 	@sh packaging/setup.sh dev && exec $(BIN)/python packaging/lock.py

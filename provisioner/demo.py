@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import secrets
-
 from msgspec.structs import replace
 
+from provisioner.phones.adopt import credential
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import (
-    Credential,
     Line,
-    LineCredential,
     Location,
     Number,
     Phone,
@@ -58,7 +55,6 @@ def _records() -> list[Record]:
     for location, words, floor, room, extension, name, mac, vendor, model in _PLACES:
         number = f"+14155550{extension}"
         line = Line(extension=extension, number=number, name=name)
-        account = LineCredential(auth_user=mac, password=secrets.token_hex(12))
         records += [
             Location(id=location, name=words, civic={**_BUILDING, "FLR": floor, "ROOM": room}),
             Number(
@@ -76,12 +72,7 @@ def _records() -> list[Record]:
                 location=location,
                 front_desk=location == "front-desk",
             ),
-            Credential(
-                id=mac,
-                lines=(account,),
-                admin_password=secrets.token_hex(12),
-                user_password=secrets.token_hex(12),
-            ),
+            credential(mac),
         ]
     return records
 

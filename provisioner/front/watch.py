@@ -77,7 +77,8 @@ class Watch:
 
     def _renderer(self, snapshot: Snapshot) -> Renderer:
         if self._catalogue is None:
-            self._catalogue = Catalogue([self._state.root / "phone_templates"])
+            root = self._state.root
+            self._catalogue = Catalogue([root / "phone_templates"], [root / "firmware_rules"])
         renderer = Renderer(snapshot, self._addresses, self._catalogue)
         renderer.warm()
         return renderer

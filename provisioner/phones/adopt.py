@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import string
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -19,11 +20,47 @@ if TYPE_CHECKING:
 
 PASSWORD_LENGTH = 24  # 62 characters each: 142 bits
 _ALPHABET = string.ascii_letters + string.digits  # no maker's format has to escape any of these
+PATH_LENGTH = 28  # 36 characters each: 144 bits
+_PATH_ALPHABET = string.ascii_lowercase + string.digits  # some phones ask in capitals for what they were told
+WELCOME_SECONDS = 86400.0  # a phone that waits asks within the hour, one in a box within the day
 
 
 def new_password(choose: Callable[[str], str] = secrets.choice) -> str:
     """A password that every maker's file can hold as it is."""
     return "".join(choose(_ALPHABET) for _ in range(PASSWORD_LENGTH))
+
+
+def credential(
+    mac: str, lines: int = 1, choose: Callable[[str], str] = secrets.choice, welcome_until: float = 0.0
+) -> Credential:
+    """New secrets for a phone with so many lines. `welcome_until` as in Credential."""
+    return Credential(
+        id=mac,
+        lines=tuple(
+            LineCredential(
+                auth_user=mac if index == 0 else f"{mac}-{index + 1}", password=new_password(choose)
+            )
+            for index in range(lines)
+        ),
+        admin_password=new_password(choose),
+        user_password=new_password(choose),
+        http_user=mac,
+        http_password=new_password(choose),
+        path_secret="".join(choose(_PATH_ALPHABET) for _ in range(PATH_LENGTH)),
+        welcome_until=welcome_until,
+    )
+
+
+def welcome(inventory: Inventory, mac: str, who: str, now: Callable[[], float] = time.time) -> None:
+    """Let an adopted phone have its files once more without proof, as after a factory reset behind a router.
+
+    Raises OperatorError when there is no such phone.
+    """
+    with inventory.change(who=who) as change:
+        held = change.get(Credential, normal_mac(mac) or "")
+        if held is None:
+            raise OperatorError(f"there is no adopted phone {mac}", "adopt it first")
+        change.put(msgspec.structs.replace(held[0], welcome_until=now() + WELCOME_SECONDS))
 
 
 def adopt(
@@ -35,6 +72,7 @@ def adopt(
     extension: str = "",
     catalogue: Catalogue | None = None,
     choose: Callable[[str], str] = secrets.choice,
+    now: Callable[[], float] = time.time,
 ) -> Phone:
     """Adopt the phone `mac`, in one transaction named after `who`, and return its record.
 
@@ -52,17 +90,15 @@ def adopt(
             f"there is no template for {vendor} {model}", "choose one of the models in phone_templates"
         )
     with inventory.change(who=who) as change:
-        return _adopt(change, name, vendor, known, extension, choose)
+        phone = _adopt(change, name, vendor, known, extension)
+        change.put(credential(name, len(phone.lines), choose, now() + WELCOME_SECONDS))
+    return phone
 
 
-def _adopt(
-    change: Change, mac: str, vendor: str, model: Model, extension: str, choose: Callable[[str], str]
-) -> Phone:
+def _adopt(change: Change, mac: str, vendor: str, model: Model, extension: str) -> Phone:
     practice = change.get(Practice, "practice")
     if practice is None:
         raise OperatorError("there is no practice yet", "set up the practice first")
-    if practice[0].adoption == "closed":
-        raise OperatorError("adoption is closed", "open it in the practice's settings, then adopt the phone")
     if change.get(Phone, mac):
         raise OperatorError(
             f"the phone {mac} is adopted already", "change it on its page, or remove it first"
@@ -78,7 +114,6 @@ def _adopt(
     if number and number.extension != extension:
         change.put(msgspec.structs.replace(number, extension=extension))
     change.put(phone)
-    change.put(_credential(mac, choose))
     return phone
 
 
@@ -96,12 +131,3 @@ def _number(numbers: list[Number], extension: str) -> Number | None:
     own = [number for number in numbers if number.extension == extension]
     free = [number for number in numbers if not number.extension and not number.ring_group]
     return next(iter(own + free), None)
-
-
-def _credential(mac: str, choose: Callable[[str], str]) -> Credential:
-    return Credential(
-        id=mac,
-        lines=(LineCredential(auth_user=mac, password=new_password(choose)),),
-        admin_password=new_password(choose),
-        user_password=new_password(choose),
-    )

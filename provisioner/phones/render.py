@@ -3,27 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from functools import lru_cache
-from typing import Any
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
+from typing import Any, NamedTuple
 
 from provisioner.phones import settings
 from provisioner.phones.boot import Asked
-from provisioner.phones.catalogue import Catalogue, Model
-from provisioner.phones.digit_map import spell
+from provisioner.phones.catalogue import Catalogue, File, Kit, Model
+from provisioner.phones.digit_map import digit_map, spell
+from provisioner.phones.encodings import ENCODINGS
 from provisioner.phones.formats import FORMATS, HOLE, Hole
 from provisioner.phones.identity import Identity
-from provisioner.phones.settings import Account, Addresses, Device
+from provisioner.phones.layers import Layers, Resolved
+from provisioner.phones.settings import Addresses, Device
 from provisioner.store.records import Credential, Phone, Snapshot
 
 _log = logging.getLogger(__name__)
 
 
-@lru_cache(maxsize=64)
-def _device_of_holes(lines: int) -> Device:
-    marks = [Hole(f"\ue000{index}\ue001") for index in range(3 + 5 * lines)]
-    accounts = (Account(*marks[at : at + 5]) for at in range(3, len(marks), 5))
-    return Device(marks[0], marks[1], marks[2], tuple(accounts))
+class Entry(NamedTuple):
+    """One line of the practice's directory."""
+
+    name: str
+    extension: str
+
+
+class Like(NamedTuple):
+    """What phones have in common whose files come from one skeleton, but for their shape."""
+
+    vendor: str
+    model: str
+    layers: tuple[str, ...]
+    quirks: frozenset[str]
 
 
 class _Skeleton:
@@ -45,42 +56,37 @@ class _Skeleton:
 
 
 class Renderer:
-    """The files of one snapshot's phones. The same snapshot and addresses give the same bytes, always."""
+    """The files of one snapshot's phones. The same snapshot, addresses and versions give the same bytes, always.
 
-    def __init__(self, snapshot: Snapshot, addresses: Addresses, catalogue: Catalogue | None = None) -> None:
+    `versions`: the firmware that each phone was last seen with, by MAC. `today`: from when on clocks are to be right.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        addresses: Addresses,
+        catalogue: Catalogue | None = None,
+        versions: Mapping[str, str] | None = None,
+        today: date | None = None,
+    ) -> None:
         self.snapshot = snapshot
         self.addresses = addresses
         self.catalogue = catalogue or Catalogue()
-        self._site = settings.of_site(snapshot, addresses)
-        self._skeletons: dict[tuple[str, str, str, int], _Skeleton] = {}
-        self._context = {vendor: self._vendor_context(vendor) for vendor in self.catalogue.vendors}
-
-    def _vendor_context(self, vendor: str) -> dict[str, Any]:
-        about = self.catalogue.vendors[vendor]
-        zone = self.catalogue.time_zone(vendor, self._site.time_zone)
-        if zone is None:
-            _log.warning(
-                "%s phones do not know the time zone %s, their clocks stay as they are: choose another one",
-                vendor,
-                self._site.time_zone,
-            )
-        return {
-            "site": self._site,
-            "zone": zone,
-            "digit_map": spell(self._site.digit_map, about.digit_map),
-            "digit_map_rules": self._site.digit_map,
-            "shortest_poll_seconds": about.shortest_poll_seconds,
-        }
+        self.layers = Layers(snapshot, addresses)
+        self._versions = versions if versions is not None else {}
+        self.today = today or datetime.now(UTC).date()
+        self._rules = digit_map(snapshot.practice.extension_length, snapshot.extensions())
+        self._directory = _directory(snapshot)
+        self._skeletons: dict[tuple[Like, File, settings.Shape], _Skeleton] = {}
+        self._contexts: dict[Like, dict[str, Any]] = {}
+        self._told: set[tuple[str, str]] = set()
 
     def warm(self) -> None:
         """Render every group of adopted phones once, so that no request waits for a template."""
-        groups = {
-            (phone.vendor, phone.model, len(phone.lines)): phone for phone in self.snapshot.phones.values()
-        }
-        for phone in groups.values():
+        for phone in self.snapshot.phones.values():
             model = self.catalogue.model(phone.vendor, phone.model)
-            for name in self.catalogue.vendors[phone.vendor].files.values() if model else ():
-                self._file(phone.vendor, name, model, phone)
+            for file in self.catalogue.kit(phone.vendor, model).files.values() if model else ():
+                self._file(phone.vendor, file, model, phone, self._versions.get(phone.id, ""))
 
     def file(self, asked: Asked, identity: Identity) -> bytes | None:
         """The file asked for; None when this phone has none of that kind.
@@ -90,14 +96,20 @@ class Renderer:
         """
         phone = self.snapshot.phones.get(asked.mac)
         vendor = phone.vendor if phone else identity.vendor
-        about = self.catalogue.vendors.get(vendor)
-        if about is None:
-            return None
-        name = (about.files if phone or not asked.mac else about.waiting).get(asked.kind)
         model = self.model(asked, identity)
-        if name is None or (model is None and (phone or asked.kind == "common")):
+        file = self.row(asked, identity)
+        if file is None or (model is None and (phone or asked.kind == "common")):
             return None
-        return self._file(vendor, name, model, phone)
+        return self._file(vendor, file, model, phone, self._version(asked.mac, identity))
+
+    def row(self, asked: Asked, identity: Identity) -> File | None:
+        """The row of the catalogue that the file asked for is made by; None when there is none."""
+        phone = self.snapshot.phones.get(asked.mac)
+        vendor = phone.vendor if phone else identity.vendor
+        if vendor not in self.catalogue.vendors:
+            return None
+        kit = self.catalogue.kit(vendor, self.model(asked, identity))
+        return (kit.files if phone or not asked.mac else kit.waiting).get(asked.kind)
 
     def model(self, asked: Asked, identity: Identity) -> Model | None:
         """The asker's model: the adopted phone's, else what its agent says, else the file's name."""
@@ -108,23 +120,99 @@ class Renderer:
             return self.catalogue.model(identity.vendor, identity.model)
         return self.catalogue.model_of_common_file(identity.vendor, asked.name[1:13])
 
-    def _file(self, vendor: str, name: str, model: Model | None, phone: Phone | None) -> bytes:
-        device = self.device(phone) if phone else Device("", "", "", ())
-        key = (vendor, name, model.name if model else "", len(device.accounts))
+    def device(self, phone: Phone) -> Device:
+        """What one adopted phone has of its own."""
+        credential = self.snapshot.credentials.get(phone.id) or Credential(id=phone.id)
+        return settings.of_phone(
+            phone, credential, self.catalogue, self.snapshot.phone_groups.get(phone.group)
+        )
+
+    def resolved(self, vendor: str, model: Model | None, phone: Phone | None) -> Resolved:
+        """The settings of such a phone, each with the layers that it comes from."""
+        return self.layers.resolve(self.layers.key(vendor, model.name if model else "", phone))
+
+    def like(self, vendor: str, model: Model | None, phone: Phone | None, version: str) -> Like:
+        """What decides, beside its shape, which skeleton a phone's files come from."""
+        name = model.name if model else ""
+        effects = self.catalogue.effects(vendor, model, version)
+        return Like(vendor, name, self.layers.key(vendor, name, phone), effects)
+
+    def plain(self, like: Like, file: File, device: Device) -> bytes:
+        """A file rendered for one phone without a skeleton: what a skeleton must equal, byte for byte."""
+        return _encoded(file, self._render(like, file, device).encode(), device)
+
+    def _version(self, mac: str, identity: Identity) -> str:
+        """What the phone runs: Polycom's updater tells its own version, which is not the application's."""
+        told = identity.version if identity.stage != "Updater" else ""
+        return told or self._versions.get(mac, "")
+
+    def _file(self, vendor: str, file: File, model: Model | None, phone: Phone | None, version: str) -> bytes:
+        device = self.device(phone) if phone else Device()
+        own = settings.values(device)
+        shape = settings.shape(device, own)
+        key = (self.like(vendor, model, phone, version), file, shape)
         skeleton = self._skeletons.get(key)
         if skeleton is None:
-            text = self._render(vendor, name, model, _device_of_holes(len(device.accounts)))
-            skeleton = self._skeletons[key] = _Skeleton(text, FORMATS[self.catalogue.vendors[vendor].format])
-        return skeleton.fill(settings.values(device))
+            holes = [Hole(f"\ue000{index}\ue001") if value else "" for index, value in enumerate(own)]
+            text = self._render(key[0], file, settings.from_values(shape, holes))
+            skeleton = self._skeletons[key] = _Skeleton(text, FORMATS[file.format])
+        return _encoded(file, skeleton.fill(own), device)
 
-    def device(self, phone: Phone) -> Device:
-        """The settings of one adopted phone."""
-        return settings.of_phone(phone, self.snapshot.credentials.get(phone.id) or Credential(id=phone.id))
+    def _render(self, like: Like, file: File, device: Device) -> str:
+        context = self._contexts.get(like)
+        if context is None:
+            context = self._contexts[like] = self._context(like)
+        return self.catalogue.template(like.vendor, file).render(**context, device=device)
 
-    def plain(self, vendor: str, name: str, model: Model | None, device: Device) -> bytes:
-        """A template rendered for one phone without a skeleton: what a skeleton must equal, byte for byte."""
-        return self._render(vendor, name, model, device).encode()
+    def _context(self, like: Like) -> dict[str, Any]:
+        """What templates see beside the device (docs/phones.md)."""
+        about = self.catalogue.vendors[like.vendor]
+        model = self.catalogue.model(like.vendor, like.model)
+        kit = self.catalogue.kit(like.vendor, model)
+        s = self.layers.resolve(like.layers).values
+        return {
+            "s": s,
+            "model": model,
+            "family": about.families.get(model.family) if model else None,
+            "quirk": like.quirks.__contains__,
+            "zone": self._zone(like.vendor, str(s["time_zone"])),
+            "digit_map": spell(self._rules, kit.digit_map),
+            "digit_map_rules": self._rules,
+            "directory": self._directory if s["directory"] else (),
+            "firmware": _firmware(str(s["firmware_server"]), model),
+            "shortest_poll_seconds": about.shortest_poll_seconds,
+        }
 
-    def _render(self, vendor: str, name: str, model: Model | None, device: Device) -> str:
-        template = self.catalogue.template(vendor, name)
-        return template.render(**self._context[vendor], model=model, device=device)
+    def _zone(self, vendor: str, name: str) -> dict[str, str] | None:
+        zone = self.catalogue.time_zone(vendor, name, self.today) if name else None
+        if zone is None and (vendor, name) not in self._told:
+            self._told.add((vendor, name))
+            _log.warning(
+                "%s phones do not know the time zone %s, their clocks stay as they are: choose another one",
+                vendor,
+                name or self.snapshot.practice.time_zone,
+            )
+        return zone
+
+    def kit(self, asked: Asked, identity: Identity) -> Kit | None:
+        """What the asker's files are made of; None when its maker is not known."""
+        phone = self.snapshot.phones.get(asked.mac)
+        vendor = phone.vendor if phone else identity.vendor
+        if vendor not in self.catalogue.vendors:
+            return None
+        return self.catalogue.kit(vendor, self.model(asked, identity))
+
+
+def _encoded(file: File, data: bytes, device: Device) -> bytes:
+    return ENCODINGS[file.encoding](data, device) if file.encoding else data
+
+
+def _directory(snapshot: Snapshot) -> tuple[Entry, ...]:
+    lines = (line for phone in snapshot.phones.values() for line in phone.lines)
+    return tuple(sorted(Entry(line.name or line.extension, line.extension) for line in lines))
+
+
+def _firmware(server: str, model: Model | None) -> str:
+    """The URL of the model's first image; "" without a server or an image that is known by name."""
+    image = model.images[0] if model and model.images else ""
+    return f"{server.rstrip('/')}/{image}" if server and image else ""

@@ -1,11 +1,11 @@
-"""The neutral vocabulary: what a phone is set to, before any maker's spelling (docs/phones.md)."""
+"""What one phone has of its own: its accounts, keys and secrets, which fill the holes of a skeleton."""
 
 from __future__ import annotations
 
 import msgspec
 
-from provisioner.phones.digit_map import Rule, digit_map
-from provisioner.store.records import Credential, LineCredential, Phone, Snapshot
+from provisioner.phones.catalogue import Catalogue
+from provisioner.store.records import Credential, Key, LineCredential, Phone, PhoneGroup
 
 
 class Addresses(msgspec.Struct, frozen=True):
@@ -15,28 +15,9 @@ class Addresses(msgspec.Struct, frozen=True):
     sip_port: int
     http_host: str
     http_port: int
-
-
-class Site(msgspec.Struct, frozen=True, kw_only=True):
-    """What all phones of the practice share. Times in seconds; `time_zone` is an IANA name."""
-
-    registrar_host: str
-    registrar_port: int
-    transport: str = "udp"
-    register_seconds: int = 600
-    provisioning_host: str
-    provisioning_port: int
-    poll_seconds: int = 7200
-    codecs: tuple[str, ...] = ("PCMU", "PCMA")
-    dtmf_payload: int = 101
-    digit_map: tuple[Rule, ...]
-    digit_map_pause_seconds: int = 3
-    emergency_numbers: tuple[str, ...] = ("911", "933", "988", "112")
-    ntp_server: str = "pool.ntp.org"
-    time_zone: str
-    call_history: bool = False
-    phone_do_not_disturb: bool = False
-    phone_forward: bool = False
+    sips_port: int = 5061
+    https_port: int = 443
+    tftp_port: int = 69
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -49,51 +30,131 @@ class Account(msgspec.Struct, frozen=True):
     password: str
 
 
+class DeviceKey(msgspec.Struct, frozen=True):
+    """A programmable key. `module`: 0 is the phone itself, from 1 its expansion modules; `index`: from 1 in it.
+
+    `line`: the 1-based account that the key belongs to. All but `value` and `label` may be decided by.
+    """
+
+    position: int
+    function: str
+    line: int
+    module: int
+    index: int
+    value: str
+    label: str
+
+
 class Device(msgspec.Struct, frozen=True):
-    """What one phone has of its own: its MAC, its accounts, the passwords of its own pages."""
+    """One phone's own values; "" where it has none. `path_secret`: the folder of its provisioning URL."""
 
-    mac: str
-    admin_password: str
-    user_password: str
-    accounts: tuple[Account, ...]
+    mac: str = ""
+    admin_password: str = ""
+    user_password: str = ""
+    http_user: str = ""
+    http_password: str = ""
+    path_secret: str = ""
+    accounts: tuple[Account, ...] = ()
+    keys: tuple[DeviceKey, ...] = ()
+    modules: tuple[str, ...] = ()
 
-
-def of_site(snapshot: Snapshot, addresses: Addresses) -> Site:
-    """The settings that the practice's phones share."""
-    return Site(
-        registrar_host=addresses.sip_host,
-        registrar_port=addresses.sip_port,
-        provisioning_host=addresses.http_host,
-        provisioning_port=addresses.http_port,
-        digit_map=digit_map(snapshot.practice.extension_length, snapshot.extensions()),
-        time_zone=snapshot.practice.time_zone,
-    )
+    def key_at(self, position: int, module: int = 0) -> DeviceKey | None:
+        """The key with this 1-based place on the phone, or on its 1-based expansion module."""
+        return next((key for key in self.keys if (key.module, key.index) == (module, position)), None)
 
 
-def of_phone(phone: Phone, credential: Credential) -> Device:
-    """The settings of one adopted phone. A line without a credential has an empty user and password."""
-    missing = len(phone.lines) - len(credential.lines)
-    secrets = (*credential.lines, *(LineCredential(auth_user="", password=""),) * missing)
-    accounts = (
-        Account(
-            line.extension, line.name or line.extension, _label(line.extension, line.name), *_pair(secret)
-        )
-        for line, secret in zip(phone.lines, secrets, strict=False)
-    )
-    return Device(phone.id, credential.admin_password, credential.user_password, tuple(accounts))
-
-
-def _label(extension: str, name: str) -> str:
-    return f"{extension} {name}".strip()
-
-
-def _pair(secret: LineCredential) -> tuple[str, str]:
-    return secret.auth_user, secret.password
+SCALARS = ("mac", "admin_password", "user_password", "http_user", "http_password", "path_secret")
+Shape = tuple[int, tuple[tuple[int, str, int, int, int], ...], tuple[str, ...], tuple[bool, ...]]
 
 
 def values(device: Device) -> list[str]:
     """Every value of a phone in a fixed order: what fills the holes of a skeleton."""
-    own = [device.mac, device.admin_password, device.user_password]
+    own = [
+        device.mac,
+        device.admin_password,
+        device.user_password,
+        device.http_user,
+        device.http_password,
+        device.path_secret,
+    ]
     for account in device.accounts:
         own += (account.extension, account.name, account.label, account.auth_user, account.password)
+    for key in device.keys:
+        own += (key.value, key.label)
     return own
+
+
+def shape(device: Device, own: list[str]) -> Shape:
+    """What templates may decide by: how many accounts, which keys and modules, which of its values are empty."""
+    keys = tuple((key.position, key.function, key.line, key.module, key.index) for key in device.keys)
+    return len(device.accounts), keys, device.modules, tuple([not value for value in own])
+
+
+def from_values(shape: Shape, own: list[str]) -> Device:
+    """The device of such a shape with these values: the inverse of `shape` and `values`."""
+    accounts, keys, modules, _ = shape
+    first, last = len(SCALARS), len(SCALARS) + 5 * accounts
+    return Device(
+        **dict(zip(SCALARS, own[:first], strict=True)),
+        accounts=tuple(Account(*own[at : at + 5]) for at in range(first, last, 5)),
+        keys=tuple(
+            DeviceKey(*key, *own[at : at + 2]) for key, at in zip(keys, range(last, len(own), 2), strict=True)
+        ),
+        modules=modules,
+    )
+
+
+def of_phone(
+    phone: Phone, credential: Credential, catalogue: Catalogue, group: PhoneGroup | None = None
+) -> Device:
+    """The values of one adopted phone. A line without a credential has an empty user and password.
+
+    Keys are the group's, the phone's own in their place where both have one.
+    """
+    missing = len(phone.lines) - len(credential.lines)
+    secrets = (*credential.lines, *(LineCredential(auth_user="", password=""),) * missing)
+    accounts = (
+        Account(
+            line.extension,
+            line.name or line.extension,
+            f"{line.extension} {line.name}".strip(),
+            secret.auth_user,
+            secret.password,
+        )
+        for line, secret in zip(phone.lines, secrets, strict=False)
+    )
+    return Device(
+        phone.id,
+        credential.admin_password,
+        credential.user_password,
+        credential.http_user,
+        credential.http_password,
+        credential.path_secret,
+        tuple(accounts),
+        _keys(phone, catalogue, group),
+        phone.modules,
+    )
+
+
+def _keys(phone: Phone, catalogue: Catalogue, group: PhoneGroup | None) -> tuple[DeviceKey, ...]:
+    wanted = {key.position: key for keys in (group.keys if group else (), phone.keys) for key in keys}
+    if not wanted:
+        return ()
+    model = catalogue.model(phone.vendor, phone.model)
+    sizes = [model.keys if model else 0, *(catalogue.module_keys(phone.vendor, m) for m in phone.modules)]
+    found = (_key(wanted[position], sizes, len(phone.lines)) for position in sorted(wanted))
+    return tuple(key for key in found if key)
+
+
+def _key(key: Key, sizes: list[int], lines: int) -> DeviceKey | None:
+    """None for a key that the phone has no place for, or of a line that it has not."""
+    index = key.position
+    line = int(key.value) if key.function == "line" and key.value.isdecimal() else 1
+    if index < 1 or not 1 <= line <= max(lines, 1):
+        return None
+    for module, size in enumerate(sizes):
+        if index <= size:
+            label = key.label or ("" if key.function == "line" else key.value)
+            return DeviceKey(key.position, key.function, line, module, index, key.value, label)
+        index -= size
+    return None

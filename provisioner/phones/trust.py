@@ -74,10 +74,10 @@ def judge(renderer: Renderer, path: str, user_agent: str) -> Verdict:
     body = renderer.file(asked, who)
     if body is None:
         return Verdict("not-there", who, asked)
-    phone = renderer.snapshot.phones.get(asked.mac)
-    vendor = renderer.catalogue.vendors[phone.vendor if phone else who.vendor]
-    rule = "adopted" if phone else "waiting" if asked.mac else "shared"
-    return Verdict(rule, who, asked, body, vendor.content_type)
+    row = renderer.row(asked, who)
+    adopted = asked.mac in renderer.snapshot.phones
+    rule = "adopted" if adopted else "waiting" if asked.mac else "shared"
+    return Verdict(rule, who, asked, body, row.content_type if row else "text/plain")
 
 
 _UPLOADS = {"override": "override-refused", "upload": "upload"}
@@ -111,7 +111,7 @@ def _refusal(renderer: Renderer, asked: boot.Asked, who: Identity) -> str:
         return "not-a-phone"
     if phone and who.agent == "phone" and phone.vendor != who.vendor:
         return "other-maker"
-    served = renderer.catalogue.vendors.get(phone.vendor if phone else who.vendor)
+    served = renderer.kit(asked, who)
     if served is None or (asked.kind not in served.files and asked.kind not in served.waiting):
         return "not-there"
     named = phone or who.model or asked.kind == "common"

@@ -24,6 +24,7 @@ from provisioner.store.records import KINDS, SECRET_KINDS, Practice, Record, Sna
 TokenKind = Literal["sign-in", "api", "session"]
 R = TypeVar("R", bound=Record)
 
+_encode = msgspec.json.Encoder().encode
 _CHANGED = '"changed"'  # stands for a secret in the audit log
 _UNSET = Practice(id="practice", name="New practice", main_number="")
 
@@ -67,6 +68,24 @@ def _first(db: Database) -> None:
     tokens.create_index(["hash"], unique=True)
 
 
+WELCOME_SECONDS = 7 * 86400.0  # for phones that were there before they had a secret path
+
+
+@migrations(name="2")
+def _proofs(db: Database) -> None:
+    """Phones get a secret path and credentials; adoption that was `closed` is for the `adopted` only."""
+    for row in list(db.query("SELECT kind, id, body FROM records WHERE kind IN ('practice', 'credential')")):
+        body = msgspec.json.decode(row["body"])
+        if row["kind"] == "credential":
+            body.setdefault("http_user", row["id"])
+            body.setdefault("http_password", secrets.token_hex(12))
+            body.setdefault("path_secret", secrets.token_hex(16))
+            body.setdefault("welcome_until", time.time() + WELCOME_SECONDS)
+        elif body.get("adoption") == "closed":
+            body["adoption"] = "adopted"
+        db.table("records").update((row["kind"], row["id"]), {"body": _encode(body).decode()})
+
+
 class Conflict(ProvisionerError):  # noqa: N818
     """The record is not the one that the caller read: somebody changed it meanwhile."""
 
@@ -77,7 +96,6 @@ def kind_of(record_type: type[Record]) -> str:
 
 
 _DECODERS = {kind_of(kind): msgspec.json.Decoder(kind) for kind in KINDS}
-_encode = msgspec.json.Encoder().encode
 
 
 def _decode(kind: str, name: str, body: str) -> Record:

@@ -22,13 +22,15 @@ class Practice(Record, frozen=True):
 
     `phone_networks`: where phones may register and call from, as `192.168.1.0/24`; empty: private addresses and
     this host's own. `max_calls`: with so many on, new ones are refused (emergency calls never are).
+    `adoption`: which phones get anything (docs/phones.md, "Trust"); `open` until `adoption_until`, 0: no end.
     """
 
     name: str
     main_number: str
     time_zone: str = "America/Los_Angeles"
     extension_length: int = 3
-    adoption: Literal["open", "closed"] = "open"
+    adoption: Literal["open", "adopted", "certificate"] = "open"
+    adoption_until: float = 0.0
     international_calls_per_day: int = 20
     on_hangup: Literal["complete", "recall"] = "complete"
     phone_networks: tuple[str, ...] = ()
@@ -149,11 +151,19 @@ class LineCredential(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Credential(Record, frozen=True):
-    """The secrets of one phone (the id is its MAC): a SIP account per line, the passwords of its own pages."""
+    """The secrets of one phone (the id is its MAC): a SIP account per line, the passwords of its own pages.
+
+    `http_user`, `http_password`: what it fetches its files with; `path_secret`: the folder that it asks for them in.
+    `welcome_until`: till then it may have its first files without having proved itself, once.
+    """
 
     lines: tuple[LineCredential, ...] = ()
     admin_password: str = ""
     user_password: str = ""
+    http_user: str = ""
+    http_password: str = ""
+    path_secret: str = ""
+    welcome_until: float = 0.0
 
 
 KINDS: tuple[type[Record], ...] = (

@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from provisioner.errors import OperatorError
-from provisioner.phones.adopt import PASSWORD_LENGTH, adopt, new_password
+from provisioner.phones.adopt import (
+    PASSWORD_LENGTH,
+    PATH_LENGTH,
+    WELCOME_SECONDS,
+    adopt,
+    new_password,
+    welcome,
+)
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import Credential, Line, Number, Phone, Practice, Record
 
@@ -93,10 +102,28 @@ def test_reasons(inventory: Inventory, mac: str, vendor: str, model: str, extens
     assert inventory.snapshot() == before
 
 
-def test_closed(inventory: Inventory) -> None:
-    put(inventory, Practice(id="practice", name="x", main_number="+14155550100", adoption="closed"))
-    with pytest.raises(OperatorError, match="adoption is closed: open it"):
-        adopt(inventory, "0004f2000101", "polycom", "VVX 411", "anna")
+def test_staff_may_adopt_whatever_the_policy(inventory: Inventory) -> None:
+    put(inventory, Practice(id="practice", name="x", main_number="+14155550100", adoption="adopted"))
+    assert adopt(inventory, "0004f2000101", "polycom", "VVX 411", "anna").lines[0].extension == "100"
+
+
+def test_an_adopted_phone_gets_what_it_proves_itself_with(inventory: Inventory) -> None:
+    adopt(inventory, "0004f2000101", "polycom", "VVX 411", "anna", now=lambda: 1000.0)
+    held = inventory.snapshot().credentials["0004f2000101"]
+    assert held.http_user == "0004f2000101"
+    assert len({held.http_password, held.path_secret, held.admin_password, held.lines[0].password}) == 4
+    assert re.fullmatch(f"[a-z0-9]{{{PATH_LENGTH}}}", held.path_secret)
+    assert held.welcome_until == 1000.0 + WELCOME_SECONDS
+
+
+def test_welcome_again(inventory: Inventory) -> None:
+    adopt(inventory, "0004f2000101", "polycom", "VVX 411", "anna", now=lambda: 1000.0)
+    before = inventory.snapshot().credentials["0004f2000101"]
+    welcome(inventory, "00:04:F2:00:01:01", "anna", now=lambda: 2000.0)
+    after = inventory.snapshot().credentials["0004f2000101"]
+    assert after == msgspec.structs.replace(before, welcome_until=2000.0 + WELCOME_SECONDS)
+    with pytest.raises(OperatorError, match="no adopted phone 0004f2000199: adopt it"):
+        welcome(inventory, "0004f2000199", "anna")
 
 
 def test_before_there_is_a_practice(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 import sqlite3
 import stat
 import threading
+import time
+from contextlib import closing
 
 import pytest
 
@@ -281,6 +283,26 @@ def test_a_record_that_cannot_be_read_is_named(inventory):
     inventory._connections.get().execute("INSERT INTO records VALUES ('phone', 'x', 1, '{}')")
     with pytest.raises(OperatorError, match="phone x cannot be read"):
         inventory.snapshot()
+
+
+def test_phones_of_the_first_version_get_what_they_prove_themselves_with(inventory, path):
+    mac = "0004f2000101"
+    with inventory.change(who="test") as change:
+        change.put(Credential(id=mac, admin_password="kept"))
+    inventory.close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM _sqlite_migrations WHERE name = '2'")
+        old = (f'{{"kind":"credential","id":"{mac}","admin_password":"kept"}}', "credential")
+        db.execute("UPDATE records SET body = ? WHERE kind = ?", old)
+        closed = '{"kind":"practice","id":"practice","name":"x","main_number":"","adoption":"closed"}'
+        db.execute("INSERT INTO records VALUES (?, ?, 1, ?)", ("practice", "practice", closed))
+    with closing(Inventory.open(path)) as again:
+        snapshot = again.snapshot()
+    held = snapshot.credentials[mac]
+    assert (held.http_user, held.admin_password, snapshot.practice.adoption) == (mac, "kept", "adopted")
+    assert len(held.path_secret) == 32
+    assert len(held.http_password) == 24
+    assert held.welcome_until > time.time() + 86400
 
 
 def test_a_database_of_a_newer_version_is_left_alone(inventory, path):

@@ -1,0 +1,1 @@
+"""Firmware: which versions there are for which phones, and what stands between them."""
