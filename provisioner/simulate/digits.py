@@ -63,12 +63,11 @@ class DialPlan:
         """Press `keys` one right after the other off-hook; then wait, and press Send where that does nothing."""
         dialling = Dialling(self)
         for key in keys:
-            if sent := dialling.press(key, 0.0) or (dialling.deadline == 0.0 and dialling.tick(0.0)):
+            if sent := dialling.press(key, 0.0):
                 return Dialled(sent.number, _WAITS[sent.why])
         deadline = dialling.deadline
-        sent = dialling.tick(deadline) if deadline is not None else None
-        sent = sent or dialling.send(0.0)
-        return Dialled(sent.number, _WAITS[sent.why])
+        sent = (dialling.tick(deadline) if deadline is not None else None) or dialling.send(0.0)
+        return Dialled(sent.number, "pause" if sent.why == "match" else _WAITS[sent.why])
 
 
 class Dialling:
@@ -144,8 +143,11 @@ class Limit(NamedTuple):
     alternatives: int = 1 << 10
 
 
+NO_LIMIT = Limit()
+
+
 def read(
-    text: str, grammar: str, pauses: Sequence[float] = (), limit: Limit = Limit()
+    text: str, grammar: str, pauses: Sequence[float] = (), limit: Limit = NO_LIMIT
 ) -> tuple[tuple[Rule, ...], tuple[str, ...]]:
     """The rules of a map, and what was wrong with the alternatives that are left out.
 
@@ -176,4 +178,3 @@ def seconds(text: str | None) -> tuple[float, ...]:
     """`3|3|5` as a list of seconds; nothing of a list with anything else in it."""
     parts = [part.strip() for part in (text or "").split("|")]
     return tuple(float(part) for part in parts) if all(part.isdecimal() for part in parts) else ()
-

@@ -129,9 +129,7 @@ def _request(parts: SplitResult, ask: Ask, authorization: str | None) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1") + ask.body
 
 
-def _credentials(
-    challenge: str, url: str, method: str, cnonce: str, user: str, password: str
-) -> str | None:
+def _credentials(challenge: str, url: str, method: str, cnonce: str, user: str, password: str) -> str | None:
     """Value of Authorization for the user and password, those in the URL first; None without any that fit."""
     parts = urlsplit(url)
     if parts.username:
@@ -153,7 +151,9 @@ async def fetch(
     url = urljoin(server, ask.path)
     host = urlsplit(url).netloc.rpartition("@")[2]
     if urlsplit(url).scheme not in SCHEMES:
-        raise UnreachableError(f"{host} is to be asked by {urlsplit(url).scheme}, which simulated phones do not speak")
+        raise UnreachableError(
+            f"{host} is to be asked by {urlsplit(url).scheme}, which simulated phones do not speak"
+        )
     try:
         reply, challenge = await client.send(url, ask, None)
         if reply.status == 401:

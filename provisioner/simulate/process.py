@@ -109,7 +109,9 @@ def main(
     """
     parse(do)
     try:
-        asyncio.run(_run(check_url(server), choose(mac, vendor, model), life, do, bind, rng or SystemRandom()))
+        asyncio.run(
+            _run(check_url(server), choose(mac, vendor, model), life, do, bind, rng or SystemRandom())
+        )
     except TimeoutError:
         raise ProvisionerError("the script waited in vain; see the last line above") from None
     return 0

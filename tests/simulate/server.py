@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from provisioner.simulate.vendors.base import Ask, Boot, Reply, Settings
+from provisioner.simulate.vendors.base import Ask, Outcome, Pass, Reply
 
 
 class FileServer(ThreadingHTTPServer):
@@ -31,6 +31,7 @@ class FileServer(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
     server: FileServer
 
     def answer(self) -> None:
@@ -66,13 +67,13 @@ def serving(files: dict[str, bytes]) -> Iterator[FileServer]:
             thread.join()
 
 
-def boot_from(boot: Boot, files: dict[str, bytes]) -> tuple[list[Ask], Settings]:
-    """Play a boot in memory: what was asked, and the settings."""
+def play_from(run: Pass, files: dict[str, bytes]) -> tuple[list[Ask], Outcome]:
+    """Play a pass in memory: what was asked, and what came of it."""
     asked: list[Ask] = []
     try:
-        asked.append(next(boot))
+        asked.append(next(run))
         while True:
             body = files.get(asked[-1].path) if asked[-1].method == "GET" else None
-            asked.append(boot.send(Reply(404) if body is None else Reply(200, body)))
+            asked.append(run.send(Reply(404) if body is None else Reply(200, body)))
     except StopIteration as done:
         return asked, done.value

@@ -12,7 +12,7 @@ import pytest
 from provisioner.errors import PeerError
 from provisioner.simulate.call import Call
 from provisioner.simulate.phone import Phone
-from provisioner.simulate.vendors import MAKERS
+from provisioner.simulate.vendors import phone_type
 from provisioner.simulate.vendors.base import Account, Configuration
 from tests.simulate.fixtures import GRANDSTREAM, GRANDSTREAM_FILES
 from tests.simulate.phones import phone_at
@@ -78,7 +78,7 @@ def test_a_phone_without_an_account_cannot_call() -> None:
 def test_keys_that_the_map_refuses_are_not_called() -> None:
     async def scene() -> None:
         async with phone_at(NOWHERE) as phone:
-            plan = MAKERS["grandstream"].read({"P290": "{ 10x }"}).dial_plan
+            plan = phone_type("grandstream").read({"P290": "{ 10x }"}).dial_plan
             phone.use(Configuration(phone.account, plan))
             with pytest.raises(PeerError, match="refuses 3 keys"):
                 await phone.dial("555")
@@ -199,7 +199,7 @@ def test_a_phone_waits_until_it_is_adopted_and_comes_back_when_told_to() -> None
             adopted = GRANDSTREAM_FILES[name].replace(b"5070", str(registrar.address[1]).encode())
             with serving({name: waiting}) as server:
                 news: asyncio.Queue[str] = asyncio.Queue()
-                phone = Phone(MAKERS["grandstream"], GRANDSTREAM, server.url, Random(1), poll_cap=0.01)
+                phone = Phone(phone_type("grandstream"), GRANDSTREAM, server.url, Random(1), poll_cap=0.01)
                 phone.on_news = news.put_nowait
                 await phone.open()
                 running = asyncio.create_task(phone.run())
@@ -226,7 +226,7 @@ def test_a_server_that_is_away_is_news_and_asked_again() -> None:
         with serving({}) as server:
             url = server.url
         news: asyncio.Queue[str] = asyncio.Queue()
-        phone = Phone(MAKERS["yealink"], "001565000102", url, Random(1), poll_cap=0.01)
+        phone = Phone(phone_type("yealink"), "001565000102", url, Random(1), poll_cap=0.01)
         phone.on_news = news.put_nowait
         await phone.open()
         running = asyncio.create_task(phone.run())

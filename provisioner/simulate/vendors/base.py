@@ -15,12 +15,14 @@ from lxml import etree
 
 from provisioner.errors import ProvisionerError, UsageError
 from provisioner.phones.catalogue import Model
-from provisioner.simulate.digits import DialPlan, Limit
+from provisioner.simulate.digits import NO_LIMIT, DialPlan, Limit
 
 Settings = dict[str, str]
 """Parameters by the maker's own names."""
 
-IMAGE_HEAD = 4096  # bytes of a firmware image that a phone reads before it decides (facts 3.2: header check only)
+IMAGE_HEAD = (
+    4096  # bytes of a firmware image that a phone reads before it decides (facts 3.2: header check only)
+)
 _VERSION = re.compile(rb"(?<![\d.])\d{1,4}(?:\.\d{1,6}){3}[A-Z]?(?![\d.])")
 
 
@@ -112,11 +114,11 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     """How the phones of one family behave (vendors/<maker>.toml; the facts' section is beside each row).
 
     `models`: which they are, as a pattern of names in the catalogue. `agent`, `sip_agent`: their user agents, with
-    `{token}`, `{version}`, `{mac}`, `{colons}`, `{serial}` and `{stage}` to be filled in; `tokens`: what models call themselves
-    in them, where it is not their name. `version`: of new phones, `versions` by model; `boot_version`: of what starts it.
-    `boot`, `files`: the steps of a start before and after the firmware runs (names of the maker's table); a check of a
-    running phone is `files` alone. `reboots`: patterns of settings that only a restart brings into force; `reboots_running`:
-    further ones on a phone that was running. `words`: what else the maker's steps ask for.
+    `{token}`, `{version}`, `{mac}`, `{colons}`, `{serial}` and `{stage}` to be filled in; `tokens`: what models call
+    themselves in them, where it is not their name. `version`: of new phones, `versions` by model; `boot_version`: of
+    what starts it. `boot`, `files`: the steps of a start before and after the firmware runs (names of the maker's
+    table); a check of a running phone is `files` alone. `reboots`: patterns of settings that only a restart brings
+    into force; `reboots_running`: further ones on a phone that was running. `words`: what else the steps ask for.
     """
 
     models: str
@@ -132,7 +134,7 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tr
     reboots_running: tuple[str, ...] = ()
     handsets: dict[str, str] = {}
     words: dict[str, str] = {}
-    digit_map: Limit = Limit()
+    digit_map: Limit = NO_LIMIT
 
 
 def families(maker: str) -> dict[str, Family]:
@@ -266,7 +268,9 @@ class Maker:
             if re.fullmatch(family.models, model.name):
                 token = family.tokens.get(model.name) or self.token(model)
                 return PhoneType(self, family, model.name, token, model.part, model.common, model.images)
-        raise UsageError(f"no family of {self.name} phones in provisioner/simulate/vendors has {model.name!r}; add it")
+        raise UsageError(
+            f"no family of {self.name} phones in provisioner/simulate/vendors has {model.name!r}; add it"
+        )
 
 
 def get(path: str, agent: str) -> Generator[Ask, Reply, bytes | None]:

@@ -248,10 +248,10 @@ def _account(settings: Settings) -> Account | None:
 
 
 def _plan(settings: Settings, family: Family) -> DialPlan:
-    """Facts 6.1: there is no T; a match that can grow waits for the no-key-entry timeout (P85, 4 s), one that cannot is sent.
+    """Facts 6.1: there is no T. A match that can grow waits for the no-key-entry timeout (P85, 4 s), another is sent.
 
-    What the plan does not allow is refused, at its first impossible key, at the timeout and at the Send key. The plan is
-    taken as a whole: one alternative that cannot be read, and the factory's is used.
+    What the plan does not allow is refused, at its first impossible key, at the timeout and at the Send key. The
+    plan is taken as a whole: one alternative that cannot be read, and the factory's is used.
     """
     text = settings.get(family.words["plan"]) or settings.get("P290") or FACTORY_MAP
     try:

@@ -133,9 +133,9 @@ class _Pass:
 
     def step_overrides(self) -> Step:
         """What was changed on the phone beats what its web page changed; both beat the server."""
-        for name in ("web", "phone"):
+        for name in ("phone", "web"):
             path = self.at("OVERRIDES_DIRECTORY", f"{self.flash.mac}-{name}.cfg")
-            self.own |= self.read(path, (yield from get(path, self.agent)))
+            self.own = {**self.read(path, (yield from get(path, self.agent))), **self.own}
         self.own |= self.flash.local
 
     def step_licences(self) -> Step:
@@ -173,7 +173,10 @@ STEPS: dict[str, Callable[[_Pass], Step]] = {
 def play(flash: Flash, kind: PhoneType, starting: bool) -> Pass:
     """The steps of a start (facts 3.1): first what starts the phone, then its software; a check is the latter alone."""
     run = _Pass(flash, kind, starting)
-    for stage, steps in (("Updater", kind.family.boot if starting else ()), ("Application", kind.family.files)):
+    for stage, steps in (
+        ("Updater", kind.family.boot if starting else ()),
+        ("Application", kind.family.files),
+    ):
         run.stage = stage
         for name in steps:
             yield from STEPS[name](run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Generator, Iterable
+from dataclasses import replace
 from urllib.parse import urlsplit
 
 from provisioner.errors import PeerError
@@ -36,7 +37,9 @@ NULL = "%NULL%"
 TRANSPORTS = {"1": "TCP", "2": "TLS"}
 END_KEYS = {"0": "", "1": "#", "2": "*"}
 NO_MATCH: dict[str, digits.Impossible] = {"0": "send", "1": "refuse", "2": "collect"}
-FACTORY_MAP = "[2-9]11|0T|011xxx.T|[0-1][2-9]xxxxxxxxx|[2-9]xxxxxxxxx|[2-9]xxxT|**x.T|+x.T|00x.T"  # T2/T4 guide
+FACTORY_MAP = (
+    "[2-9]11|0T|011xxx.T|[0-1][2-9]xxxxxxxxx|[2-9]xxxxxxxxx|[2-9]xxxT|**x.T|+x.T|00x.T"  # T2/T4 guide
+)
 _INCLUDE = re.compile(r"^\s*(?:\[(?P<models>[^\]]*)\]\s*)?include:config\s+[\"<]?(?P<file>[^\">\s]+)", re.M)
 _OVERWRITE = re.compile(r"^\s*overwrite_mode\s*=\s*1\s*$", re.M)
 
@@ -67,7 +70,9 @@ class _Pass:
                 text = body.decode("utf-8", "replace")
                 self.bodies[path] = body
                 found = [match["file"] for match in _INCLUDE.finditer(text) if self.ours(match["models"])]
-                self.paths = [name.replace("$MAC", self.flash.mac).replace("$mac", self.flash.mac) for name in found]
+                self.paths = [
+                    name.replace("$MAC", self.flash.mac).replace("$mac", self.flash.mac) for name in found
+                ]
                 self.overwrite = bool(_OVERWRITE.search(text))
                 return
 
@@ -113,7 +118,9 @@ class _Pass:
         for name, running in self.flash.handsets.items():
             url = {**self.flash.settings, **self.fresh}.get(f"over_the_air.url.{name}", "")
             if url and url != NULL:
-                self.flash.handsets[name] = (yield from newer(self.flash, url, self.agent, running)) or running
+                self.flash.handsets[name] = (
+                    yield from newer(self.flash, url, self.agent, running)
+                ) or running
 
     def step_local(self) -> Step:
         """What was changed on the phone comes back from the server where it is kept there (facts 3.2)."""
@@ -227,7 +234,7 @@ def _plan(settings: Settings, family: Family) -> DialPlan:
     end_key = settings.get("features.key_as_send", settings.get("features.pound_key.mode", "1"))
     by_map = _map_setting(settings, "enable") == "1"
     made = _digit_map(settings, family) if by_map else _dial_now(settings)
-    return DialPlan(**made, end_key=END_KEYS.get(end_key, "#"))
+    return replace(made, end_key=END_KEYS.get(end_key, "#"))
 
 
 def _map_setting(settings: Settings, name: str) -> str | None:
@@ -235,7 +242,7 @@ def _map_setting(settings: Settings, name: str) -> str | None:
     return settings.get(f"account.1.dialplan.digitmap.{name}") or settings.get(f"dialplan.digitmap.{name}")
 
 
-def _digit_map(settings: Settings, family: Family) -> dict[str, object]:
+def _digit_map(settings: Settings, family: Family) -> DialPlan:
     """T2/T4/T5 guides, dial plan by digit map: any match leaves at once; T waits for the short timer.
 
     What matches in part leaves after the long timer, 0: never by itself; what cannot match by no_match_action.
@@ -248,18 +255,20 @@ def _digit_map(settings: Settings, family: Family) -> dict[str, object]:
         rules = ()
     long = integer(_map_setting(settings, "interdigit_long_timer"), 10, 0, 255)
     action = NO_MATCH.get(_map_setting(settings, "no_match_action") or "0", "send")
-    return {"rules": rules, "impossible": action, "partial": float(long) if long else None}
+    return DialPlan(rules, impossible=action, partial=float(long) if long else None)
 
 
-def _dial_now(settings: Settings) -> dict[str, object]:
+def _dial_now(settings: Settings) -> DialPlan:
     """Facts 6.1: a dial-now rule sends after its delay (1 s when it is not set), all else after inter_digit_time."""
     names = [name for name in settings if name.startswith("dialplan.dialnow.rule.")]
     blocked = [name for name in settings if name.startswith("dialplan.block_out.number.")]
-    text = "|".join([settings[name] for name in names] + [f"{settings[name]}!" for name in blocked if settings[name]])
+    text = "|".join(
+        [settings[name] for name in names] + [f"{settings[name]}!" for name in blocked if settings[name]]
+    )
     rules, _ = digits.read(text, "yealink")
     delay = integer(settings.get("phone_setting.dialnow_delay"), 1, 0, 14)
     partial = integer(settings.get("phone_setting.inter_digit_time"), 4, 1, 14)
-    return {"rules": rules, "delay": float(delay), "partial": float(partial)}
+    return DialPlan(rules, delay=float(delay), partial=float(partial))
 
 
 def token(model: Model) -> str:
