@@ -28,7 +28,9 @@ def serve(pipe: Connection, core: int) -> None:
 
     import uvloop
 
+    from provisioner.front.door import Door
     from provisioner.front.events import Hub
+    from provisioner.front.neighbours import Neighbours
     from provisioner.front.phone_files import PhoneFiles
     from provisioner.front.proxy import Proxy
     from provisioner.front.record import HANDED_OVER_EVERY, Recorder
@@ -57,7 +59,10 @@ def serve(pipe: Connection, core: int) -> None:
         loop = asyncio.get_running_loop()
         later = partial(loop.call_later, HANDED_OVER_EVERY)
         recorder = Recorder(lambda _event, _data: None, journal, later=later)
-        files = PhoneFiles(recorder, folder)
+        neighbours = Neighbours()
+        neighbours.open()
+        door = Door(folder / "contacts.json", neighbours, lambda _event, _data: None)
+        files = PhoneFiles(recorder, folder, door)
         files.renderer = Renderer(snapshot, Addresses("192.0.2.1", 5060, "192.0.2.1", 80))
         gc.freeze()  # as the process does with each inventory
         server = Server(files, Proxy(folder / "none"), Hub(), recorder, loop.time)

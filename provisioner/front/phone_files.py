@@ -8,9 +8,11 @@ from pathlib import Path
 
 from provisioner.front import answers, uploads
 from provisioner.front.connection import Request
+from provisioner.front.door import Door
 from provisioner.front.record import Recorder
+from provisioner.phones.proof import Asker
 from provisioner.phones.render import Renderer
-from provisioner.phones.trust import Verdict, judge, judge_upload
+from provisioner.phones.trust import Verdict
 
 _log = logging.getLogger(__name__)
 
@@ -20,7 +22,8 @@ _TEXT = "text/plain; charset=utf-8"
 class PhoneFiles:
     """Answers from memory. `renderer` is None until an inventory has been read."""
 
-    def __init__(self, recorder: Recorder, upload_folder: Path) -> None:
+    def __init__(self, recorder: Recorder, upload_folder: Path, door: Door) -> None:
+        self._door = door
         self.renderer: Renderer | None = None
         self._recorder = recorder
         self._folder = upload_folder
@@ -36,8 +39,20 @@ class PhoneFiles:
         else:
             self._upload(request, self.renderer)
 
+    def _asker(self, request: Request) -> Asker:
+        connection = request.connection
+        return self._door.asker(
+            request.target,
+            connection.address,
+            request.header("user-agent"),
+            authorization=request.header("authorization"),
+            method=request.method,
+            scheme=connection.scheme,
+            forwarded=bool(request.header("forwarded") or request.header("x-forwarded-for")),
+        )
+
     def _fetch(self, request: Request, renderer: Renderer) -> None:
-        verdict = judge(renderer, request.target, request.header("user-agent"))
+        verdict = self._door.judge(renderer, self._asker(request))
         if verdict.body is None:
             self._answer(request, verdict)
             return
@@ -54,7 +69,7 @@ class PhoneFiles:
             self._finish(request, verdict, 206, verdict.body[first:end], where)
 
     def _upload(self, request: Request, renderer: Renderer) -> None:
-        verdict = judge_upload(renderer, request.method, request.target, request.header("user-agent"))
+        verdict = self._door.judge(renderer, self._asker(request))
         if (request.body_length or 0) > uploads.MAX_FILE:
             verdict = verdict.because("too-large") if verdict.rule == "upload" else verdict
             self._answer(request, verdict)
@@ -88,9 +103,13 @@ class PhoneFiles:
 
     def _answer(self, request: Request, verdict: Verdict) -> None:
         """Answer without a file: what the rule says."""
-        allow = (("Allow", "GET, HEAD, PUT"),) if verdict.status == 405 else ()
+        more = tuple(("WWW-Authenticate", challenge) for challenge in verdict.challenges)
+        if verdict.status == 405:
+            more = (("Allow", "GET, HEAD, PUT"),)
+        elif verdict.status == 429:
+            more = (("Retry-After", "60"),)
         body = b"" if verdict.status == 201 else verdict.words
-        self._finish(request, verdict, verdict.status, body, allow)
+        self._finish(request, verdict, verdict.status, body, more)
 
     def _finish(
         self,

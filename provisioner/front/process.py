@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner import certificates
 from provisioner.errors import OperatorError
+from provisioner.front.door import Door
 from provisioner.front.events import Hub
+from provisioner.front.neighbours import Neighbours
 from provisioner.front.phone_files import PhoneFiles
 from provisioner.front.proxy import Proxy
 from provisioner.front.record import HANDED_OVER_EVERY, Recorder
@@ -70,10 +72,20 @@ class Front:
         self._options = options
         self._started = time.monotonic()
         self._hub = Hub()
-        self._control = ControlServer({"ping": self._ping, "status": self._status, "reload": self._reload})
+        self._control = ControlServer(
+            {
+                "ping": self._ping,
+                "status": self._status,
+                "reload": self._reload,
+                "quarantine": self._quarantine,
+                "release": self._release,
+            }
+        )
+        self._neighbours = Neighbours()
+        self._door = Door(state.root / "contacts.json", self._neighbours, self._publish)
         loop = asyncio.get_running_loop()
         self._recorder = Recorder(self._publish, later=partial(loop.call_later, HANDED_OVER_EVERY))
-        self._files = PhoneFiles(self._recorder, state.root / "uploads")
+        self._files = PhoneFiles(self._recorder, state.root / "uploads", self._door)
         proxy = Proxy(state.run / "web.http")
         self._server = Server(self._files, proxy, self._hub, self._recorder, loop.time)
         self._edge = Client(state.socket("edge"), on_event=self._of_edge)
@@ -91,6 +103,8 @@ class Front:
         from provisioner.store.journal import Journal
 
         options = self._options
+        self._neighbours.open()
+        self._door.load()
         self.http = await self._listen(options.http_port, None)
         context = await asyncio.to_thread(certificates.context, self._state.root / "tls", _names(options))
         self.https = await self._listen(options.https_port, context)
@@ -118,6 +132,8 @@ class Front:
         await self._server.close()
         await self._edge.close()
         await self._control.close()
+        await self._door.tick(self._files.renderer)
+        self._neighbours.close()
         self._recorder.hand_over()
         if self._journal:
             await asyncio.to_thread(self._journal.close)
@@ -138,7 +154,7 @@ class Front:
     async def _listen_tftp(self) -> None:
         loop = asyncio.get_running_loop()
         bind, port = self._options.bind, self._options.tftp_port
-        self._tftp = tftp = TftpServer(lambda: self._files.renderer, self._recorder)
+        self._tftp = tftp = TftpServer(lambda: self._files.renderer, self._recorder, self._door)
         family = socket.AF_INET6 if ":" in bind else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -167,6 +183,7 @@ class Front:
         while True:
             await asyncio.sleep(1.0)
             self._server.sweep()
+            await self._door.tick(self._files.renderer)
 
     def _ping(self, _args: Json) -> Json:
         return {"pid": os.getpid(), "uptime": time.monotonic() - self._started}
@@ -180,7 +197,17 @@ class Front:
             "tftp": _authority(self.tftp),
             "requests": self._recorder.count,
             "streams": len(self._hub),
+            "quarantine": self._door.quarantine(),
         }
+
+    def _quarantine(self, _args: Json) -> Json:
+        return {"quarantine": self._door.quarantine()}
+
+    def _release(self, args: Json) -> Json:
+        source = str(args.get("source", ""))
+        if not self._door.release(source):
+            raise OperatorError(f"{source} is not in quarantine", "name a source as the list shows it")
+        return {"source": source}
 
     async def _reload(self, _args: Json) -> Json:
         assert self._watch

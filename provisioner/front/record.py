@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from provisioner.phones.proof import masked
 from provisioner.phones.trust import Verdict
 
 MAX_TEXT = 200  # of a path or an agent that is kept
@@ -46,7 +47,7 @@ class Recorder:
     def answered(
         self, verdict: Verdict, address: str, method: str, path: str, status: int, size: int, agent: str
     ) -> None:
-        """One answer. The path is kept without its query, since that may hold anything."""
+        """One answer. The path is kept without its query and without a phone's own folder, which is a secret."""
         self.count += 1
         at = self._clock()
         who, asked = verdict.identity, verdict.asked
@@ -56,7 +57,7 @@ class Recorder:
             "mac": mac,
             "address": address,
             "method": method,
-            "path": path.partition("?")[0][:MAX_TEXT],
+            "path": masked(path)[:MAX_TEXT],
             "status": status,
             "bytes": size,
             "rule": verdict.rule,
@@ -64,7 +65,7 @@ class Recorder:
         }
         self._publish("request", row)
         self._requests.append(row)
-        if mac and who.vendor and status != 403:
+        if mac and who.vendor and (status not in (401, 403, 429) or verdict.rule == "not-adopted"):
             self._sightings[mac] = {
                 "mac": mac,
                 "vendor": who.vendor,

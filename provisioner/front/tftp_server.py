@@ -12,9 +12,10 @@ from typing import Any, cast
 
 from provisioner.errors import PeerError
 from provisioner.front import tftp
+from provisioner.front.door import Door
 from provisioner.front.record import Recorder
 from provisioner.phones.render import Renderer
-from provisioner.phones.trust import Verdict, judge
+from provisioner.phones.trust import Verdict
 
 MAX_TRANSFERS = 256
 MAX_TRANSFERS_OF_ONE = 8  # address: whoever forges a sender's address cannot flood it through us
@@ -25,9 +26,10 @@ _log = logging.getLogger(__name__)
 class TftpServer(asyncio.DatagramProtocol):
     """Answers read requests from the same look-up as HTTP."""
 
-    def __init__(self, find: Callable[[], Renderer | None], recorder: Recorder) -> None:
+    def __init__(self, find: Callable[[], Renderer | None], recorder: Recorder, door: Door) -> None:
         self._find = find
         self._recorder = recorder
+        self._door = door
         self._transfers: set[_Sender] = set()
         self._transport: asyncio.DatagramTransport | None = None
 
@@ -46,7 +48,7 @@ class TftpServer(asyncio.DatagramProtocol):
         try:
             request = tftp.parse_request(data)
             path = request.name if request.name.startswith("/") else f"/{request.name}"
-            verdict, body = self._look_up(path)
+            verdict, body = self._look_up(path, str(addr[0]))
         except PeerError as error:
             self._transport.sendto(tftp.error(error.status, error.reason), addr)
             return
@@ -67,11 +69,11 @@ class TftpServer(asyncio.DatagramProtocol):
         else:
             self._send(tftp.Transfer(body, request.options, asyncio.get_running_loop().time()), addr)
 
-    def _look_up(self, path: str) -> tuple[Verdict, bytes | None]:
+    def _look_up(self, path: str, address: str) -> tuple[Verdict, bytes | None]:
         renderer = self._find()
         if renderer is None:
             return Verdict.unready(), None
-        verdict = judge(renderer, path, "")
+        verdict = self._door.judge(renderer, self._door.asker(path, address, scheme="tftp"))
         return verdict, verdict.body
 
     def _crowded(self, address: str) -> bool:

@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from provisioner import certificates as tls
+from provisioner.front.door import Door
 from provisioner.front.events import Hub
+from provisioner.front.neighbours import Neighbours
 from provisioner.front.phone_files import PhoneFiles
 from provisioner.front.proxy import Proxy
 from provisioner.front.record import Recorder
@@ -45,7 +47,8 @@ class Front:
         self.events: list[dict[str, Any]] = []
         self.hub = Hub()
         self.recorder = Recorder(self._publish, self.journal, clock=lambda: 1_700_000_000.5)
-        self.files = PhoneFiles(self.recorder, folder / "uploads")
+        self.door = Door(folder / "contacts.json", Neighbours(), self._publish, clock=lambda: self.time)
+        self.files = PhoneFiles(self.recorder, folder / "uploads", self.door)
         self.files.renderer = renderer()
         self.web_path = folder / "web.http"
         self.server = Server(self.files, Proxy(self.web_path), self.hub, self.recorder, lambda: self.time)
@@ -68,7 +71,7 @@ class Front:
         ]
         self.http, self.https = (each.sockets[0].getsockname()[1] for each in self._listeners)
         self.server.https_port = self.https
-        self.tftp = TftpServer(lambda: self.files.renderer, self.recorder)
+        self.tftp = TftpServer(lambda: self.files.renderer, self.recorder, self.door)
         transport, _ = await self.loop.create_datagram_endpoint(lambda: self.tftp, ("127.0.0.1", 0))
         self.tftp_port = transport.get_extra_info("sockname")[1]
 

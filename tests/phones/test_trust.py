@@ -7,13 +7,24 @@ import itertools
 import msgspec
 import pytest
 
+from provisioner.phones.proof import Asker
 from provisioner.phones.render import Renderer
-from provisioner.phones.trust import RULES, judge, judge_upload
+from provisioner.phones.trust import RULES, Trust, Verdict
 from tests.phones.samples import ADDRESSES, AGENTS, MODELS, password, renderer, snapshot
 
 POLYCOM, YEALINK, GRANDSTREAM = MODELS
 FILES = {POLYCOM: f"/{POLYCOM}-line.cfg", YEALINK: f"/{YEALINK}.cfg", GRANDSTREAM: f"/cfg{GRANDSTREAM}.xml"}
+HERE = "127.0.0.1"
 T41S = "Yealink SIP-T41S 66.85.0.5 00:15:65:00:01:99"
+
+
+def trust() -> Trust:
+    return Trust(lambda: 1_700_000_000.0, lambda: 1000.0, bytes(32))
+
+
+def judge(path: str, agent: str, of: Renderer | None = None) -> Verdict:
+    """What a program on this host is answered: no proof is asked of it."""
+    return trust().judge(of or renderer(), Asker(path, agent, HERE, local=True))
 
 
 @pytest.mark.parametrize(
@@ -51,18 +62,17 @@ T41S = "Yealink SIP-T41S 66.85.0.5 00:15:65:00:01:99"
     ],
 )
 def test_rules(path: str, agent: str, rule: str) -> None:
-    verdict = judge(renderer(), path, agent)
+    verdict = judge(path, agent)
     assert (verdict.rule, verdict.status) == (rule, RULES[rule][0])
     assert (verdict.body is not None) == (verdict.status == 200)
     assert RULES[rule][1].encode() in verdict.words
 
 
 def test_no_phone_ever_gets_the_secret_of_another() -> None:
-    of = renderer()
     paths = [*FILES.values(), *(f"/{mac}.cfg" for mac in MODELS), *(f"/cfg{mac}.xml" for mac in MODELS)]
     paths += [f"/{mac}-line.cfg" for mac in MODELS]
     for path, (mac, agent) in itertools.product(paths, AGENTS.items()):
-        body = judge(of, path, agent).body or b""
+        body = judge(path, agent).body or b""
         for other in set(MODELS) - {mac}:
             assert password(other).encode() not in body
             assert f"admin{other}".encode() not in body
@@ -70,7 +80,7 @@ def test_no_phone_ever_gets_the_secret_of_another() -> None:
 
 def test_each_phone_gets_its_own() -> None:
     for mac, path in FILES.items():
-        verdict = judge(renderer(), path, AGENTS[mac])
+        verdict = judge(path, AGENTS[mac])
         assert verdict.body
         assert password(mac).encode() in verdict.body
 
@@ -79,7 +89,7 @@ def test_an_adopted_phone_whose_model_is_gone() -> None:
     phone = msgspec.structs.replace(snapshot().phones[POLYCOM], model="VVX 9999")
     of = Renderer(msgspec.structs.replace(snapshot(), phones={POLYCOM: phone}), ADDRESSES)
     of.warm()
-    assert judge(of, FILES[POLYCOM], AGENTS[POLYCOM]).rule == "unknown-model"
+    assert judge(FILES[POLYCOM], AGENTS[POLYCOM], of).rule == "unknown-model"
 
 
 @pytest.mark.parametrize(
@@ -101,4 +111,5 @@ def test_an_adopted_phone_whose_model_is_gone() -> None:
     ],
 )
 def test_uploads(method: str, path: str, agent: str, rule: str) -> None:
-    assert judge_upload(renderer(), method, path, agent).rule == rule
+    asker = Asker(path, agent, HERE, method=method, local=True)
+    assert trust().judge_upload(renderer(), asker).rule == rule
