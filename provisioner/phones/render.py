@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from provisioner.phones import settings
 from provisioner.phones.boot import Asked
 from provisioner.phones.catalogue import Catalogue, File, Kit, Model
-from provisioner.phones.digit_map import digit_map, spell
+from provisioner.phones.digit_map import DIALECTS, digit_map, spell
 from provisioner.phones.encodings import ENCODINGS
 from provisioner.phones.formats import FORMATS, HOLE, Hole
 from provisioner.phones.identity import Identity
@@ -75,7 +75,10 @@ class Renderer:
         self.layers = Layers(snapshot, addresses)
         self._versions = versions if versions is not None else {}
         self.today = today or datetime.now(UTC).date()
-        self._rules = digit_map(snapshot.practice.extension_length, snapshot.extensions())
+        self._maps = {
+            name: digit_map(snapshot.practice.extension_length, snapshot.extensions(), name)
+            for name in DIALECTS
+        }
         self._directory = _directory(snapshot)
         self._skeletons: dict[tuple[Like, File, settings.Shape], _Skeleton] = {}
         self._contexts: dict[Like, dict[str, Any]] = {}
@@ -176,8 +179,8 @@ class Renderer:
             "family": about.families.get(model.family) if model else None,
             "quirk": like.quirks.__contains__,
             "zone": self._zone(like.vendor, str(s["time_zone"])),
-            "digit_map": spell(self._rules, kit.digit_map),
-            "digit_map_rules": self._rules,
+            "digit_map": spell(self._maps[kit.digit_map], kit.digit_map),
+            "digit_map_rules": self._maps[kit.digit_map],
             "directory": self._directory if s["directory"] else (),
             "firmware": _firmware(str(s["firmware_server"]), model),
             "shortest_poll_seconds": about.shortest_poll_seconds,

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from provisioner.phones.digit_map import DIALECTS, digit_map, spell
+from provisioner.phones.digit_map import DIALECTS, Rule, digit_map, spell
 
 
 class Alternative(NamedTuple):
@@ -45,7 +45,7 @@ def _set(token: str) -> frozenset[str]:
 def parse(text: str) -> list[Alternative]:
     """Either maker's syntax; `x.` is none or more of the last, `x+` one or more."""
     alternatives = []
-    for part in text.strip("{} ").split("|"):
+    for part in re.split(r"[|]|,(?![^[]*])", text.strip("{} ")):
         part = part.strip()
         wait, part = part.endswith("T"), part.removesuffix("T")
         more = part.endswith((".", "+"))
@@ -78,8 +78,9 @@ def longest_match(alternatives: list[Alternative], digits: str) -> tuple[str, bo
     return (digits, True) if any(each.complete(digits) for each in alternatives) else ("", False)
 
 
-MAPS = {name: spell(digit_map(3, ["101", "102"]), name) for name in DIALECTS}
+MAPS = {name: spell(digit_map(3, ["101", "102"], name), name) for name in DIALECTS}
 PHONES = [
+    pytest.param(MAPS["rfc3435-20"], first_match, id="soundpoint"),
     pytest.param(MAPS["rfc3435"], first_match, id="polycom"),
     pytest.param(MAPS["rfc3435"], longest_match, id="yealink"),
     pytest.param(MAPS["grandstream"], longest_match, id="grandstream"),
@@ -143,7 +144,7 @@ def test_does_not_go_out_by_itself(text: str, phone: object, digits: str) -> Non
 
 
 @pytest.mark.parametrize("code", ["911", "933", "988"])
-@pytest.mark.parametrize("text", [MAPS["rfc3435"], MAPS["grandstream"]])
+@pytest.mark.parametrize("text", MAPS.values(), ids=MAPS)
 def test_nothing_else_begins_like_an_emergency_code(text: str, code: str) -> None:
     assert [each for each in parse(text) if each.open(code)] == []
 
@@ -162,5 +163,42 @@ def test_an_extension_that_begins_like_a_number_waits() -> None:
     assert first_match(parse(spell(digit_map(3, ["205"]), "rfc3435")), "2055550123")[0] == "2055550123"
 
 
-def test_fits_into_the_512_bytes_of_older_polycom_firmware() -> None:
-    assert len(MAPS["rfc3435"]) <= 512
+SCATTERED = ["205", "210", "345", "677", "799", "120", "199"]
+
+
+@pytest.mark.parametrize("extensions", [["101"], SCATTERED, [str(each) for each in range(200, 900)]])
+@pytest.mark.parametrize("length", [3, 4])
+@pytest.mark.parametrize(
+    ("dialect", "most", "size"), [("rfc3435-20", 20, 512), ("rfc3435-30", 30, 768), ("dialnow", 20, 512)]
+)
+def test_old_firmware_gets_no_more_than_it_holds(
+    dialect: str, most: int, size: int, length: int, extensions: list[str]
+) -> None:
+    rules = digit_map(length, [each.ljust(length, "5") for each in extensions], dialect)
+    assert len(rules) <= most
+    assert len(spell(rules, dialect)) <= size
+    assert rules[:3] == tuple(map(Rule, ("911", "933", "988")))
+
+
+@pytest.mark.parametrize("dialect", [name for name, way in DIALECTS.items() if way.waits])
+@pytest.mark.parametrize("extension", SCATTERED)
+def test_scattered_extensions_leave(dialect: str, extension: str) -> None:
+    alternatives = parse(spell(digit_map(3, SCATTERED, dialect), dialect))
+    phone = first_match if DIALECTS[dialect].eager else longest_match
+    assert phone(alternatives, extension)[0] == extension
+    assert phone(alternatives, "2055550123" + "5") == ("2055550123", False)
+    assert phone(alternatives, "9115") == ("911", False)
+
+
+def test_many_extensions_share_few_rules() -> None:
+    few = digit_map(4, [str(each) for each in range(2000, 2200)])
+    assert [rule.pattern for rule in few if rule.wait] == ["2[01]xx", "91[02-9][2-9]xxxxxx", "011xx"]
+    assert longest_match(parse(spell(few, "grandstream")), "2200") == ("", False)
+
+
+@pytest.mark.parametrize("digits", ["911", "933", "988", "9911", "101", "411", "4155550123", "14155550123"])
+def test_dial_now_rules_send_at_once(digits: str) -> None:
+    """Yealink before digit maps: each rule is a setting of its own; what none matches leaves after a pause."""
+    alternatives = [parse(rule.pattern)[0] for rule in digit_map(3, ["205"], "dialnow")]
+    assert longest_match(alternatives, digits + "5") == (digits, False)
+    assert not any(each.complete("205") for each in alternatives)
