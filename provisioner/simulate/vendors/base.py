@@ -192,7 +192,7 @@ Action = Literal["", "check", "restart", "reset"]
 """What a phone does at a NOTIFY: nothing, ask for its files, restart, or forget everything and restart."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class PhoneType:
     """One model as it stands on a desk: its maker, its family, its name in the catalogue and in user agents."""
 
@@ -247,7 +247,7 @@ def _like(pattern: str, name: str) -> bool:
     return name.startswith(pattern[:-1]) if pattern.endswith("*") else name == pattern
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Maker:
     """One maker's ways. `play`: a pass over the files, of a start or of a check; `notified`: what a NOTIFY makes it do;
     `upload`: what it puts after a change on the phone itself; `vendor`: as PnP names it, "" without PnP.

@@ -211,7 +211,7 @@ def read(settings: Settings, family: Family) -> Configuration:
     """What the P codes mean to the phone; P193 is in minutes and at least 60, P32 in minutes (facts 6)."""
     minutes = integer(settings.get("P193"), 10080, 60)
     return Configuration(
-        _account(settings),
+        _account(settings, family),
         _plan(settings, family),
         minutes * 60 if settings.get("P194") == "1" else None,
         server=server(settings),
@@ -227,21 +227,22 @@ def _address(text: str) -> tuple[str, int]:
     return host, integer(port, 5060, 1, 65535)
 
 
-def _account(settings: Settings) -> Account | None:
-    user = settings.get("P35", "")
+def _account(settings: Settings, family: Family) -> Account | None:
+    code = {"user": "P35", "auth_user": "P36", "password": "P34", "name": "P3"} | family.words
+    user = settings.get(code["user"], "")
     host, port = _address(settings.get("P47", ""))
     if settings.get("P271", "1") not in TRUE or not user or not host:
         return None
     second = settings.get("P2312") or settings.get("P967") or ""
     return Account(
         user,
-        settings.get("P36") or user,
-        settings.get("P34", ""),
+        settings.get(code["auth_user"]) or user,
+        settings.get(code["password"], ""),
         host,
         port,
         TRANSPORTS.get(settings.get("P130", "0"), "UDP"),
         integer(settings.get("P32"), 60, 1) * 60,
-        settings.get("P3", ""),
+        settings.get(code["name"], ""),
         integer(settings.get("P79"), 101, 96, 127),
         _address(second) if second else None,
     )
