@@ -182,7 +182,8 @@ def _item(text: str, at: int, ways: Grammar, whole: str, items: list[Item]) -> t
 
 
 def _class(text: str) -> frozenset[str]:
-    """The keys of `[2-9*]`, given without its brackets; `x` inside stands for any digit."""
+    """The keys of `[2-9*]`, given without its brackets; `x` inside stands for any digit, commas part (Yealink)."""
+    text = text.replace(",", "")
     keys: set[str] = set()
     at = 0
     while at < len(text):

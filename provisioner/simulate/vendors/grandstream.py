@@ -35,11 +35,13 @@ from provisioner.simulate.vendors.base import (
 FACTORY_MAP = r"{ x+ | \+x+ | *x+ | *xx*x+ }"  # facts 6.1: of GRP
 TRANSPORTS = {"1": "TCP", "2": "TLS"}
 SCHEMES = {"0": "tftp", "1": "http", "2": "https", "3": "ftp", "4": "ftps"}  # facts 2.1
+PROTOCOLS = {name.upper(): number for number, name in SCHEMES.items()}
 END_KEYS = {"0": "", "1": "#", "2": "*"}
 SWITCH = {"No": "0", "Yes": "1"}
 TRUE = ("1", "Yes")
 
-# Configuration version 2 names of the P codes that these phones use, with its words for their values (facts 6).
+# Configuration version 2 names of the P codes that these phones use, with its words for their values (facts 6). Families
+# spell them in different cases.
 ALIASES: dict[str, tuple[str, dict[str, str]]] = {
     "account.1.enable": ("P271", SWITCH),
     "account.1.name": ("P270", {}),
@@ -49,17 +51,27 @@ ALIASES: dict[str, tuple[str, dict[str, str]]] = {
     "account.1.sip.subscriber.userid": ("P36", {}),
     "account.1.sip.subscriber.password": ("P34", {}),
     "account.1.sip.subscriber.name": ("P3", {}),
-    "account.1.sip.transport": ("P130", {"UDP": "0", "TCP": "1", "TlsOrTcp": "2"}),
+    "account.1.sip.transport": ("P130", {"UDP": "0", "TCP": "1", "TlsOrTcp": "2", "Tls Or Tcp": "2"}),
     "account.1.sip.registerExpiration": ("P32", {}),
     "account.1.call.dialplan": ("P290", {}),
-    "account.1.call.keyAsSend": ("P72", {"Disabled": "0", "Pound": "1", "Star": "2"}),
+    "account.1.call.keyAsSend": ("P72", {"No": "0", "Disabled": "0", "Pound": "1", "Star": "2"}),
     "account.1.call.noKeyEntryTimeout": ("P85", {}),
+    "account.1.codec.payloadType.dtmf": ("P79", {}),
+    "provisioning.config.protocol": ("P212", PROTOCOLS),
+    "provisioning.config.serverPath": ("P237", {}),
+    "provisioning.config.filePassword": ("P1359", {}),
+    "provisioning.firmware.protocol": ("P6767", PROTOCOLS),
+    "provisioning.firmware.serverPath": ("P192", {}),
+    "provisioning.firmware.checkCondition": ("P238", {"AlwaysCheck": "0", "SkipCheck": "2"}),
+    "provisioning.auto.mode": ("P194", {"YesUpgradeMin": "1"}),
+    "provisioning.auto.minute": ("P193", {}),
     "provisioning.config.processAll.enable": ("P8467", SWITCH),
     "provisioning.config.username": ("P1360", {}),
     "provisioning.config.password": ("P1361", {}),
     "provisioning.3cxAutoProvision": ("P1414", SWITCH),
     "sip.notify.challenge": ("P4428", {"No": "1", "Yes": "0"}),
 }
+_LOWER = {name.lower(): row for name, row in ALIASES.items()}
 _P_CODE = re.compile(r"P\d+\Z")
 
 Step = Generator[Ask, Reply, None]
@@ -94,7 +106,7 @@ def parse(flash: Flash, path: str, body: bytes) -> Settings | None:
         name = item.get("name", "")
         parts = [(f"{name}.{part.get('name', '')}", part.text) for part in item.iter("part")]
         for alias, text in parts or [(name, item.text)]:
-            code, words = ALIASES.get(alias, (alias, {}))
+            code, words = _LOWER.get(alias.lower(), (alias, {}))
             value = (text or "").strip()
             found[code] = words.get(value, value)
     return found
@@ -213,7 +225,7 @@ def read(settings: Settings, family: Family) -> Configuration:
     return Configuration(
         _account(settings, family),
         _plan(settings, family),
-        minutes * 60 if settings.get("P194") == "1" else None,
+        minutes * 60 if settings.get("P194") in ("1", family.words.get("poll")) else None,
         server=server(settings),
         user=settings.get("P1360", ""),
         password=settings.get("P1361", ""),
