@@ -139,10 +139,9 @@ class Phone:
             self.news(None, fault)
         return self.configuration
 
-    async def run(self) -> None:
+    async def run(self, action: Action = "restart") -> None:
         """Start, register when there is an account, ask again when the poll interval or a NOTIFY says so."""
         before: Account | None = None
-        action: Action = "restart"
         while True:
             poll: float | None = self.poll_cap
             try:

@@ -232,6 +232,10 @@ class Appliance:
     def adopt(self, mac: str) -> str:
         """Boot a new phone, adopt it through the API, and return its extension."""
         self.fetch(f"{mac}.cfg", mac)
+        return self.adopt_seen(mac)
+
+    def adopt_seen(self, mac: str) -> str:
+        """Adopt a phone that has asked for its files, and return its extension."""
 
         def seen() -> bool:
             return mac in str(self.api("phones"))
