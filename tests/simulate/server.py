@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -11,7 +11,11 @@ from provisioner.simulate.vendors.base import Ask, Outcome, Pass, Reply
 
 
 class FileServer(ThreadingHTTPServer):
-    """`files` by name; `asked`: (method, name, user agent); `challenge`: of a 401."""
+    """`files` by name; `asked`: (method, name, user agent); `challenge`: of a 401; `status`: of all answers, if not 0.
+
+    `each(name, count)`: a file of its own for the count-th request; `bodies`: what was put; `sent`: bytes that were
+    taken of each answer to a GET.
+    """
 
     daemon_threads = True
 
@@ -21,10 +25,17 @@ class FileServer(ThreadingHTTPServer):
         self.asked: list[tuple[str, str, str]] = []
         self.challenge = ""
         self.authorizations: list[str] = []
+        self.status = 0
+        self.each: Callable[[str, int], bytes | None] = lambda _name, _count: None
+        self.bodies: list[bytes] = []
+        self.sent: dict[str, list[int]] = {}
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A phone that hangs up is no error."""
 
     def names(self) -> list[str]:
         return [f"{method} {name}" for method, name, _ in self.asked]
@@ -35,19 +46,31 @@ class Handler(BaseHTTPRequestHandler):
     server: FileServer
 
     def answer(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        server = self.server
+        server.bodies.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
         name = self.path.lstrip("/")
-        self.server.asked.append((self.command, name, self.headers["User-Agent"]))
-        self.server.authorizations.append(self.headers.get("Authorization", ""))
-        body = self.server.files.get(name) if self.command != "PUT" else b""
-        challenged = self.server.challenge and not self.headers.get("Authorization")
-        self.send_response(401 if challenged else 404 if body is None else 200)
+        server.asked.append((self.command, name, self.headers["User-Agent"]))
+        server.authorizations.append(self.headers.get("Authorization", ""))
+        body = (
+            b"" if self.command == "PUT" else server.each(name, len(server.asked)) or server.files.get(name)
+        )
+        challenged = server.challenge and not self.headers.get("Authorization")
+        self.send_response(server.status or (401 if challenged else 404 if body is None else 200))
         if challenged:
-            self.send_header("WWW-Authenticate", self.server.challenge)
+            self.send_header("WWW-Authenticate", server.challenge)
         self.send_header("Content-Length", str(len(body or b"")))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body or b"")
+            server.sent.setdefault(name, []).append(self.write(body or b""))
+
+    def write(self, body: bytes) -> int:
+        """How much of the body was taken before the phone hung up."""
+        for at in range(0, len(body), 65536):
+            try:
+                self.wfile.write(body[at : at + 65536])
+            except ConnectionError:
+                return at
+        return len(body)
 
     do_GET = do_HEAD = do_PUT = answer
 

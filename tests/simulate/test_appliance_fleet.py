@@ -1,4 +1,4 @@
-"""Thirty phones of all makers against a running appliance: from first boot through an upgrade to a change of settings."""
+"""Thirty phones of all makers against a running appliance: first boot, upgrade, a change of settings."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ from provisioner.store.records import PhoneSettings
 from tests.peers.appliance import Appliance
 
 COUNT = 30
+RESTART_FOR_ALL = {"SoundPoint IP 300"}  # restarts for any change (provisioner/simulate/vendors/polycom.toml)
+WITHOUT_IMAGES: set[str] = set()
 
 
 @asynccontextmanager
@@ -89,7 +91,7 @@ def appliance(tmp_path: Path) -> Any:
 
 def test_a_fleet_from_first_boot_to_a_change_of_settings(appliance: Appliance) -> None:
     async def scene() -> None:
-        async with fleet(appliance.info["http"].rstrip("/") + "/") as phones:
+        async with fleet(server(appliance) + "/") as phones:
             await every(phones, lambda phone: phone.handset.start())
             assert [phone.kind.name for phone in phones if phone.configuration.account] == []
             for phone in phones:
@@ -104,4 +106,37 @@ def test_a_fleet_from_first_boot_to_a_change_of_settings(appliance: Appliance) -
             await every(phones, lambda phone: phone.boot("check"))
             assert restarts(phones) == before, "the same files restart nothing"
 
+            await upgrade(appliance, phones)
+            before = restarts(phones)
+            await settle(appliance, firmware_server=server(appliance), time_format="24", poll_seconds=10800)
+            await every(phones, lambda phone: phone.boot("check"))
+            assert changed(before, restarts(phones)) <= RESTART_FOR_ALL
+            assert (needless(phones), faults(phones)) == ([], {})
+
     asyncio.run(asyncio.wait_for(scene(), 60))
+
+
+def server(appliance: Appliance) -> str:
+    return str(appliance.info["http"]).rstrip("/")
+
+
+def changed(before: dict[str, list[str]], after: dict[str, list[str]]) -> set[str]:
+    return {name for name, words in after.items() if words != before[name]}
+
+
+async def upgrade(appliance: Appliance, phones: Sequence[Phone]) -> None:
+    """Images come, a setting says where: every phone takes its own, restarts once for it, and is done."""
+    await settle(appliance, firmware_server=server(appliance))
+    await every(phones, lambda phone: phone.boot("check"))
+    assert put_images(appliance, phones) > 0
+    before = restarts(phones)
+    await every(phones, lambda phone: phone.handset.restart("power"))
+    after = restarts(phones)
+    asking = {phone.kind.name for phone in phones if phone.flash.upgrades}
+    assert asking == {phone.kind.name for phone in phones} - WITHOUT_IMAGES
+    assert {name for name in asking if not after[name][-1].startswith("firmware")} == set()
+    await every(phones, lambda phone: phone.boot("check"))
+    assert restarts(phones) == after, "the same firmware restarts nothing"
+    assert {
+        name: len(words) - len(before[name]) for name, words in after.items() if name in asking
+    } == dict.fromkeys(asking, 2)
