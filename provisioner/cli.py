@@ -279,6 +279,29 @@ def adopt_phone(mac: str, state: Path | None, extension: str, as_json: bool) -> 
     console.adopt_phone(_state(state, demo_directory()), mac, extension, as_json)
 
 
+@phones.command("explain")
+@click.argument("mac")
+@state_option
+@json_option
+def explain_phone(mac: str, state: Path | None, as_json: bool) -> None:
+    """Show each setting of a phone with the layer it comes from, and what differs from what it fetched last."""
+    from provisioner import inspection
+
+    inspection.explain_phone(_state(state, demo_directory()), mac, as_json)
+
+
+@phones.command("files")
+@click.argument("mac")
+@click.argument("name", default="")
+@state_option
+@json_option
+def phone_files(mac: str, name: str, state: Path | None, as_json: bool) -> None:
+    """List what a phone would be given; with NAME, print that file as the phone gets it, passwords and all."""
+    from provisioner import inspection
+
+    inspection.phone_files(_state(state, demo_directory()), mac, name, as_json)
+
+
 @cli.group()
 def protection() -> None:
     """List addresses that are shut out of the phone service, and let one in again."""

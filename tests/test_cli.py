@@ -271,6 +271,13 @@ def test_the_table_says_the_same(capsys, state):
     assert len(rows) == 5
 
 
+@pytest.mark.parametrize("command", [["explain"], ["files"]])
+def test_what_a_phone_gets_is_the_fronts_to_say(capsys, state, command):
+    code, line = refused(capsys, "phones", *command, "001565000102", "--state", str(state.root))
+    assert code == 1
+    assert "the front process does not answer" in line
+
+
 def test_an_empty_list_says_what_to_do(capsys, tmp_path):
     assert main(["phones", "list", "--state", str(tmp_path / "new")]) == 0
     assert capsys.readouterr().out.startswith("No phone yet: point one at this appliance")

@@ -465,6 +465,7 @@ class Edge:
         leg = self.new_leg(session, "")
         if leg is None:
             return
+        leg.dtmf = peer.profile.dtmf
         caller, _display = routes.caller_of(session.invite)
         call = Call(self, "inbound", caller, called)
         call.group = members if group else ()
@@ -484,6 +485,8 @@ class Edge:
             return
         if name == "digit":
             leg.owner.on_digit(leg, str(data["digit"]))
+        elif name == "press":
+            leg.send_key(str(data["digit"]), int(data["milliseconds"]))
         elif name == "played":
             leg.on_played(int(data.get("token") or 0))
         elif name == "silent" and isinstance(leg.owner, Call):

@@ -10,11 +10,12 @@ from provisioner.edge import answers
 from provisioner.edge.offers import PLAIN, bridged, document, networks_of, offers_for
 from provisioner.edge.transfer import Play
 from provisioner.errors import PeerError
+from provisioner.sip import info
 from provisioner.sip.agent import Credentials
 from provisioner.sip.headers import NameAddr
 from provisioner.sip.message import Header
 from provisioner.sip.refer import Referral
-from provisioner.sip.sdp import CODECS, AudioOffer, MediaSession
+from provisioner.sip.sdp import CODECS, AudioOffer, MediaSession, Negotiated
 from provisioner.sip.session import (
     SDP,
     Answered,
@@ -97,6 +98,8 @@ class Leg:
         self._tries: list[tuple[AudioOffer, bool]] = []  # offers still to be made, and whether SRTP
         self._limit: Timer | None = None
         self.silent_at = float("-inf")  # when media last said that nothing comes from this party
+        self.dtmf = "rfc4733"  # how the core takes keys whose call this is (a trunk's profile)
+        self._info: info.InfoSender | None = None
         self._token = 0  # of what is being played now
         edge.media_owners[media.id] = self
 
@@ -248,7 +251,26 @@ class Leg:
         assert agreed
         # a phone's address is known from its signalling, a core sends from anywhere
         nets = networks_of(self.session.flow.remote[0]) if self.extension else []
-        self.media.put(**document(agreed), nets=nets)
+        self.media.put(**{**document(agreed), "nets": nets, **self._keys(agreed)})
+
+    def _keys(self, agreed: Negotiated) -> dict[str, str | None]:
+        """How keys come and go where no telephone-event is used: by INFO for who allows it, else as tones.
+
+        Tones are listened for all the same: a phone that is set to send tones still says that it allows INFO.
+        """
+        gateway = self._attempt.gateway if self._attempt else None
+        wanted = gateway.peer.profile.dtmf if gateway else self.dtmf
+        if wanted != "rfc4733":
+            return {"event_out": None, "keys": wanted}
+        if agreed.event_out is not None:
+            return {"keys": ""}
+        return {"keys": "info" if "INFO" in self.session.peer_allows else "inband"}
+
+    def send_key(self, digit: str, milliseconds: int) -> None:
+        """A key for this party, which takes them by INFO."""
+        if self._info is None:
+            self._info = info.InfoSender(self.session)
+        self._info.send(info.Key(digit, milliseconds))
 
     @property
     def codec(self) -> str:
@@ -300,7 +322,8 @@ class Leg:
         elif isinstance(event, Confirmed):
             self._confirmed(event.sdp)
         elif isinstance(event, Info):
-            self.edge.count("info")
+            for key in info.parse(event.content_type, event.body):
+                self.media.press(key.digit, key.milliseconds)
 
     def _progress(self, event: Progress) -> None:
         self.edge.presence.changed()

@@ -17,6 +17,7 @@ from provisioner import certificates
 from provisioner.errors import OperatorError
 from provisioner.front.door import Door
 from provisioner.front.events import Hub
+from provisioner.front.inspect import Inspector
 from provisioner.front.neighbours import Neighbours
 from provisioner.front.phone_files import PhoneFiles
 from provisioner.front.proxy import Proxy
@@ -72,6 +73,7 @@ class Front:
         self._options = options
         self._started = time.monotonic()
         self._hub = Hub()
+        inspector = Inspector(lambda: self._files.renderer, lambda: self._journal)
         self._control = ControlServer(
             {
                 "ping": self._ping,
@@ -79,6 +81,7 @@ class Front:
                 "reload": self._reload,
                 "quarantine": self._quarantine,
                 "release": self._release,
+                **inspector.methods,
             }
         )
         self._neighbours = Neighbours()
@@ -112,8 +115,17 @@ class Front:
         self._journal = await asyncio.to_thread(Journal.open, self._state.journal)
         self._recorder.journal = self._journal
         await self._listen_tftp()
-        addresses = Addresses(options.sip_host, options.sip_port, options.reached_at, self.http[1])
-        self._watch = Watch(self._state, addresses, self._swap)
+        addresses = Addresses(
+            options.sip_host,
+            options.sip_port,
+            options.reached_at,
+            self.http[1],
+            https_port=self.https[1],
+            tftp_port=self.tftp[1],
+        )
+        versions = self._recorder.versions
+        versions |= await asyncio.to_thread(self._journal.versions)
+        self._watch = Watch(self._state, addresses, self._swap, versions)
         await self._watch.reload()
         self._edge.start()
         loop = asyncio.get_running_loop()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from provisioner.phones.proof import masked
+from provisioner.phones.served import Memory
 from provisioner.phones.trust import Verdict
 
 MAX_TEXT = 200  # of a path or an agent that is kept
@@ -26,6 +27,8 @@ class JournalLike(Protocol):
 class Recorder:
     """Tells each answer to `publish` at once and to the journal soon; `count` is the number of all answers.
 
+    `versions`: the firmware that each adopted phone was last seen with, by MAC.
+
     `later` calls a function some time later; without it the journal is told at once.
     """
 
@@ -42,6 +45,9 @@ class Recorder:
         self._later = later
         self._requests: list[dict[str, Any]] = []
         self._sightings: dict[str, dict[str, Any]] = {}
+        self._memory = Memory()
+        self._served: list[tuple[str, dict[str, Any]]] = []
+        self.versions: dict[str, str] = {}
         self.count = 0
 
     def answered(
@@ -74,7 +80,13 @@ class Recorder:
                 "address": address,
                 "last_seen": at,
                 "rule": verdict.rule,
+                "firmware": who.version if who.stage != "Updater" else "",
             }
+        made = verdict.made
+        if made and asked and made.mac and status == 200 and method != "HEAD":
+            self._served += self._memory.rows(asked.name, made, who, at)
+            if who.version and who.stage != "Updater":
+                self.versions[made.mac] = who.version
         if self._later is None:
             self.hand_over()
         elif len(self._requests) == 1:
@@ -84,9 +96,12 @@ class Recorder:
         """Give the journal what it has not been told yet."""
         requests, self._requests = self._requests, []
         sightings, self._sightings = self._sightings, {}
+        served, self._served = self._served, []
         if self.journal is None:
             return
         for row in requests:
             self.journal.write("requests", row)
+        for table, row in served:
+            self.journal.write(table, row)
         for row in sightings.values():
             self.journal.write("sightings", row)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -24,12 +25,25 @@ _log = logging.getLogger(__name__)
 
 
 class Watch:
-    """Calls `swap` with a renderer of each new snapshot, on the event loop."""
+    """Calls `swap` with a renderer of each new snapshot, on the event loop, and of the same one each new day.
 
-    def __init__(self, state: StateDir, addresses: Addresses, swap: Callable[[Renderer], None]) -> None:
+    `versions`: what phones run, as Renderer takes it.
+    """
+
+    def __init__(
+        self,
+        state: StateDir,
+        addresses: Addresses,
+        swap: Callable[[Renderer], None],
+        versions: Mapping[str, str] | None = None,
+        today: Callable[[], date] = lambda: datetime.now(UTC).date(),
+    ) -> None:
         self._state = state
         self._addresses = addresses
         self._swap = swap
+        self._versions = versions
+        self._today = today
+        self._day: date | None = None
         self._inventory: Inventory | None = None
         self._catalogue: Catalogue | None = None
         self._lock = asyncio.Lock()
@@ -63,7 +77,8 @@ class Watch:
 
         if self._inventory is None:
             self._inventory = Inventory.open(self._state.inventory)
-        if self._inventory.snapshot_revision() == self.revision:
+        same_day = self._today() == self._day  # the rules of a time zone may change with a year
+        if same_day and self._inventory.snapshot_revision() == self.revision:
             return None
         return self._renderer(self._inventory.snapshot())
 
@@ -79,6 +94,7 @@ class Watch:
         if self._catalogue is None:
             root = self._state.root
             self._catalogue = Catalogue([root / "phone_templates"], [root / "firmware_rules"])
-        renderer = Renderer(snapshot, self._addresses, self._catalogue)
+        self._day = self._today()
+        renderer = Renderer(snapshot, self._addresses, self._catalogue, self._versions, self._day)
         renderer.warm()
         return renderer

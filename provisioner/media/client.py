@@ -38,6 +38,11 @@ class MediaLeg:
         self.document = document
         self._client._tell("put", document)
 
+    def press(self, digit: str, milliseconds: int) -> None:
+        """This party pressed a key, as signalling said."""
+        if not self.dropped:
+            self._client._tell("press", {"leg": self.id, "digit": digit, "milliseconds": milliseconds})
+
     def drop(self) -> None:
         """Free the leg; may be called twice."""
         if not self.dropped:
@@ -53,7 +58,7 @@ class MediaClient:
     """Keeps `pool` legs open ahead, so that a call never waits for one.
 
     `boot` makes the ids of the legs unlike those of the edge before. `on_event(name, data)` gets `digit`,
-    `played` and `silent` of the legs taken here.
+    `press`, `played` and `silent` of the legs taken here.
     """
 
     def __init__(

@@ -46,6 +46,7 @@ class Document(msgspec.Struct, frozen=True):
     event_clock: Clock = RATE
     srtp: Keys | None = None
     source: Source | None = None
+    keys: Literal["", "info", "inband"] = ""
     take: Literal["", "*", "all"] = ""
     send: bool = True
 

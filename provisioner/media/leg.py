@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 from provisioner.errors import ProvisionerError
 from provisioner.media import g711, prompts, rtcp
-from provisioner.media.digits import DigitReceiver, Press
+from provisioner.media.digits import DigitReceiver
 from provisioner.media.document import PAYLOAD_TYPES, Document, Source, networks
+from provisioner.media.keys import CARRIER_GAP, SPOKEN, Ears, Form, Making, Once, Stamp
 from provisioner.media.latch import Address, Latch
 from provisioner.media.rtp import COMFORT_NOISE, FRAME, FRAME_SECONDS, PCMA, PCMU, Packet, Reception, build
 from provisioner.media.srtp import Guard
@@ -81,18 +82,20 @@ class Leg:
         "control_at",
         "digits",
         "document",
+        "ears",
         "fresh",
         "guard",
         "heard_at",
         "hearers",
         "id",
         "latch",
+        "making",
         "muxed",
+        "once",
         "orphan",
         "packets_out",
         "payload_type",
         "playback",
-        "press",
         "reception",
         "send_control",
         "send_media",
@@ -118,7 +121,9 @@ class Leg:
         self.fresh = True  # the next audio packet is the first of its source
         self.reception = Reception()
         self.digits = DigitReceiver()
-        self.press: Press | None = None
+        self.once = Once()
+        self.ears: Ears | None = None  # where this party's keys may be tones in its audio
+        self.making = Making()  # keys for this party, in its own form
         self.packets_out = self.strangers = self.unspoken = 0
         self.heard_at: float | None = None
         self.alarmed = now  # when silence began to count
@@ -139,6 +144,8 @@ class Leg:
         if (document.remote, document.rtcp, document.mux) != (before.remote, before.rtcp, before.mux):
             self.control_at, self.muxed = document.rtcp, document.mux
         self._put_codec(document)
+        if bool(document.keys) != (self.ears is not None):
+            self.ears = Ears() if document.keys else None
         sending = document.send and document.remote is not None
         if sending and not self.sending:
             self.alarmed, self.fresh = now, True
@@ -182,6 +189,41 @@ class Leg:
             self._octets += FRAME
             self.transmit(build(packet), target)
         return ended
+
+    @property
+    def form(self) -> Form | Literal["info", ""]:
+        """How this party takes keys: what it negotiated, else SIP INFO or tones; "": not at all."""
+        if self.document.event_out is not None:
+            return "event"
+        if self.document.keys == "inband":
+            return "tone" if self.codec in SPOKEN else ""
+        return self.document.keys
+
+    def make(self, stamp: Stamp, samples: int, now: float, source: str = "") -> bool:
+        """Send the next of the press that is being made for this party; False when there is none."""
+        made = self.making.current(source)
+        if made is None:
+            return False
+        document = self.document
+        number = document.event_out if made.form == "event" else self.payload_type
+        out = made.carry(stamp, samples, self.codec, (number or 0, document.event_clock), now)
+        self.making.passed(samples / stamp.clock)
+        target = self.latch.target
+        if out and self.sending and target:
+            self.transmit(out, target)
+        return True
+
+    def make_alone(self, grid: int, now: float) -> None:
+        """The same from our own source, when whoever pressed sends nothing whose place it could take."""
+        made, clock = self.making.current(), self.document.clock
+        samples = round(clock * FRAME_SECONDS)
+        if made is None:
+            self.making.passed(FRAME_SECONDS)
+        elif now - made.carried > CARRIER_GAP or made.alone:
+            made.alone = True
+            stamp = Stamp(self._sequence, (self._timestamp + grid * samples) & 0xFFFFFFFF, self._ssrc, clock)
+            self._sequence = (self._sequence + 1) & 0xFFFF
+            self.make(stamp, samples, now)
 
     def report(self, grid: int, wall: float, bye: bool = False) -> None:
         """Send RTCP of our own source, if it sent anything: when 5 s have passed, and at its end (`bye`)."""
@@ -231,7 +273,7 @@ class Leg:
             "packets_out": self.packets_out,
             "lost": self.reception.lost,
             "jitter_ms": round(self.reception.jitter_ms, 2),
-            "digits": self.digits.count,
+            "digits": self.once.count,
             "strangers": self.strangers,
             "unspoken": self.unspoken,
             "unauthentic": self.guard.unauthentic if self.guard else 0,

@@ -18,6 +18,7 @@ from provisioner.errors import ProvisionerError
 from provisioner.media import rtp
 from provisioner.media.document import read_document
 from provisioner.media.g711 import ALAW_TO_MULAW, MULAW_TO_ALAW
+from provisioner.media.keys import PRESS_MS, SPOKEN, Made, Method, hush, samples_of, stamp_of
 from provisioner.media.latch import Address
 from provisioner.media.leg import Leg, Send
 from provisioner.media.rtp import FRAME_SECONDS
@@ -30,6 +31,7 @@ CATCH_UP = 3  # frames sent at once after a stall; what is older is skipped, as 
 SILENT = 60.0  # seconds
 SWEEP = 1.0  # seconds between looks for silent legs
 
+_AS_IT_IS = frozenset({("rfc4733", "event"), ("inband", "tone")})  # the packets themselves are passed on
 _TRANSLATE = {("PCMU", "PCMA"): MULAW_TO_ALAW, ("PCMA", "PCMU"): ALAW_TO_MULAW}
 _FIELDS = struct.Struct("!xxHII").unpack_from
 _TIMESTAMP = struct.Struct("!I")
@@ -46,6 +48,7 @@ class Plane:
         self._report, self._rng = report, rng
         self._hearers: dict[str, list[Leg]] = {}  # by the id of the leg that is heard, there or not
         self._playing: dict[str, Leg] = {}
+        self._making: dict[str, Leg] = {}  # legs for which a press is in the making
         self._epoch = epoch
         self._origin = now  # of the 20 ms grid
         self._grid = 0  # frames of the grid that were served
@@ -70,8 +73,7 @@ class Plane:
         if leg.playback is None:
             self._playing.pop(leg.id, None)
         else:
-            if not self._playing:
-                self._grid = self._frames(now)
+            self._awake(now)
             self._playing[leg.id] = leg
         return leg
 
@@ -82,6 +84,7 @@ class Plane:
         source = gone.document.source
         self._unhear(gone, source.leg if source else None)
         self._playing.pop(leg, None)
+        self._making.pop(leg, None)
         del self.legs[leg]
         if not self._hearers[leg]:
             del self._hearers[leg]
@@ -136,8 +139,10 @@ class Plane:
         sequence, timestamp, ssrc = _FIELDS(data)
         leg.reception.add(sequence, timestamp, ssrc, now, timed=audio)
         if audio:
+            if leg.ears is not None:
+                self._listen(leg, data, payload_type, bounds, now)
             if leg.hearers:
-                self._relay_audio(leg, data, payload_type, bounds)
+                self._relay_audio(leg, data, payload_type, bounds, now)
         else:
             self._event(leg, data, bounds, now)
 
@@ -149,11 +154,14 @@ class Plane:
         return payload_type >= 96 and bounds[1] - bounds[0] == 4
 
     @staticmethod
-    def _relay_audio(leg: Leg, data: bytes, payload_type: int, bounds: tuple[int, int]) -> None:
+    def _relay_audio(leg: Leg, data: bytes, payload_type: int, bounds: tuple[int, int], now: float) -> None:
         codec = leg.codecs[payload_type]
+        hushed = leg.ears is not None and leg.ears.key != ""
         for hearer in leg.hearers:
             target = hearer.latch.target
             if not hearer.sending or target is None:
+                continue
+            if (hearer.making or hushed) and _replaced(leg, hearer, data, bounds, codec, now):
                 continue
             out = data
             if codec == hearer.codec:
@@ -171,26 +179,67 @@ class Plane:
                 out = out[:1] + bytes((out[1] | 0x80,)) + out[2:]
             hearer.transmit(out, target)
 
+    # keys
+
+    def press(self, leg: Leg, digit: str, milliseconds: int, now: float) -> None:
+        """The party of `leg` pressed a key, as a SIP INFO request said."""
+        if leg.once.first(digit, "info", now):
+            self._pressed(leg, digit, "info", now, milliseconds)
+
+    def _pressed(
+        self, leg: Leg, digit: str, method: Method, now: float, milliseconds: int = PRESS_MS
+    ) -> bool:
+        """A new press: reported when it is taken, else it goes on to whoever hears the leg.
+
+        False when its own packets are to be passed on: nothing else was done for a hearer in that form.
+        """
+        if leg.document.take == "all" or leg.document.take == digit:
+            self._report("digit", {"leg": leg.id, "digit": digit, "source": method})
+            return True
+        queued = any(hearer.making for hearer in leg.hearers)  # it must not overtake those before it
+        for hearer in leg.hearers:
+            form = hearer.form
+            if form == "info":
+                press = {"leg": hearer.id, "digit": digit, "milliseconds": milliseconds}
+                self._report("press", press)
+            elif form and (queued or (method, form) not in _AS_IT_IS):
+                self._awake(now)
+                self._making[hearer.id] = hearer
+                hearer.making.add(Made(digit, form, leg.id, now, milliseconds))
+        return queued
+
+    def _listen(self, leg: Leg, data: bytes, payload_type: int, bounds: tuple[int, int], now: float) -> None:
+        """Keys that are tones in the audio of a party which has no other way to send them."""
+        ears, codec = leg.ears, leg.codecs[payload_type]
+        if ears is None or codec not in SPOKEN:
+            return
+        for digit in ears.receive(_FIELDS(data)[0], data[bounds[0] : bounds[1]], codec):
+            if leg.once.first(digit, "inband", now):
+                ears.taken = self._pressed(leg, digit, "inband", now)
+        if ears.key:
+            leg.once.still(ears.key, now)
+
     def _event(self, leg: Leg, data: bytes, bounds: tuple[int, int], now: float) -> None:
         packet = rtp.parse(data)
         found = leg.digits.receive(packet, now) if packet else None
-        if found:
-            press, new = found
-            if new:
-                if packet and packet.payload_type != leg.document.event_in:
-                    _log.info("leg %s sends events as %d, unannounced", leg.id, packet.payload_type)
-                # decided once: the rest of a press goes the way of its first packet
-                press.taken = leg.document.take == "all" or leg.document.take == press.digit
-                if press.taken:
-                    self._report("digit", {"leg": leg.id, "digit": press.digit, "source": "rfc4733"})
-            if press.taken:
-                return
+        if packet is None:
+            return
+        press, new = found or (None, False)
+        if press and new:
+            if packet.payload_type != leg.document.event_in:
+                _log.info("leg %s sends events as %d, unannounced", leg.id, packet.payload_type)
+            # decided once: the rest of a press goes the way of its first packet
+            press.taken = not leg.once.first(press.digit, "rfc4733", now) or self._pressed(
+                leg, press.digit, "rfc4733", now
+            )
+        elif press:
+            leg.once.still(press.digit, now)
         for hearer in leg.hearers:
-            target, wanted = hearer.latch.target, hearer.document
-            if hearer.sending and target and wanted.event_out is not None:
-                clocks = leg.document.event_clock, wanted.event_clock
-                out = data if clocks[0] == clocks[1] else _reclock(data, bounds[0], *clocks)
-                hearer.transmit(_renumber(out, wanted.event_out), target)
+            made = hearer.making.current(leg.id)
+            if made and (piece := made.ridden(packet, leg.document.event_clock)):
+                hearer.make(*piece, now, leg.id)
+            elif made is None and (press is None or not press.taken):
+                _relay_event(leg, hearer, data, bounds)
 
     def receive_control(self, leg: Leg, data: bytes, source: Address, muxed: bool = False) -> None:
         """An RTCP packet of the party of `leg` (`muxed`: on the RTP port); goes to whoever hears the leg."""
@@ -217,18 +266,19 @@ class Plane:
 
     def deadline(self) -> float:
         """When `advance` is next needed."""
-        if not self._playing:
+        if not self._playing and not self._making:
             return self._sweep_at
         return min(self._sweep_at, self._origin + (self._grid + 1) * FRAME_SECONDS)
 
     def advance(self, now: float) -> list[str]:
         """Do what is due; the ids of orphaned legs that are to be dropped."""
-        if self._playing:
+        if self._playing or self._making:
             due = self._frames(now)
             self._grid = max(self._grid, due - CATCH_UP)
             while self._grid < due:
                 self._grid += 1
                 self._play()
+                self._make(now)
             for leg in self._playing.values():
                 leg.report(self._grid, self._epoch + now)
         if now < self._sweep_at:
@@ -242,6 +292,17 @@ class Plane:
                 assert leg.document.source is not None
                 self._report("played", {"leg": leg.id, "token": leg.document.source.token})
 
+    def _awake(self, now: float) -> None:
+        """The grid goes on from here when nothing needed it before."""
+        if not self._playing and not self._making:
+            self._grid = self._frames(now)
+
+    def _make(self, now: float) -> None:
+        for leg in list(self._making.values()):
+            leg.make_alone(self._grid, now)
+            if not leg.making:
+                del self._making[leg.id]
+
     def _silent(self, leg: Leg, now: float) -> bool:
         """Whether nothing came for a minute; reported each minute that it lasts."""
         since = max(leg.alarmed, leg.heard_at or leg.alarmed)
@@ -251,6 +312,31 @@ class Plane:
             leg.alarmed = now
             self._report("silent", {"leg": leg.id, "seconds": int(SILENT)})
         return True
+
+
+def _relay_event(leg: Leg, hearer: Leg, data: bytes, bounds: tuple[int, int]) -> None:
+    target, wanted = hearer.latch.target, hearer.document
+    if hearer.sending and target and wanted.event_out is not None:
+        clocks = leg.document.event_clock, wanted.event_clock
+        out = data if clocks[0] == clocks[1] else _reclock(data, bounds[0], *clocks)
+        hearer.transmit(_renumber(out, wanted.event_out), target)
+
+
+def _replaced(leg: Leg, hearer: Leg, data: bytes, bounds: tuple[int, int], codec: str, now: float) -> bool:
+    """Whether something else went out, or nothing, in the place of a packet: a press that is being made for the
+    hearer, or silence while the tones of a key last that it is not to hear.
+    """
+    samples = samples_of(codec, bounds[1] - bounds[0], leg.document.clock)
+    if hearer.making:
+        if hearer.make(stamp_of(data, leg.document.clock), samples, now, leg.id):
+            return True
+        hearer.making.passed(samples / leg.document.clock)
+    ears = leg.ears
+    if ears is None or not ears.key or (hearer.form == "tone" and not ears.taken):
+        return False
+    if hearer.latch.target and hearer.codec in SPOKEN:
+        hearer.transmit(hush(data, bounds, hearer.codec, hearer.payload_type), hearer.latch.target)
+    return True
 
 
 def _renumber(data: bytes, payload_type: int) -> bytes:

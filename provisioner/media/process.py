@@ -13,12 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from random import Random, SystemRandom
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from provisioner.errors import OperatorError, PeerError, ProvisionerError
 from provisioner.ipc import MAX_BACKLOG, Lines, encode, listen_unix
+from provisioner.media.keys import PRESS_MS
 from provisioner.media.leg import Leg
 from provisioner.media.plane import Plane
 from provisioner.paths import StateDir
@@ -37,6 +38,14 @@ class Opening(msgspec.Struct, frozen=True):
     leg: str
     host: str
     port: int = 0
+
+
+class Pressing(msgspec.Struct, frozen=True):
+    """The arguments of `press`."""
+
+    leg: str
+    digit: Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "#", "A", "B", "C", "D"]
+    milliseconds: int = PRESS_MS
 
 
 class Pair:
@@ -111,6 +120,7 @@ class Process:
             "open": self._open,
             "put": self._put,
             "drop": self._drop,
+            "press": self._press,
             "stats": self._stats,
             "subscribe": self._subscribe,
         }
@@ -313,6 +323,15 @@ class Process:
 
     def _put(self, args: dict[str, Any], link: Link) -> dict[str, Any]:
         self._own(self.plane.put(args, self._clock()).id, link)
+        return {}
+
+    def _press(self, args: dict[str, Any], _link: Link) -> dict[str, Any]:
+        try:
+            pressing = msgspec.convert(args, Pressing)
+        except msgspec.ValidationError as error:
+            raise ProvisionerError(f"press: {error}") from None
+        leg = self.plane.leg(pressing.leg)
+        self.plane.press(leg, pressing.digit, pressing.milliseconds, self._clock())
         return {}
 
     def _drop(self, args: dict[str, Any], _link: Link) -> dict[str, Any]:

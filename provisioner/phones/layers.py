@@ -97,6 +97,8 @@ class Layers:
 
     def key(self, vendor: str, model: str, phone: Phone | None) -> tuple[str, ...]:
         """The stored layers that such a phone has; phones with the same ones have the same settings."""
+        if not self._stored:
+            return ()
         names = [f"vendor:{vendor}", f"model:{vendor}/{model}", "site"]
         if phone:
             names += [f"group:{phone.group}", f"phone:{phone.id}"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, date, datetime
+from functools import cached_property
 from typing import Any, NamedTuple
+
+import msgspec
 
 from provisioner.phones import settings
 from provisioner.phones.boot import Asked
@@ -15,7 +19,9 @@ from provisioner.phones.encodings import ENCODINGS
 from provisioner.phones.formats import FORMATS, HOLE, Hole
 from provisioner.phones.identity import Identity
 from provisioner.phones.layers import Layers, Resolved
+from provisioner.phones.names import named
 from provisioner.phones.settings import Addresses, Device
+from provisioner.phones.vocabulary import Value
 from provisioner.store.records import Credential, Phone, Snapshot
 
 _log = logging.getLogger(__name__)
@@ -37,22 +43,42 @@ class Like(NamedTuple):
     quirks: frozenset[str]
 
 
-class _Skeleton:
-    """A rendered template, cut at its holes."""
+class Skeleton:
+    """A rendered template, cut at its holes. `settings`: what its phones share, by neutral name."""
 
-    def __init__(self, text: str, escape: Callable[[object], str]) -> None:
+    def __init__(self, text: str, file: File, settings: dict[str, Value]) -> None:
         parts = HOLE.split(text)
         self._parts = parts[::2]
         self._holes = [int(index) for index in parts[1::2]]
-        self._escape = escape
+        self._escape = FORMATS[file.format]
+        self.text = text
+        self.file = file
+        self.settings = settings
 
-    def fill(self, own: list[str]) -> bytes:
+    @cached_property
+    def id(self) -> str:
+        """The same for the same text and settings, also in another process."""
+        known = msgspec.json.encode([self.text, self.settings], order="deterministic")
+        return hashlib.sha256(known).hexdigest()[:32]
+
+    def fill(self, own: list[str]) -> str:
         """The file of the phone whose values (`settings.values`) these are."""
         pieces = list(self._parts)
         escape = self._escape
         for at, index in enumerate(self._holes):
             pieces[at] += escape(own[index])
-        return "".join(pieces).encode()
+        return "".join(pieces)
+
+
+class Rendered(NamedTuple):
+    """A file: what goes out, the adopted phone that asked for it ("": none), and what it was made of."""
+
+    data: bytes
+    mac: str
+    skeleton: Skeleton
+    own: list[str]
+    accounts: int
+    revision: int
 
 
 class Renderer:
@@ -80,8 +106,9 @@ class Renderer:
             for name in DIALECTS
         }
         self._directory = _directory(snapshot)
-        self._skeletons: dict[tuple[Like, File, settings.Shape], _Skeleton] = {}
+        self._skeletons: dict[tuple[Like, File, settings.Shape], Skeleton] = {}
         self._contexts: dict[Like, dict[str, Any]] = {}
+        self._effects: dict[tuple[str, str, str], frozenset[str]] = {}
         self._told: set[tuple[str, str]] = set()
 
     def warm(self) -> None:
@@ -92,10 +119,15 @@ class Renderer:
                 self._file(phone.vendor, file, model, phone, self._versions.get(phone.id, ""))
 
     def file(self, asked: Asked, identity: Identity) -> bytes | None:
-        """The file asked for; None when this phone has none of that kind.
+        """The file asked for; None when this phone has none of that kind."""
+        made = self.rendered(asked, identity)
+        return made.data if made else None
+
+    def rendered(self, asked: Asked, identity: Identity) -> Rendered | None:
+        """The file asked for, and what it was made of; None when this phone has none of that kind.
 
         An adopted phone's files hold its accounts; one that is not adopted gets a file without any. Whether
-        the asker may have the file is `trust.judge`'s to say.
+        the asker may have the file is `trust`'s to say.
         """
         phone = self.snapshot.phones.get(asked.mac)
         vendor = phone.vendor if phone else identity.vendor
@@ -103,7 +135,17 @@ class Renderer:
         file = self.row(asked, identity)
         if file is None or (model is None and (phone or asked.kind == "common")):
             return None
-        return self._file(vendor, file, model, phone, self._version(asked.mac, identity))
+        made = self._file(vendor, file, model, phone, self._version(identity.mac, identity))
+        return made._replace(mac=identity.mac) if identity.mac in self.snapshot.phones else made
+
+    def files(self, phone: Phone) -> list[tuple[Asked, Identity]]:
+        """What an adopted phone would ask for and get, as it would ask with its last known firmware."""
+        model = self.catalogue.model(phone.vendor, phone.model)
+        version = self._versions.get(phone.id, "")
+        who = Identity(phone.vendor, phone.model, version, phone.id, "", "phone")
+        kinds = self.catalogue.kit(phone.vendor, model).files if model else ()
+        asked = (named(phone.vendor, kind, phone.id, model) for kind in kinds if model)
+        return [(each, who) for each in asked if each]
 
     def row(self, asked: Asked, identity: Identity) -> File | None:
         """The row of the catalogue that the file asked for is made by; None when there is none."""
@@ -137,7 +179,10 @@ class Renderer:
     def like(self, vendor: str, model: Model | None, phone: Phone | None, version: str) -> Like:
         """What decides, beside its shape, which skeleton a phone's files come from."""
         name = model.name if model else ""
-        effects = self.catalogue.effects(vendor, model, version)
+        effects = self._effects.get((vendor, name, version))
+        if effects is None:
+            effects = self.catalogue.effects(vendor, model, version)
+            self._effects[vendor, name, version] = effects
         return Like(vendor, name, self.layers.key(vendor, name, phone), effects)
 
     def plain(self, like: Like, file: File, device: Device) -> bytes:
@@ -149,17 +194,21 @@ class Renderer:
         told = identity.version if identity.stage != "Updater" else ""
         return told or self._versions.get(mac, "")
 
-    def _file(self, vendor: str, file: File, model: Model | None, phone: Phone | None, version: str) -> bytes:
+    def _file(
+        self, vendor: str, file: File, model: Model | None, phone: Phone | None, version: str
+    ) -> Rendered:
         device = self.device(phone) if phone else Device()
         own = settings.values(device)
         shape = settings.shape(device, own)
-        key = (self.like(vendor, model, phone, version), file, shape)
-        skeleton = self._skeletons.get(key)
+        like = self.like(vendor, model, phone, version)
+        skeleton = self._skeletons.get((like, file, shape))
         if skeleton is None:
             holes = [Hole(f"\ue000{index}\ue001") if value else "" for index, value in enumerate(own)]
-            text = self._render(key[0], file, settings.from_values(shape, holes))
-            skeleton = self._skeletons[key] = _Skeleton(text, FORMATS[file.format])
-        return _encoded(file, skeleton.fill(own), device)
+            text = self._render(like, file, settings.from_values(shape, holes))
+            skeleton = Skeleton(text, file, self._contexts[like]["s"])
+            self._skeletons[like, file, shape] = skeleton
+        data = _encoded(file, skeleton.fill(own).encode(), device)
+        return Rendered(data, "", skeleton, own, len(device.accounts), self.snapshot.revision)
 
     def _render(self, like: Like, file: File, device: Device) -> str:
         context = self._contexts.get(like)

@@ -64,6 +64,7 @@ class Device(msgspec.Struct, frozen=True):
 
 
 SCALARS = ("mac", "admin_password", "user_password", "http_user", "http_password", "path_secret")
+MASK = "********"
 Shape = tuple[int, tuple[tuple[int, str, int, int, int], ...], tuple[str, ...], tuple[bool, ...]]
 
 
@@ -82,6 +83,13 @@ def values(device: Device) -> list[str]:
     for key in device.keys:
         own += (key.value, key.label)
     return own
+
+
+def masked(own: list[str], accounts: int) -> list[str]:
+    """The same values without the secrets: fit to be shown and stored."""
+    secret = {SCALARS.index(name) for name in SCALARS if name not in ("mac", "http_user")}
+    secret |= {len(SCALARS) + 5 * index + 4 for index in range(accounts)}
+    return [MASK if index in secret and value else value for index, value in enumerate(own)]
 
 
 def shape(device: Device, own: list[str]) -> Shape:

@@ -9,7 +9,7 @@ from provisioner.phones import boot
 from provisioner.phones.identity import Contradiction, Identity, identify, normal_mac
 from provisioner.phones.limits import Limits, Quarantine, Sources, source_of
 from provisioner.phones.proof import Asker, Proof, Proofs, window_open
-from provisioner.phones.render import Renderer
+from provisioner.phones.render import Rendered, Renderer
 from provisioner.sip.digest import parse_credentials
 from provisioner.store.records import Credential, Snapshot
 
@@ -79,6 +79,7 @@ class Verdict(NamedTuple):
     body: bytes | None = None
     content_type: str = "text/plain"
     challenges: tuple[str, ...] = ()
+    made: Rendered | None = None  # what the body was made of, where it is a file of ours
 
     @property
     def status(self) -> int:
@@ -91,7 +92,7 @@ class Verdict(NamedTuple):
 
     def because(self, rule: str) -> Verdict:
         """The same asker, answered by another rule."""
-        return self._replace(rule=rule, body=None)
+        return self._replace(rule=rule, body=None, made=None)
 
     @classmethod
     def unready(cls) -> Verdict:
@@ -199,13 +200,12 @@ class Trust:
         rule = self._access(case, asked)
         if RULES[rule][0] != 200:
             return case.verdict(rule)
-        body = case.renderer.file(asked, who)
-        if body is None:
+        made = case.renderer.rendered(asked, who)
+        if made is None:
             return case.verdict("not-there")
         if case.credential and asked.mac:
             self.proofs.served(case.credential, case.asker, rule)
-        row = case.renderer.row(asked, who)
-        return Verdict(rule, who, asked, body, row.content_type if row else "text/plain")
+        return Verdict(rule, who, asked, made.data, made.skeleton.file.content_type, made=made)
 
     def _access(self, case: _Case, asked: boot.Asked) -> str:
         """The rule by which a file that there is may be had, or not."""

@@ -281,7 +281,11 @@ class Session:
         self.offers.send(sdp, self._refreshed, method)
 
     def _refreshed(self, status: int, sdp: bytes) -> None:
-        if status < 300 and sdp:
+        if (
+            status >= 300
+        ):  # as 500, when another request of ours overtook it: the session need not end for that
+            self.timer.again()
+        elif sdp:
             self.listener(self, Confirmed(sdp))
 
     def lost(self) -> None:

@@ -11,6 +11,7 @@ from provisioner.sip.timers import Timer, Timers
 
 INTERVAL = 1800  # seconds, ours when nobody asks for another (section 4)
 MIN_SE = 90  # seconds, the least that may be asked for (section 5)
+RETRY = 5.0  # seconds after a refresh that was refused
 _LONGEST = 86400 * 7
 
 
@@ -97,6 +98,11 @@ class SessionTimer:
         if ours:
             self._half = self._timers.after(seconds / 2, lambda: self.refresh())
         self._end = self._timers.after(seconds - min(32.0, seconds / 3), lambda: self.expire())
+
+    def again(self) -> None:
+        """A refresh was refused: try once more before the end."""
+        if self.active and self.ours:
+            self._half = self._timers.after(RETRY, lambda: self.refresh())
 
     def stop(self) -> None:
         """No refresh, no end."""

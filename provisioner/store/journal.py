@@ -24,6 +24,7 @@ from provisioner.store import database
 
 MAX_QUEUED = 10_000  # about a minute of the busiest site
 KEPT_REQUESTS = 10_000
+KEPT_SERVED = 100_000  # files, a few of each phone of the largest practice
 KEPT_SIGHTINGS = 5_000  # a liar with a million MAC addresses must not fill the disk
 RETRY_SECONDS = 1.0
 OPENING_SECONDS = 1.0  # a locked file must not hold up a start
@@ -88,24 +89,54 @@ def _first(db: Database) -> None:
     )
 
 
+@migrations(name="served")
+def _served(db: Database) -> None:
+    """What each phone's files said when it last fetched them, without secrets; firmware that phones were seen with."""
+    db.table("skeletons").create(
+        {"id": str, "at": float, "format": str, "text": str, "settings": str}, pk="id"
+    )
+    served = db.table("served").create(
+        {
+            "mac": str,
+            "name": str,
+            "at": float,
+            "revision": int,
+            "digest": str,
+            "firmware": str,
+            "skeleton": str,
+            "own": str,
+        },
+        pk=("mac", "name"),
+    )
+    served.create_index(["skeleton"])
+    db.table("sightings").add_column("firmware", str)
+
+
 COLUMNS = {
     "calls": [
         *("id", "started", "answered", "ended", "direction", "caller", "called"),
         *("desk", "target", "outcome", "emergency", "steps"),
     ],
     "requests": ["at", "mac", "address", "method", "path", "status", "bytes", "rule", "agent"],
-    "sightings": ["mac", "vendor", "model", "agent", "address", "first_seen", "last_seen", "rule"],
+    "sightings": [
+        *("mac", "vendor", "model", "agent", "address", "first_seen", "last_seen", "rule", "firmware"),
+    ],
+    "skeletons": ["id", "at", "format", "text", "settings"],
+    "served": ["mac", "name", "at", "revision", "digest", "firmware", "skeleton", "own"],
     "registrations": ["extension", "contact", "body", "expires"],
 }
 
 # A phone that is seen again keeps when it was first seen, and what an earlier request told of it.
 _SIGHTING = """
-INSERT INTO sightings (mac, vendor, model, agent, address, first_seen, last_seen, rule)
-VALUES (:mac, :vendor, :model, :agent, :address, coalesce(:first_seen, :last_seen), :last_seen, :rule)
+INSERT INTO sightings (mac, vendor, model, agent, address, first_seen, last_seen, rule, firmware)
+VALUES (
+  :mac, :vendor, :model, :agent, :address, coalesce(:first_seen, :last_seen), :last_seen, :rule, :firmware
+)
 ON CONFLICT (mac) DO UPDATE SET
   vendor = coalesce(nullif(excluded.vendor, ''), vendor), model = coalesce(nullif(excluded.model, ''), model),
   agent = coalesce(nullif(excluded.agent, ''), agent), address = coalesce(excluded.address, address),
-  last_seen = max(excluded.last_seen, last_seen), rule = coalesce(excluded.rule, rule)
+  last_seen = max(excluded.last_seen, last_seen), rule = coalesce(excluded.rule, rule),
+  firmware = coalesce(nullif(excluded.firmware, ''), firmware)
 """
 
 
@@ -117,6 +148,13 @@ def _insert(table: str) -> str:
 
 _STATEMENTS = {table: _insert(table) for table in COLUMNS} | {"sightings": _SIGHTING}
 _TRIM = (
+    ("DELETE FROM served WHERE rowid <= (SELECT max(rowid) FROM served) - ?", KEPT_SERVED),
+    # A skeleton's row comes before the first of what was served by it: an hour is time enough for that one.
+    (
+        "DELETE FROM skeletons WHERE at < (SELECT max(at) FROM served) - ?"
+        " AND NOT EXISTS (SELECT 1 FROM served WHERE served.skeleton = skeletons.id)",
+        3600,
+    ),
     ("DELETE FROM requests WHERE id <= (SELECT max(id) FROM requests) - ?", KEPT_REQUESTS),
     (
         "DELETE FROM sightings WHERE last_seen <"
@@ -162,7 +200,7 @@ class Journal:
         return journal
 
     def write(self, table: str, row: Row) -> None:
-        """Queue a row of `calls`, `requests`, `sightings` or `registrations`; never waits and never raises.
+        """Queue a row of any table of `COLUMNS`; never waits and never raises.
 
         A row with the key of an earlier one replaces it; a sighting keeps `first_seen`. A registration whose
         `expires` has passed is deleted.
@@ -196,18 +234,34 @@ class Journal:
         """The phones that asked for files, the last seen first."""
         return self._read("SELECT * FROM sightings ORDER BY last_seen DESC, mac LIMIT ?", limit)
 
+    def versions(self) -> dict[str, str]:
+        """The firmware that each phone was last seen with, by MAC; none when the journal cannot be read."""
+        try:
+            rows = self._read("SELECT mac, firmware FROM sightings WHERE firmware > ''")
+        except OperatorError:
+            return {}
+        return {row["mac"]: row["firmware"] for row in rows}
+
+    def served(self, mac: str) -> list[Row]:
+        """What the phone's files said when it last fetched each, without secrets (provisioner.phones.served)."""
+        return self._read(
+            "SELECT served.*, format, text, settings FROM served JOIN skeletons ON skeletons.id = skeleton"
+            " WHERE mac = ? ORDER BY name",
+            mac,
+        )
+
     def registrations(self) -> list[Row]:
         """The registrations that have not expired; `expires` in seconds since 1970."""
         return self._read(
             "SELECT * FROM registrations WHERE expires > ? ORDER BY extension, contact", self._clock()
         )
 
-    def _read(self, sql: str, value: float) -> list[Row]:
+    def _read(self, sql: str, *values: float | str) -> list[Row]:
         """Rows of one query on a connection of its own. Raises OperatorError."""
         with database.explained(self._path), closing(database.connect(self._path)) as connection:
-            rows = [dict(row) for row in connection.execute(sql, (value,))]
+            rows = [dict(row) for row in connection.execute(sql, values)]
         for row in rows:
-            for column in row.keys() & {"steps", "body"}:
+            for column in row.keys() & {"steps", "body", "own", "settings"}:
                 row[column] = msgspec.json.decode(row[column]) if row[column] else None
             if "emergency" in row:
                 row["emergency"] = bool(row["emergency"])

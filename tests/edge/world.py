@@ -93,10 +93,14 @@ class FakeLeg:
         self.port = port
         self.document: dict[str, Any] = {"source": None, "take": "", "send": True}
         self.dropped = False
+        self.pressed: list[tuple[str, int]] = []  # what signalling told of
 
     def put(self, **changes: Any) -> None:
         if not self.dropped:
             self.document.update(changes)
+
+    def press(self, digit: str, milliseconds: int) -> None:
+        self.pressed.append((digit, milliseconds))
 
     def drop(self) -> None:
         self.dropped = True
@@ -185,7 +189,10 @@ class Talk:
         self.party.world.run()
 
     def _answer(self) -> bytes:
-        return self.sdp.answer(self.session.offer) if self.session.offer else self.sdp.offer()
+        offer = self.session.offer
+        if not self.party.events:
+            offer = offer.replace(b"telephone-event", b"x-unknown")
+        return self.sdp.answer(offer) if offer else self.sdp.offer()
 
     def refuse(self, status: int) -> None:
         self.session.reject(status)
@@ -236,6 +243,7 @@ class Party:
         self.flow = Flow("UDP", address, EDGE)
         self.codecs: tuple[str, ...] = G711
         self.srtp = False
+        self.events = True  # it takes telephone-events
         self.timers = Timers(world.clock)
         self.agent = Agent(self, self.timers, random.Random(address[0]), self.send, self.connect, "fake")
         self.calls: list[Talk] = []

@@ -217,6 +217,7 @@ def test_sightings(front: Front) -> None:
             "address": "127.0.0.1",
             "last_seen": 1_700_000_000.5,
             "rule": "unknown-model",
+            "firmware": "66.85.0.5",
         }
     ]
 

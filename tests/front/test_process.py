@@ -22,7 +22,7 @@ from provisioner.paths import StateDir
 from provisioner.phones.adopt import adopt
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
-from provisioner.store.records import Credential, Practice
+from provisioner.store.records import Credential, PhoneSettings, Practice
 from tests.phones.samples import AGENTS
 
 MAC, AGENT = next(iter(AGENTS.items()))
@@ -117,6 +117,69 @@ def test_from_waiting_to_adopted(process: Process, state: StateDir) -> None:
         (f"/{MAC}-line.cfg", "adopted"),
     ]
     assert [(row["mac"], row["model"], row["rule"]) for row in sightings] == [(MAC, "VVX 411", "adopted")]
+
+
+def test_explain_and_files_from_the_console(
+    process: Process, state: StateDir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from provisioner.cli import main as cli
+
+    inventory = Inventory.open(state.inventory)
+    adopt(inventory, MAC, "polycom", "VVX 411", "test")
+    ask(state.socket("front"), "reload")
+    process.get(f"/{MAC}.cfg")
+    line = process.get(f"/{MAC}-line.cfg")[1]
+    with inventory.change(who="test") as change:
+        change.put(PhoneSettings(id="site", values={"register_seconds": 1234}))
+    inventory.close()
+    ask(state.socket("front"), "reload")
+    where = ("--state", str(state.root))
+
+    def explained() -> dict[str, Any]:
+        assert cli(["phones", "explain", MAC.upper(), "--json", *where]) == 0
+        return dict(msgspec.json.decode(capsys.readouterr().out))
+
+    wait_for(lambda: any("fetched" in row for row in explained()["settings"]))  # the journal writes behind
+    found = explained()
+    assert found["firmware"] == "5.9.6.2327"
+    assert next(row for row in found["settings"] if row["name"] == "register_seconds")["fetched"] == 600
+    assert cli(["phones", "explain", MAC, *where]) == 0
+    shown = capsys.readouterr().out
+    assert "(site; over 600 of built-in; the phone still has 600)" in shown
+    assert "differs now:" in shown
+    assert "practice" in shown
+
+    assert cli(["phones", "files", MAC, "--json", *where]) == 0
+    rows = msgspec.json.decode(capsys.readouterr().out)
+    assert {"name": f"{MAC}-line.cfg", "kind": "line", "rule": "adopted"}.items() <= rows[1].items()
+    assert rows[1]["bytes"] == len(line) + 1
+    assert cli(["phones", "files", MAC, *where]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(rows)
+    assert cli(["phones", "files", MAC, f"{MAC}-line.cfg", *where]) == 0
+    printed = capsys.readouterr().out.encode()
+    assert printed == line.replace(b'"600"', b'"1234"')
+    for arguments, words in (
+        (["explain", "0004f2000999"], "no phone 0004f2000999 is adopted"),
+        (["files", MAC, "shadow"], "gets no file 'shadow'"),
+        (["files", MAC, "site.cfg", "--json"], "leave out --json"),
+    ):
+        assert cli(["phones", *arguments, *where]) in (1, 2)
+        assert words in capsys.readouterr().err
+
+
+def test_what_phones_run_is_remembered(process: Process, state: StateDir) -> None:
+    inventory = Inventory.open(state.inventory)
+    adopt(inventory, MAC, "polycom", "VVX 411", "test")
+    inventory.close()
+    ask(state.socket("front"), "reload")
+    process.get(f"/{MAC}.cfg")
+    wait_for(lambda: Journal(state.journal).versions())
+    assert process.stop() == 0
+    again = Process(state)
+    try:
+        assert ask(state.socket("front"), "explain", {"mac": MAC})["firmware"] == "5.9.6.2327"
+    finally:
+        again.stop()
 
 
 def test_a_broken_database_changes_nothing(process: Process, state: StateDir) -> None:

@@ -6,9 +6,10 @@ import pytest
 
 from provisioner.sip.message import Request
 from provisioner.sip.session import Confirmed, Ended, Failed, Session
+from provisioner.sip.transaction import ServerTransaction
 from tests.sip.lone import ANSWER, OFFER, Lone, answer, request
 from tests.sip.pair import Wire
-from tests.sip.test_session import A, B, left
+from tests.sip.test_session import A, B, call, left
 
 TIMER = "Supported: timer"
 
@@ -180,8 +181,10 @@ def test_p03_a_refresh_that_finds_nobody_ends_the_call(status: int | None) -> No
 def test_p03_a_refresh_that_is_refused_leaves_the_call_until_it_expires() -> None:
     lone = Lone()
     dialled(lone, ("allow", "UPDATE"))
-    lone.run_until(900)
-    lone.hear(answer(lone.last("UPDATE"), 500))
+    for when in range(900, 1768, 5):  # it is asked for again every five seconds
+        lone.run_until(when)
+        lone.hear(answer(lone.last("UPDATE"), 500))
+    assert len(lone.instants("UPDATE")) == 174
     lone.run_until(1767.9)
     assert lone.party.events == []
     lone.run_until(1768)
@@ -293,3 +296,22 @@ def test_m05_the_timer_may_be_required() -> None:
     lone = Lone()
     called(lone, TIMER, "Require: timer", "Session-Expires: 600")
     assert isinstance(lone.party.sessions[0].invite, Request)
+
+
+def test_a_refresh_that_is_refused_is_tried_again_before_the_end() -> None:
+    wire = Wire()
+    wire.b.on_call = lambda session: session.accept(wire.b.media.answer(session.offer))
+    session = call(wire)
+    wire.run()
+    refused: list[str] = []
+
+    def answer(transaction: ServerTransaction) -> None:
+        refused.append(transaction.request.method)
+        transaction.reply(500)
+
+    there = wire.b.sessions[0]
+    usual, there._on_offer = there._on_offer, answer  # type: ignore[method-assign]
+    wire.pass_time(session.timer.interval / 2 + 1)
+    there._on_offer = usual  # type: ignore[method-assign]
+    wire.pass_time(session.timer.interval)
+    assert (refused, session.state) == (["UPDATE"], "up")

@@ -80,8 +80,44 @@ def test_a_sighting_keeps_the_first_time_and_what_was_known(opened):
             "first_seen": NOW,
             "last_seen": NOW + 5,
             "rule": "wait",
+            "firmware": None,
         }
     ]
+
+
+def test_firmware_is_kept_when_a_later_request_does_not_tell(opened, path):
+    for version in ("5.9.7.4477", "", "6.3.0.1"):
+        opened.write("sightings", {"mac": f"m{version}", "last_seen": NOW, "firmware": version})
+        opened.write("sightings", {"mac": "m", "last_seen": NOW, "firmware": version})
+    opened.write("sightings", {"mac": "m", "last_seen": NOW, "firmware": ""})
+    assert opened.flush()
+    assert opened.versions() == {"m": "6.3.0.1", "m5.9.7.4477": "5.9.7.4477", "m6.3.0.1": "6.3.0.1"}
+    assert Journal(path.with_name("none.db")).versions() == {}
+
+
+def test_what_was_served_is_kept_once_a_file_and_its_skeleton_while_it_is_used(opened):
+    def served(skeleton, at, name="a.cfg"):
+        row = {"id": skeleton, "at": at, "format": "lines", "text": f"x = {skeleton}", "settings": {"n": 1}}
+        opened.write("skeletons", row)
+        opened.write("served", {"mac": "m", "name": name, "at": at, "skeleton": skeleton, "own": ["m", ""]})
+
+    served("s1", NOW)
+    served("s2", NOW, "b.cfg")
+    served("s3", NOW + 10)
+    assert opened.flush()
+    found = opened.served("m")
+    assert [(row["name"], row["text"], row["own"]) for row in found] == [
+        ("a.cfg", "x = s3", ["m", ""]),
+        ("b.cfg", "x = s2", ["m", ""]),
+    ]
+    assert found[0]["settings"] == {"n": 1}
+    assert opened.served("other") == []
+    served("s4", NOW + 4000)
+    assert opened.flush()
+    served("s4", NOW + 4001)
+    assert opened.flush()
+    left = [row["id"] for row in opened._read("SELECT id FROM skeletons ORDER BY id")]
+    assert left == ["s2", "s4"]
 
 
 def test_registrations_last_until_they_expire(opened, path):
@@ -217,5 +253,5 @@ def test_every_column_that_is_written_is_in_the_schema(opened, path):
     connection = sqlite3.connect(path)
     for table, columns in journal.COLUMNS.items():
         stored = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-        assert [column for column in stored if column != "id" or table == "calls"] == columns
+        assert [column for column in stored if column != "id" or table in ("calls", "skeletons")] == columns
     connection.close()

@@ -1,0 +1,79 @@
+"""What `provisioner phones explain` and `phones files` print."""
+
+from __future__ import annotations
+
+import base64
+from datetime import UTC, datetime
+from typing import Any
+
+import click
+import msgspec
+
+from provisioner import ipc
+from provisioner.errors import UsageError
+from provisioner.paths import StateDir
+
+Row = dict[str, Any]
+
+
+def explain_phone(state: StateDir, mac: str, as_json: bool) -> None:
+    """Print where the settings of an adopted phone come from. Raises Refused, and Gone without a front."""
+    told = ipc.ask(state.socket("front"), "explain", {"mac": mac})
+    if as_json:
+        click.echo(msgspec.json.encode(told))
+        return
+    click.echo(f"{told['mac']}  {told['vendor']} {told['model']}, firmware {told['firmware'] or 'not known'}")
+    for warning in told["warnings"]:
+        click.echo(f"! {warning}")
+    click.echo()
+    width = max(len(row["name"]) for row in told["settings"])
+    for row in told["settings"]:
+        click.echo(f"{row['name']:{width}}  {_shown(row['value'])}  ({_origin(row)})")
+    for row in told["files"]:
+        click.echo()
+        click.echo(
+            f"{row['name']}  {_fetched(row)}" + ("  template of this site" if row["own_template"] else "")
+        )
+        for line in row["differences"]:
+            click.echo(f"    {line}")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{word} → {way}" for word, way in value.items())
+    return str(value) if value != "" else "none"
+
+
+def _origin(row: Row) -> str:
+    words = [row["layer"]]
+    words += [f"over {_shown(each['value'])} of {each['layer']}" for each in row["overrides"]]
+    if "fetched" in row:
+        words.append(f"the phone still has {_shown(row['fetched'])}")
+    return "; ".join(words)
+
+
+def _fetched(row: Row) -> str:
+    if row["fetched_at"] is None:
+        return "not fetched yet"
+    when = datetime.fromtimestamp(row["fetched_at"], UTC).astimezone()
+    return f"fetched {when:%Y-%m-%d %H:%M:%S}, " + ("differs now:" if row["differs"] else "the same now")
+
+
+def phone_files(state: StateDir, mac: str, name: str, as_json: bool) -> None:
+    """Print what files a phone would be given, or one of them. Raises Refused, and Gone without a front."""
+    if name:
+        if as_json:
+            raise UsageError("a file is printed as it is: leave out --json, or the name")
+        told = ipc.ask(state.socket("front"), "file", {"mac": mac, "name": name})
+        click.echo(base64.b64decode(told["data"]), nl=False)
+        return
+    rows = ipc.ask(state.socket("front"), "files", {"mac": mac})["files"]
+    if as_json:
+        click.echo(msgspec.json.encode(rows))
+        return
+    for row in rows:
+        click.echo(f"{row['name']:32}  {row['kind']:16}  {row['bytes']:>7}  {row['rule']}")

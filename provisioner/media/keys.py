@@ -1,0 +1,224 @@
+"""Presses of keys across forms: each counted once, and made anew for a hearer that takes another form. No I/O.
+
+A key that was heard in one form (RFC 4733, INFO, tones) goes on in another one in the place of the packets of
+whoever pressed it: with their sequence numbers and at their pace, so that the stream of a hearer has no seam.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections import deque
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from provisioner.media import g711, tones
+from provisioner.media.digits import DIGITS
+from provisioner.media.rtp import Event, Packet, build, build_event, newer, parse_event
+
+Method = Literal["rfc4733", "info", "inband"]
+Form = Literal["event", "tone"]
+
+SAME_PRESS = 0.2  # seconds: a phone may send one press in two forms, a little apart
+PRESS_MS = 100  # how long a press is that we make; 40 ms are the least (Q.24)
+PAUSE = 0.06  # seconds between two that we make
+WAITING = 8  # packets held back until one that is late has come
+QUEUE = 24  # presses that wait to be made; nobody keys more ahead
+CARRIER_GAP = 0.06  # seconds without a packet to ride on, after which our own source is used
+ENDS = 3  # the last packet of an event comes so many times (RFC 4733 2.5.1.4)
+
+_FIELDS = struct.Struct("!xxHII").unpack_from
+_ENCODE = {"PCMU": g711.encode_mulaw, "PCMA": g711.encode_alaw}
+_DECODE = {"PCMU": g711.decode_mulaw, "PCMA": g711.decode_alaw}
+SPOKEN = frozenset(_ENCODE)  # codecs that tones can be heard and made in
+
+
+@dataclass(slots=True)
+class _Heard:
+    digit: str
+    last: float  # when anything of it came, seconds
+    methods: set[Method]
+
+
+def samples_of(codec: str, size: int, clock: int) -> int:
+    """How many units of its clock a payload of `size` bytes lasts; 20 ms of a codec that cannot be told by its size."""
+    return size if codec in SPOKEN or codec == "G722" else clock // 50
+
+
+def hush(data: bytes, bounds: tuple[int, int], codec: str, payload_type: int) -> bytes:
+    """The packet with silence in G.711 in it."""
+    silence = _ENCODE[codec]([0]) * (bounds[1] - bounds[0])
+    return (
+        data[:1] + bytes((data[1] & 0x80 | payload_type,)) + data[2 : bounds[0]] + silence + data[bounds[1] :]
+    )
+
+
+class Once:
+    """Tells a press from the same one in another form."""
+
+    def __init__(self) -> None:
+        self._recent: deque[_Heard] = deque(maxlen=8)
+        self.count = 0
+
+    def first(self, digit: str, method: Method, now: float) -> bool:
+        """Whether a press that begins now in this form is a new one."""
+        for heard in self._recent:
+            if heard.digit == digit and method not in heard.methods and now - heard.last <= SAME_PRESS:
+                heard.methods.add(method)
+                return False
+        self._recent.append(_Heard(digit, now, {method}))
+        self.count += 1
+        return True
+
+    def still(self, digit: str, now: float) -> None:
+        """The key is held: what another form says when it is let go belongs to it."""
+        for heard in reversed(self._recent):
+            if heard.digit == digit:
+                heard.last = now
+                return
+
+
+class Ears:
+    """Keys in the audio of one party: puts packets in order, then listens. `key`: the one that is held now."""
+
+    def __init__(self) -> None:
+        self._tones = tones.ToneReceiver()
+        self._early: dict[int, bytes] = {}
+        self._next: int | None = None
+        self._codec = ""
+        self.taken = False  # whether the held key was kept from the hearers
+
+    @property
+    def key(self) -> str:
+        return self._tones.key
+
+    def receive(self, sequence: int, payload: bytes, codec: str) -> str:
+        """The keys whose press began in this packet of G.711, or in those that had waited for it."""
+        ahead = 0 if self._next is None else newer(sequence, self._next)
+        if codec != self._codec or not -100 < ahead < 100:  # another source
+            self._codec, self._early, ahead = codec, {}, 0
+            self._next = sequence
+        if ahead < 0:
+            return ""  # a copy, or too late
+        self._early[sequence] = payload
+        keys = ""
+        while self._early and (self._next in self._early or len(self._early) > WAITING):
+            assert self._next is not None
+            frame = self._early.pop(self._next, None)
+            self._next = (self._next + 1) & 0xFFFF
+            if frame is not None:  # a lost one is left out: silence in its place would end a press
+                keys += self._tones.receive(_DECODE[codec](frame))
+        return keys
+
+
+class Stamp(NamedTuple):
+    """Where in a stream a packet stands; `clock`: units of its timestamp per second."""
+
+    sequence: int
+    timestamp: int
+    ssrc: int
+    clock: int
+
+
+def stamp_of(data: bytes, clock: int) -> Stamp:
+    """That of an RTP packet."""
+    sequence, timestamp, ssrc = _FIELDS(data)
+    return Stamp(sequence, timestamp, ssrc, clock)
+
+
+class Made:
+    """One press in the making for one hearer, packet by packet of the party that pressed (leg `source`)."""
+
+    def __init__(self, digit: str, form: Form, source: str, now: float, milliseconds: int = PRESS_MS) -> None:
+        self.digit, self.form, self.source = digit, form, source
+        self.length = max(40, min(milliseconds, 5000)) / 1000  # seconds
+        self.carried = now  # when a packet last took it on
+        self.done = False
+        self.alone = False  # it has nothing to ride on
+        self._start = 0  # RTP timestamp of its beginning
+        self._ssrc: int | None = None
+        self._until = 0.0  # seconds of it that were sent
+        self._held = False  # the packet that carries it now says that the key is down
+        self._ridden = (0, 0)  # timestamp and duration of the event whose packets it took the place of
+        self._ends = 0
+
+    def lasts(self, seconds: float) -> None:
+        """The key is held longer than was known."""
+        self.length = max(self.length, seconds)
+
+    def ridden(self, packet: Packet, clock: int) -> tuple[Stamp, int] | None:
+        """The time that an event packet adds to its press, as if audio of that length had come; None: none."""
+        event = parse_event(packet.payload)
+        before = self._ridden[1] if self._ridden[0] == packet.timestamp else 0
+        if event is None or event.duration <= before:
+            return None
+        self._ridden = packet.timestamp, event.duration
+        self._held = not event.end
+        self.lasts(event.duration / clock)
+        start = (packet.timestamp + before) & 0xFFFFFFFF
+        return Stamp(packet.sequence, start, packet.ssrc, clock), event.duration - before
+
+    def carry(self, stamp: Stamp, samples: int, codec: str, out: tuple[int, int], now: float) -> bytes:
+        """What goes out in the place of a packet of `samples` units of its clock; b"": nothing.
+
+        `out`: payload type, and for an event its clock.
+        """
+        self.carried = now
+        if stamp.ssrc != self._ssrc:  # it begins, or goes on in another stream
+            self._ssrc = stamp.ssrc
+            self._start = stamp.timestamp - round(self._until * stamp.clock)
+        units = ((stamp.timestamp - self._start + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        offset, seconds = units / stamp.clock, samples / stamp.clock
+        header = Packet(out[0], self._until == 0, stamp.sequence, stamp.timestamp, stamp.ssrc, b"")
+        if self.form == "event":
+            return self._event(header, offset, offset + seconds, stamp.clock, out[1])
+        return self._tone(header, offset, seconds, codec)
+
+    def _event(self, header: Packet, offset: float, end: float, clock: int, wanted: int) -> bytes:
+        if offset < 0:
+            return b""
+        last = end > self.length - 1e-6
+        if end > self._until:
+            self._until = end
+            self._ends += last
+            self.done = self._ends >= ENDS
+        duration = min(round(min(end, self.length) * wanted), 0xFFFF)
+        start = (self._start & 0xFFFFFFFF) * wanted // clock & 0xFFFFFFFF
+        payload = build_event(Event(DIGITS.index(self.digit), last, duration))
+        return build(header._replace(timestamp=start, payload=payload))
+
+    def _tone(self, header: Packet, offset: float, seconds: float, codec: str) -> bytes:
+        first, samples = round(offset * tones.RATE), round(seconds * tones.RATE)
+        wanted = max(0, min(samples, round(self.length * tones.RATE) - first)) if first >= 0 else 0
+        audio = [*tones.tone(self.digit, wanted, first), *[0] * (samples - wanted)]
+        self._until = max(self._until, offset + seconds)
+        held, self._held = self._held, False
+        self.done = not held and self._until > self.length + PAUSE - 1e-6
+        return build(header._replace(payload=_ENCODE[codec](audio)))
+
+
+class Making:
+    """The presses that are to be made for one hearer, one after the other with a pause between them."""
+
+    def __init__(self) -> None:
+        self._queue: deque[Made] = deque(maxlen=QUEUE)
+        self._pause = 0.0  # seconds that must still pass
+
+    def __bool__(self) -> bool:
+        return bool(self._queue)
+
+    def add(self, made: Made) -> None:
+        """Make this press after those before it."""
+        self._queue.append(made)
+
+    def current(self, source: str = "") -> Made | None:
+        """The press to make in place of a packet of the leg `source` ("": of anybody); None: let it pass."""
+        first = self._queue[0] if self._queue and self._pause <= 0 else None
+        return first if first and (not source or (source == first.source and not first.alone)) else None
+
+    def passed(self, seconds: float) -> None:
+        """So much audio went by, or so much of the press was made."""
+        if self._queue and self._queue[0].done:
+            made = self._queue.popleft()
+            self._pause = PAUSE if made.form == "event" else 0.0  # a tone brings its own
+        else:
+            self._pause -= min(seconds, self._pause)
