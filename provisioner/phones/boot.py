@@ -30,6 +30,7 @@ class Kind(NamedTuple):
 
 
 _MAC = r"(?P<mac>[0-9a-f]{12})"
+_PART = r"(\d{4}-\d{5}-\d{3}\.)"
 
 
 def _row(kind: str, vendors: str | tuple[str, ...], pattern: str) -> Kind:
@@ -38,18 +39,30 @@ def _row(kind: str, vendors: str | tuple[str, ...], pattern: str) -> Kind:
 
 # The first match wins. Names and their order of asking: docs/phones.md.
 KINDS = (
-    _row("fallback", POLYCOM, r"000000000000\.cfg"),
-    _row("optional", POLYCOM, r"000000000000-(license\.cfg|directory\.xml)"),
+    _row("fallback", POLYCOM, r"0{12}\.cfg"),
+    _row("common-directory", POLYCOM, r"0{12}-directory\.xml"),
+    _row("optional", POLYCOM, r"0{12}-(license|phone|web)\.cfg"),
     _row("phone", (POLYCOM, YEALINK), _MAC + r"\.cfg"),
     _row("line", POLYCOM, _MAC + r"-line\.cfg"),
-    _row("site", POLYCOM, r"site\.cfg"),
+    _row("keys", POLYCOM, _MAC + r"-keys\.cfg"),
+    _row("site", POLYCOM, _MAC + r"-site\.cfg"),
     _row("waiting", POLYCOM, r"waiting\.cfg"),
     _row("override", POLYCOM, _MAC + r"-(phone|web)\.cfg"),
-    _row("upload", POLYCOM, _MAC + r"-(app|boot)\.log"),
-    _row("optional", POLYCOM, _MAC + r"-(license\.cfg|directory\.xml|calls\.xml)"),
+    _row("directory", POLYCOM, _MAC + r"-directory\.xml"),
+    _row("call-list", POLYCOM, _MAC + r"-calls\.xml"),
+    _row("upload", POLYCOM, _MAC + r"-(app|boot)(-?\d{1,3})?\.log"),
+    # A phone's memory holds its secrets: a core is known by name, so that it can be refused.
+    _row("core", POLYCOM, _MAC + r"-[\w.-]{0,32}core[\w.-]{0,32}"),
+    _row("optional", POLYCOM, _MAC + r"-(license|user|settings)\.cfg"),
     # The phone puts its own part number before APP_FILE_PATH's name, even when that holds it already.
-    _row("firmware", POLYCOM, r"(\d{4}-\d{5}-\d{3}\.){0,2}(sip|bootrom)\.ld"),
-    _row("optional", POLYCOM, r"(sip|bootrom)\.ver"),
+    _row("firmware", POLYCOM, _PART + r"{0,2}(sip|bootrom|updater|dect)\w{0,24}\.ld"),
+    _row("optional", POLYCOM, _PART + r"{0,2}(sip|bootrom|updater)\.ver"),
+    # What the configuration sets of the maker and of other servers name beside a phone's own files.
+    _row(
+        "optional", POLYCOM, r"(sip|site|phone1|common|features|local-settings|reg-basic|reg-advanced)\.cfg"
+    ),
+    _row("optional", POLYCOM, r"[a-z0-9]{1,24}-dictionary\.xml"),
+    _row("optional", VENDORS, r"[\w-]{1,40}\.(jpe?g|png|bmp|wav)"),
     _row("common", YEALINK, r"y\d{12}\.cfg"),
     _row("optional", YEALINK, r"y\d{12}\.boot"),
     _row("optional", YEALINK, _MAC + r"(\.boot|-local\.cfg|-contact\.xml)"),

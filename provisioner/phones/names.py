@@ -10,7 +10,7 @@ NAMES = {
     (POLYCOM, "phone"): "{mac}.cfg",
     (POLYCOM, "line"): "{mac}-line.cfg",
     (POLYCOM, "keys"): "{mac}-keys.cfg",
-    (POLYCOM, "site"): "site.cfg",
+    (POLYCOM, "site"): "{mac}-site.cfg",
     (POLYCOM, "waiting"): "waiting.cfg",
     (POLYCOM, "directory"): "{mac}-directory.xml",
     (POLYCOM, "common-directory"): "000000000000-directory.xml",

@@ -233,6 +233,7 @@ class Renderer:
             "directory": self._directory if s["directory"] else (),
             "firmware": _firmware(str(s["firmware_server"]), model),
             "shortest_poll_seconds": about.shortest_poll_seconds,
+            "authority": self.addresses.authority,
         }
 
     def _zone(self, vendor: str, name: str) -> dict[str, str] | None:

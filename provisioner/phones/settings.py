@@ -9,7 +9,7 @@ from provisioner.store.records import Credential, Key, LineCredential, Phone, Ph
 
 
 class Addresses(msgspec.Struct, frozen=True):
-    """Where phones reach this appliance."""
+    """Where phones reach this appliance; `authority`: the certificate (PEM) by which they know it, "" for none."""
 
     sip_host: str
     sip_port: int
@@ -18,6 +18,7 @@ class Addresses(msgspec.Struct, frozen=True):
     sips_port: int = 5061
     https_port: int = 443
     tftp_port: int = 69
+    authority: str = ""
 
 
 class Account(msgspec.Struct, frozen=True):

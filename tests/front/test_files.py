@@ -98,7 +98,7 @@ def test_many_on_one_connection(front: Front) -> None:
 
 
 def test_pipelined_requests_are_answered_in_order(front: Front) -> None:
-    paths = [LINE, "/nothing.txt", f"/{POLYCOM}.cfg", "/site.cfg"] * 20
+    paths = [LINE, "/nothing.txt", f"/{POLYCOM}.cfg", "/waiting.cfg"] * 20
     with front.connect() as sock:
         head = f"Host: x\r\nUser-Agent: {AGENTS[POLYCOM]}\r\n"
         requests = [f"GET {path} HTTP/1.1\r\n{head}\r\n" for path in paths]

@@ -183,11 +183,11 @@ def test_what_phones_run_is_remembered(process: Process, state: StateDir) -> Non
 
 
 def test_a_broken_database_changes_nothing(process: Process, state: StateDir) -> None:
-    before = process.get("/site.cfg")
+    before = process.get("/waiting.cfg")
     assert before[0] == 200
     state.inventory.write_bytes(b"junk" * 1000)
     assert ask(state.socket("front"), "reload") == {"revision": 1}
-    assert process.get("/site.cfg") == before
+    assert process.get("/waiting.cfg") == before
 
 
 def test_a_start_with_a_broken_database_takes_the_copy(state: StateDir) -> None:

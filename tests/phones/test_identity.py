@@ -144,7 +144,7 @@ GXP = "Grandstream Model HW GXP2170 SW 1.0.11.64 DevId 000b82000103"
         ("/001565000102.cfg", T46S, "001565000102"),
         ("/y000000000066.cfg", T46S, "001565000102"),
         ("/0004f2000101.cfg", VVX, "0004f2000101"),
-        ("/site.cfg", VVX, ""),
+        ("/waiting.cfg", VVX, ""),
         ("/CFG000B82000103.XML", GXP, "000b82000103"),
         ("/nothing", GXP, "000b82000103"),
     ],
@@ -179,7 +179,7 @@ def test_contradictions(path: str, agent: str, rule: str) -> None:
         ("/0004f2000101.cfg", "polycom"),
         ("/805e0c000102.cfg", "yealink"),
         ("/aabbcc000102.cfg", ""),
-        ("/site.cfg", "polycom"),
+        ("/waiting.cfg", "polycom"),
         ("/cfgaabbcc000103.xml", "grandstream"),
     ],
 )

