@@ -210,7 +210,7 @@ def _served(server: str) -> str:
 @phones_bind_option
 @log_option
 @click.pass_context
-def simulate(context: click.Context, log: str, **what: Any) -> None:
+def simulate(context: click.Context, /, log: str, **what: Any) -> None:
     """Run simulated phones, one of each maker, that boot, register and call like the real ones."""
     if context.invoked_subcommand:
         return
@@ -237,6 +237,7 @@ def simulate(context: click.Context, log: str, **what: Any) -> None:
     "--at-once", type=click.IntRange(1, 1000), default=50, show_default=True, help="Phones under way."
 )
 @click.option("--ca", type=click.Path(path_type=Path), help="Certificate of who certifies an https server.")
+@click.option("--pnp", is_flag=True, help="Phones that do so ask by multicast first.")
 @phones_bind_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a phone, and one for them all.")
 @log_option

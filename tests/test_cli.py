@@ -210,7 +210,7 @@ def test_a_fleet_gets_what_it_was_given_and_tells_its_end(monkeypatch):
     assert given == [
         {
             "server": "http://127.0.0.1", "count": 5, "mix": "yealink=2", "phones": None, "register": False,
-            "wait": 3.0, "at_once": 50, "ca": None, "bind": "127.0.0.1", "as_json": True,
+            "wait": 3.0, "at_once": 50, "ca": None, "pnp": False, "bind": "127.0.0.1", "as_json": True,
         }
     ]  # fmt: skip
 

@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random, SystemRandom
 
@@ -21,6 +22,7 @@ from provisioner.phones.identity import normal_mac
 from provisioner.simulate.files import check_url
 from provisioner.simulate.handset import Handset
 from provisioner.simulate.phone import Phone
+from provisioner.simulate.pnp import GROUP, discover
 from provisioner.simulate.vendors import phone_type, phone_types
 from provisioner.simulate.vendors.base import Configuration, PhoneType
 
@@ -121,7 +123,10 @@ def listed(path: Path) -> list[Member]:
 
 @dataclass(frozen=True)
 class Terms:
-    """How a fleet is run. `wait`: seconds that a phone waits to be adopted; `context` of https."""
+    """How a fleet is run. `wait`: seconds that a phone waits to be adopted; `context` of https.
+
+    `pnp`: where phones that do so ask by multicast when they start, None: they do not.
+    """
 
     server: str
     register: bool = True
@@ -129,6 +134,7 @@ class Terms:
     wait: float = 0.0
     at_once: int = AT_ONCE
     context: ssl.SSLContext | None = None
+    pnp: tuple[str, int] | None = None
 
 
 async def _start(handset: Handset, wait: float) -> Configuration:
@@ -158,6 +164,8 @@ async def run_one(member: Member, terms: Terms, rng: Random) -> Report:
     report = Report(mac, kind.maker.name, kind.name)
     phone = Phone(kind, mac, terms.server, rng, terms.bind)
     phone.handset.context = terms.context
+    if terms.pnp:
+        phone.handset.discover = partial(discover, bind=terms.bind, rng=rng, target=terms.pnp)
     try:
         configuration = await _start(phone.handset, terms.wait)
         report.state = "configured" if configuration.account else "waiting"
@@ -229,6 +237,7 @@ def main(
     wait: float = 0.0,
     at_once: int = AT_ONCE,
     ca: Path | None = None,
+    pnp: bool = False,
     as_json: bool = False,
     bind: str = "127.0.0.1",
     rng: Random | None = None,
@@ -239,7 +248,7 @@ def main(
     """
     members = listed(phones) if phones else roster(count, mix)
     context = ssl.create_default_context(cafile=str(ca)) if ca else None
-    terms = Terms(check_url(server), register, bind, wait, at_once, context)
+    terms = Terms(check_url(server), register, bind, wait, at_once, context, GROUP if pnp else None)
 
     def tell(report: Report) -> None:
         if as_json:

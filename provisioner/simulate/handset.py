@@ -34,7 +34,7 @@ class Restarted:
 
 @dataclass
 class Handset:
-    """One phone. `server`: what DHCP or a person told it; `pause(seconds)` waits.
+    """One phone. `server`: what DHCP or a person told it; `pause(seconds)` waits; `discover` asks by multicast.
 
     `requests`: how many it sent; `asked`: they themselves, where `remember`; `restarts`: since it was made.
     """
@@ -45,6 +45,7 @@ class Handset:
     new_cnonce: Callable[[], str]
     context: ssl.SSLContext | None = None
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    discover: Callable[[PhoneType, Flash], Awaitable[str]] | None = None
     remember: bool = False
     flash: Flash = field(init=False)
     configuration: Configuration = field(init=False)
@@ -100,7 +101,7 @@ class Handset:
 
     async def _play(self, starting: bool) -> Outcome:
         """One pass: at the server that it was told of, and where that does not answer at the one it found first."""
-        told = self.configuration.server
+        told = (await self._found() if starting else "") or self.configuration.server
         self.flash.faults.clear()
         try:
             outcome = await self._ask_all(starting, (told or self.server).rstrip("/") + "/")
@@ -111,6 +112,12 @@ class Handset:
         self.flash.settings = outcome.settings
         self.configuration = self.kind.read(outcome.settings)
         return outcome
+
+    async def _found(self) -> str:
+        """What multicast says at this start; it beats everything else (facts 2.1)."""
+        if not (self.discover and self.kind.maker.vendor and self.configuration.pnp):
+            return ""
+        return await self.discover(self.kind, self.flash)
 
     async def _ask_all(self, starting: bool, server: str) -> Outcome:
         run: Pass = self.kind.start(self.flash) if starting else self.kind.check(self.flash)

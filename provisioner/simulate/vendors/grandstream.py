@@ -40,8 +40,8 @@ END_KEYS = {"0": "", "1": "#", "2": "*"}
 SWITCH = {"No": "0", "Yes": "1"}
 TRUE = ("1", "Yes")
 
-# Configuration version 2 names of the P codes that these phones use, with its words for their values (facts 6). Families
-# spell them in different cases.
+# Configuration version 2 names of the P codes that these phones use, with its words for their values (facts 6).
+# Families spell them in different cases.
 ALIASES: dict[str, tuple[str, dict[str, str]]] = {
     "account.1.enable": ("P271", SWITCH),
     "account.1.name": ("P270", {}),
