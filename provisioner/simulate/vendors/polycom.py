@@ -37,6 +37,15 @@ IMPOSSIBLE: dict[str, digits.Impossible] = {"0": "send", "1": "refuse", "2": "co
 TRANSPORTS = {"TCPOnly": "TCP", "TCPpreferred": "TCP", "TLS": "TLS"}
 SCHEMES = {"0": "ftp", "1": "tftp", "2": "http", "3": "https", "4": "ftps"}  # facts 2.1
 LOG = b"0101000000|so   |4|00|started\n"
+OVERRIDES = ("MAC-phone.cfg", "MAC-web.cfg")
+DIRECTORIES = {  # of optional files by the end of their names: the master's attribute
+    "-phone.cfg": "OVERRIDES_DIRECTORY",
+    "-web.cfg": "OVERRIDES_DIRECTORY",
+    "-license.cfg": "LICENSE_DIRECTORY",
+    "-calls.xml": "CALL_LISTS_DIRECTORY",
+    "-directory.xml": "CONTACTS_DIRECTORY",
+    ".log": "LOG_FILE_DIRECTORY",
+}
 
 Step = Generator[Ask, Reply, None]
 
@@ -60,8 +69,9 @@ class _Pass:
         serial = f" (SN:{self.flash.mac})" if tagged else ""
         return self.kind.agent(self.flash, self.kind.family.agent, version, serial=serial, stage=self.stage)
 
-    def at(self, directory: str, name: str) -> str:
+    def at(self, name: str) -> str:
         """The path of an optional file below the directory that the master names."""
+        directory = next(value for suffix, value in DIRECTORIES.items() if name.endswith(suffix))
         folder = (self.master or {}).get(directory, "").strip("/")
         return f"{folder}/{name}" if folder else name
 
@@ -82,9 +92,11 @@ class _Pass:
         return {str(name): str(value) for element in root.iter() for name, value in element.attrib.items()}
 
     def step_bootrom(self) -> Step:
-        for path in (f"{self.kind.part}.bootrom.ld", "bootrom.ld"):
-            if (yield from self.image(path, self.flash.boot_version)) is not None:
-                return
+        path = f"{self.kind.part}.bootrom.ld" if self.kind.part else "bootrom.ld"
+        version = yield from newer(self.flash, path, self.agent, self.flash.boot_version)
+        if version:
+            self.restart = Restart("firmware", f"bootROM {self.flash.boot_version} to {version}")
+            self.flash.boot_version = version
 
     def step_master(self) -> Step:
         for path in (f"{self.flash.mac}.cfg", "000000000000.cfg"):
@@ -100,25 +112,17 @@ class _Pass:
         folder, slash, base = path.rpartition("/")
         names = [f"{folder}{slash}{self.kind.part}.{base}"] if self.kind.part else []
         for name in [*names, path]:
-            version = yield from self.image(name, self.flash.version)
+            version = yield from newer(self.flash, name, self.agent, self.flash.version)
+            if version:
+                self.restart = self.flash.upgrade(version)
             if version is not None:
                 self.flash.images.add(f"{path} {self.flash.version}")
                 return
 
     def step_image_once(self) -> Step:
+        """Not for what was found to be the running one (facts 3.1: CCX)."""
         if f"{self.listed('APP_FILE_PATH')} {self.flash.version}" not in self.flash.images:
             yield from self.step_image()
-
-    def image(self, path: str, running: str) -> Generator[Ask, Reply, str | None]:
-        version = yield from newer(self.flash, path, self.agent, running)
-        if not version:
-            return version
-        if running == self.flash.boot_version and "bootrom" in path:
-            self.flash.boot_version = version
-            self.restart = Restart("firmware", f"bootROM {running} to {version}")
-        else:
-            self.restart = self.flash.upgrade(version)
-        return version
 
     def step_settings(self) -> Step:
         if self.master is None:
@@ -131,31 +135,21 @@ class _Pass:
                 body = yield from get(path, self.agent)
                 self.found = {**self.read(path, body), **self.found}  # what is named first wins
 
-    def step_overrides(self) -> Step:
-        """What was changed on the phone beats what its web page changed; both beat the server."""
-        for name in ("phone", "web"):
-            path = self.at("OVERRIDES_DIRECTORY", f"{self.flash.mac}-{name}.cfg")
-            self.own = {**self.read(path, (yield from get(path, self.agent))), **self.own}
-        self.own |= self.flash.local
-
-    def step_licences(self) -> Step:
-        for name in ("000000000000-license.cfg", f"{self.flash.mac}-license.cfg"):
-            yield from get(self.at("LICENSE_DIRECTORY", name), self.agent)
-
-    def step_calls(self) -> Step:
-        yield from get(self.at("CALL_LISTS_DIRECTORY", f"{self.flash.mac}-calls.xml"), self.agent)
-
-    def step_contacts(self) -> Step:
-        for name in (f"{self.flash.mac}-directory.xml", "000000000000-directory.xml"):
-            yield from get(self.at("CONTACTS_DIRECTORY", name), self.agent)
+    def file(self, name: str) -> Step:
+        """An optional file. What was changed on the phone beats what its web page changed; both beat the server."""
+        path = self.at(name.replace("MAC", self.flash.mac))
+        body = yield from get(path, self.agent)
+        if name in OVERRIDES:
+            self.own = {**self.read(path, body), **self.own}
 
     def step_boot_log(self) -> Step:
-        yield Ask("PUT", self.at("LOG_FILE_DIRECTORY", f"{self.flash.mac}-boot.log"), self.agent, LOG)
+        yield Ask("PUT", self.at(f"{self.flash.mac}-boot.log"), self.agent, LOG)
 
     def step_app_log(self) -> Step:
-        path = self.at("LOG_FILE_DIRECTORY", f"{self.flash.mac}-app.log")
-        yield Ask("HEAD", path, self.agent)
-        yield Ask("PUT", path, self.agent, LOG)
+        yield Ask("PUT", self.at(f"{self.flash.mac}-app.log"), self.agent, LOG)
+
+    def step_app_log_head(self) -> Step:
+        yield Ask("HEAD", self.at(f"{self.flash.mac}-app.log"), self.agent)
 
     def step_dictionary(self) -> Step:
         language = self.found.get("lcl.ml.lang")
@@ -179,13 +173,13 @@ def play(flash: Flash, kind: PhoneType, starting: bool) -> Pass:
     ):
         run.stage = stage
         for name in steps:
-            yield from STEPS[name](run)
+            yield from STEPS[name](run) if name in STEPS else run.file(name)
             if run.restart:
                 return Outcome(flash.settings, run.restart)
     if run.master is None:
         return Outcome(flash.settings)
     kept = {name: value for name, value in flash.settings.items() if name.startswith("device.")}
-    settings = {**kept, **_obeyed({**run.found, **run.own})}
+    settings = {**kept, **_obeyed({**run.found, **run.own, **flash.local})}
     return Outcome(settings, kind.restart_for(_values(flash.settings), _values(settings), not starting))
 
 
