@@ -22,6 +22,7 @@ PASSWORD_LENGTH = 24  # 62 characters each: 142 bits
 _ALPHABET = string.ascii_letters + string.digits  # no maker's format has to escape any of these
 PATH_LENGTH = 28  # 36 characters each: 144 bits
 _PATH_ALPHABET = string.ascii_lowercase + string.digits  # some phones ask in capitals for what they were told
+FILE_KEY_LENGTH = 16  # AES-128 takes the characters themselves as its key
 WELCOME_SECONDS = 86400.0  # a phone that waits asks within the hour, one in a box within the day
 
 
@@ -47,6 +48,7 @@ def credential(
         http_user=mac,
         http_password=new_password(choose),
         path_secret="".join(choose(_PATH_ALPHABET) for _ in range(PATH_LENGTH)),
+        file_key="".join(choose(_ALPHABET) for _ in range(FILE_KEY_LENGTH)),
         welcome_until=welcome_until,
     )
 

@@ -65,8 +65,16 @@ KINDS = (
     _row("optional", VENDORS, r"[\w-]{1,40}\.(jpe?g|png|bmp|wav)"),
     _row("common", YEALINK, r"y\d{12}\.cfg"),
     _row("optional", YEALINK, r"y\d{12}\.boot"),
-    _row("optional", YEALINK, _MAC + r"(\.boot|-local\.cfg|-contact\.xml)"),
-    _row("firmware", YEALINK, r"[\w.()-]+\.rom"),
+    _row("boot", YEALINK, _MAC + r"\.boot"),
+    _row("phonebook", YEALINK, _MAC + r"-phonebook\.xml"),
+    _row("override", YEALINK, _MAC + r"-local\.cfg"),
+    _row("optional", YEALINK, _MAC + r"-(contact|calllog)(\.xml)?"),
+    # The keys of encrypted files: never there (docs/phones.md).
+    _row("optional", YEALINK, r"y\d{12}(\.cfg)?(_security)?\.enc"),
+    _row("optional", YEALINK, _MAC + r"(-local|-contact)?(\.cfg|\.xml)?(_security)?\.enc"),
+    _row("optional", YEALINK, r"(directory|favorite)_setting\.xml|super_search\.xml"),
+    # One image for several models, as `T46S(T48S,T42S,T41S)-66.86.0.15.rom`; `$PN` is in some bases' names.
+    _row("firmware", YEALINK, r"[\w.()$&, -]+\.rom"),
     _row("config", GRANDSTREAM, "cfg" + _MAC + r"\.xml"),
     _row("optional", GRANDSTREAM, "cfg" + _MAC + r"(\.bin)?"),
     _row("optional", GRANDSTREAM, "dev" + _MAC + r"\.cfg"),

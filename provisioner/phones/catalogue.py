@@ -17,7 +17,8 @@ from provisioner import versions
 from provisioner.errors import OperatorError
 from provisioner.paths import shipped
 from provisioner.phones import clock
-from provisioner.phones.formats import FORMATS, Hole
+from provisioner.phones.formats import FORMATS, NULL, Hole
+from provisioner.phones.yealink_aes import Encryption
 
 
 class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -107,6 +108,7 @@ class Vendor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     families: dict[str, Family] = {}
     modules: tuple[Module, ...] = ()
     quirks: tuple[Quirk, ...] = ()
+    encryption: Encryption | None = None
     time_zones: dict[str, dict[str, str]] = {}
 
 
@@ -163,7 +165,7 @@ class Catalogue:
 
     def _environment(self, vendor: str, name: str) -> jinja2.Environment:
         escape = FORMATS[name]
-        return jinja2.Environment(  # noqa: S701 - finalize escapes every value for the maker's format
+        environment = jinja2.Environment(  # noqa: S701 - finalize escapes every value for the maker's format
             loader=jinja2.FileSystemLoader([folder / vendor for folder in reversed(self.folders)]),
             undefined=jinja2.StrictUndefined,
             finalize=lambda value: value if isinstance(value, Hole) else escape(value),
@@ -171,6 +173,8 @@ class Catalogue:
             lstrip_blocks=True,
             keep_trailing_newline=True,
         )
+        environment.globals["NULL"] = NULL
+        return environment
 
     def template(self, vendor: str, file: File) -> jinja2.Template:
         """A maker's template, compiled once."""

@@ -31,11 +31,15 @@ def escape_xml(value: object) -> str:
 
 
 def escape_line(value: object) -> str:
-    """A value for the rest of a `key = value` line: line ends and control characters become a space."""
+    """A value for the rest of a `key = value` line: line ends and control characters become a space.
+
+    A value that would take its setting back (NULL) loses its percent signs.
+    """
     text = str(value)
     if text.isascii() and text.isalnum():
         return text
-    return " ".join(_UNPRINTABLE.sub(" ", " ".join(text.splitlines())).split())
+    line = " ".join(_UNPRINTABLE.sub(" ", " ".join(text.splitlines())).split())
+    return line.strip("%") if line.upper() == NULL else line
 
 
 FORMATS: dict[str, Callable[[object], str]] = {"xml": escape_xml, "lines": escape_line}
@@ -45,3 +49,6 @@ class Hole(str):
     """A mark in the place of a phone's own value; no escaping touches it."""
 
     __slots__ = ()
+
+
+NULL = Hole("%NULL%")  # Yealink's word for the factory's value; only a template may say it

@@ -17,7 +17,7 @@ NAMES = {
     (YEALINK, "boot"): "{mac}.boot",
     (YEALINK, "common"): "y{common}.cfg",
     (YEALINK, "phone"): "{mac}.cfg",
-    (YEALINK, "phonebook"): "phonebook.xml",
+    (YEALINK, "phonebook"): "{mac}-phonebook.xml",
     (GRANDSTREAM, "config"): "cfg{mac}.xml",
     (GRANDSTREAM, "binary"): "cfg{mac}",
     (GRANDSTREAM, "model_config"): "cfg{model}.xml",

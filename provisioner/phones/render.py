@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from provisioner.phones import settings
+from provisioner.phones import settings, yealink_aes
 from provisioner.phones.boot import Asked
 from provisioner.phones.catalogue import Catalogue, File, Kit, Model
 from provisioner.phones.digit_map import DIALECTS, digit_map, spell
@@ -123,11 +123,11 @@ class Renderer:
         made = self.rendered(asked, identity)
         return made.data if made else None
 
-    def rendered(self, asked: Asked, identity: Identity) -> Rendered | None:
+    def rendered(self, asked: Asked, identity: Identity, sealed: bool = False) -> Rendered | None:
         """The file asked for, and what it was made of; None when this phone has none of that kind.
 
         An adopted phone's files hold its accounts; one that is not adopted gets a file without any. Whether
-        the asker may have the file is `trust`'s to say.
+        the asker may have the file is `trust`'s to say. `sealed`: the phone has its file key.
         """
         phone = self.snapshot.phones.get(asked.mac)
         vendor = phone.vendor if phone else identity.vendor
@@ -136,7 +136,18 @@ class Renderer:
         if file is None or (model is None and (phone or asked.kind == "common")):
             return None
         made = self._file(vendor, file, model, phone, self._version(identity.mac, identity))
+        if sealed and phone:
+            made = made._replace(data=self._sealed(asked.kind, phone, made))
         return made._replace(mac=identity.mac) if identity.mac in self.snapshot.phones else made
+
+    def _sealed(self, kind: str, phone: Phone, made: Rendered) -> bytes:
+        """The file encrypted, where the maker's phones can read that, it is wanted, and the phone has a key."""
+        about = self.catalogue.vendors[phone.vendor].encryption
+        credential = self.snapshot.credentials.get(phone.id)
+        if about is None or kind not in about.files or not (credential and credential.file_key):
+            return made.data
+        wanted = made.skeleton.settings["encrypt_files"]
+        return yealink_aes.encrypt(made.data, credential.file_key, about) if wanted else made.data
 
     def files(self, phone: Phone) -> list[tuple[Asked, Identity]]:
         """What an adopted phone would ask for and get, as it would ask with its last known firmware."""
@@ -230,6 +241,8 @@ class Renderer:
             "zone": self._zone(like.vendor, str(s["time_zone"])),
             "digit_map": spell(self._maps[kit.digit_map], kit.digit_map),
             "digit_map_rules": self._maps[kit.digit_map],
+            "authority_url": f"http://{self.addresses.http_host}:{self.addresses.http_port}/ca.pem",
+            "module_keys": {module.name: module.keys for module in about.modules},
             "directory": self._directory if s["directory"] else (),
             "firmware": _firmware(str(s["firmware_server"]), model),
             "shortest_poll_seconds": about.shortest_poll_seconds,

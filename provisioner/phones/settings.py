@@ -55,6 +55,7 @@ class Device(msgspec.Struct, frozen=True):
     http_user: str = ""
     http_password: str = ""
     path_secret: str = ""
+    file_key: str = ""
     accounts: tuple[Account, ...] = ()
     keys: tuple[DeviceKey, ...] = ()
     modules: tuple[str, ...] = ()
@@ -64,7 +65,7 @@ class Device(msgspec.Struct, frozen=True):
         return next((key for key in self.keys if (key.module, key.index) == (module, position)), None)
 
 
-SCALARS = ("mac", "admin_password", "user_password", "http_user", "http_password", "path_secret")
+SCALARS = ("mac", "admin_password", "user_password", "http_user", "http_password", "path_secret", "file_key")
 MASK = "********"
 Shape = tuple[int, tuple[tuple[int, str, int, int, int], ...], tuple[str, ...], tuple[bool, ...]]
 
@@ -78,6 +79,7 @@ def values(device: Device) -> list[str]:
         device.http_user,
         device.http_password,
         device.path_secret,
+        device.file_key,
     ]
     for account in device.accounts:
         own += (account.extension, account.name, account.label, account.auth_user, account.password)
@@ -139,6 +141,7 @@ def of_phone(
         credential.http_user,
         credential.http_password,
         credential.path_secret,
+        credential.file_key,
         tuple(accounts),
         _keys(phone, catalogue, group),
         phone.modules,

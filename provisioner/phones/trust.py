@@ -8,7 +8,7 @@ from typing import NamedTuple
 from provisioner.phones import boot
 from provisioner.phones.identity import Contradiction, Identity, identify, normal_mac
 from provisioner.phones.limits import Limits, Quarantine, Sources, source_of
-from provisioner.phones.proof import Asker, Proof, Proofs, window_open
+from provisioner.phones.proof import Asker, Proof, Proofs, holds, window_open
 from provisioner.phones.render import Rendered, Renderer
 from provisioner.sip.digest import parse_credentials
 from provisioner.store.records import Credential, Snapshot
@@ -200,7 +200,7 @@ class Trust:
         rule = self._access(case, asked)
         if RULES[rule][0] != 200:
             return case.verdict(rule)
-        made = case.renderer.rendered(asked, who)
+        made = case.renderer.rendered(asked, who, _has_its_key(case))
         if made is None:
             return case.verdict("not-there")
         if case.credential and asked.mac:
@@ -266,6 +266,12 @@ class Trust:
 
 
 _UPLOADS = {"override": "override-refused", "upload": "upload"}
+
+
+def _has_its_key(case: _Case) -> bool:
+    """Whether the asker has read the phone's own file with the key of encrypted ones: it names this folder."""
+    secret = case.credential.path_secret if case.credential else ""
+    return holds(case.asker.path, secret) and holds(case.asker.path, "sealed")
 
 
 def _named(snapshot: Snapshot, asker: Asker, who: Identity | Contradiction) -> str:

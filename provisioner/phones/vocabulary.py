@@ -147,6 +147,11 @@ _SETTINGS = (
     _int("provisioning_port", 80, 1, 65535, "port", "Its port; without one, the front's for the scheme."),
     _int("poll_seconds", 7200, 60, 604800, "seconds", "How often phones ask for their files again."),
     _bool("provisioning_auth", True, "Phones show a user and password of their own where they have one."),
+    _bool(
+        "encrypt_files",
+        False,
+        "A phone's own file goes out encrypted once it has its key, on phones that can read that.",
+    ),
     _bool("vendor_clouds", False, "The makers' own provisioning and management services."),
     _bool("pnp", False, "SIP plug-and-play by multicast at each start: anyone near may answer it."),
     _bool("dhcp_provisioning", False, "An address of a server in DHCP wins over the settings."),

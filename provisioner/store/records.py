@@ -157,6 +157,7 @@ class Credential(Record, frozen=True):
     """The secrets of one phone (the id is its MAC): a SIP account per line, the passwords of its own pages.
 
     `http_user`, `http_password`: what it fetches its files with; `path_secret`: the folder that it asks for them in.
+    `file_key`: what its encrypted files are read with, 16 letters and digits; "": they are not encrypted.
     `welcome_until`: till then it may have its first files without having proved itself, once.
     """
 
@@ -166,6 +167,7 @@ class Credential(Record, frozen=True):
     http_user: str = ""
     http_password: str = ""
     path_secret: str = ""
+    file_key: str = ""
     welcome_until: float = 0.0
 
 

@@ -205,15 +205,15 @@ def test_every_answer_is_remembered_without_a_secret(front: Front) -> None:
 
 
 def test_sightings(front: Front) -> None:
-    fetch(front, "/001565000199.cfg", {"User-Agent": "Yealink SIP-T41S 66.85.0.5 00:15:65:00:01:99"})
+    fetch(front, "/001565000199.cfg", {"User-Agent": "Yealink SIP-T99S 66.85.0.5 00:15:65:00:01:99"})
     fetch(front, LINE, {"User-Agent": "curl/7.88"})
     fetch(front, LINE, {"User-Agent": AGENTS[YEALINK]})
     assert front.journal.of("sightings") == [
         {
             "mac": "001565000199",
             "vendor": "yealink",
-            "model": "T41S",
-            "agent": "Yealink SIP-T41S 66.85.0.5 00:15:65:00:01:99",
+            "model": "T99S",
+            "agent": "Yealink SIP-T99S 66.85.0.5 00:15:65:00:01:99",
             "address": "127.0.0.1",
             "last_seen": 1_700_000_000.5,
             "rule": "unknown-model",

@@ -134,7 +134,7 @@ def test_a_value_arrives_as_it_is(text: str) -> None:
 # --- what each setting becomes -------------------------------------------------------------------------------------
 
 # Settings without a parameter of their own (docs/phones.md says what happens instead).
-NONE = {"phone_conference", "hide_digits", "pc_vlan_id", "pnp"}
+NONE = {"encrypt_files", "phone_conference", "hide_digits", "pc_vlan_id", "pnp"}
 ONLY_OLD = {"redial_list"}
 
 

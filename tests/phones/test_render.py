@@ -85,26 +85,32 @@ def test_yealink_phone() -> None:
     assert f"static.security.user_password = user:user{YEALINK}\n".encode() in text
 
 
-def test_yealink_common() -> None:
-    found = pairs(file(renderer(), "/y000000000066.cfg", AGENTS[YEALINK]))
+def test_yealink_settings() -> None:
+    found = pairs(file(renderer(), f"/{YEALINK}.cfg"))
     expected = {
         "dialplan.digitmap.enable": "1",
         "dialplan.digitmap.string": spell(digit_map(3, ["101", "102", "103"]), "rfc3435"),
-        "features.key_as_send": "0",
         "features.save_call_history": "0",
         "features.dnd.allow": "0",
         "features.fwd.allow": "0",
-        "features.dtmf.replace_tran": "0",
         "static.auto_provision.server.url": "http://192.0.2.10:8080/",
         "static.auto_provision.pnp_enable": "0",
         "static.zero_touch.enable": "0",
         "local_time.time_zone": "-8",
         "local_time.time_zone_name": "United States-Pacific Time",
-        "local_time.summer_time": "1",
-        "local_time.start_time": "3/2/7/2",
         "phone_setting.emergency.number": "911,933,988,112",
     }
     assert {name: found.get(name) for name in expected} == expected
+
+
+def test_yealink_common_holds_nothing_that_a_setting_could_change() -> None:
+    assert pairs(file(renderer(), "/y000000000066.cfg", AGENTS[YEALINK])) == {
+        "sip.notify_reboot_enable": "0",
+        "features.action_uri.enable": "0",
+        "features.key_as_send": "0",
+        "features.pound_key.mode": "0",
+        "features.dtmf.replace_tran": "0",
+    }
 
 
 def test_yealink_common_by_number_alone() -> None:
@@ -237,7 +243,7 @@ def test_time_zones(zone: str, polycom: str, yealink: str, grandstream: str) -> 
     site = attributes(file(of, f"/{POLYCOM}-site.cfg"))
     assert site["tcpIpApp.sntp.gmtOffset"] == polycom
     assert site["tcpIpApp.sntp.daylightSavings.enable"] == ("0" if zone.endswith(("ix", "lu")) else "1")
-    assert pairs(file(of, "/y000000000066.cfg"))["local_time.time_zone"] == yealink
+    assert pairs(file(of, f"/{YEALINK}.cfg"))["local_time.time_zone"] == yealink
     found = codes(file(of, f"/cfg{GRANDSTREAM}.xml"))
     assert found["P64"] == grandstream
     assert ("P246" in found) == (grandstream == "customize")
@@ -247,7 +253,7 @@ def test_time_zones(zone: str, polycom: str, yealink: str, grandstream: str) -> 
 def test_an_unknown_time_zone_leaves_the_clock_alone(zone: str, caplog: pytest.LogCaptureFixture) -> None:
     of = renderer(time_zone=zone)
     assert "tcpIpApp.sntp.gmtOffset" not in attributes(file(of, f"/{POLYCOM}-site.cfg"))
-    assert "local_time.time_zone" not in pairs(file(of, "/y000000000066.cfg"))
+    assert "local_time.time_zone" not in pairs(file(of, f"/{YEALINK}.cfg"))
     assert "P64" not in codes(file(of, f"/cfg{GRANDSTREAM}.xml"))
     assert "choose another one" in caplog.text
 

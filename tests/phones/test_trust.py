@@ -15,7 +15,7 @@ from tests.phones.samples import ADDRESSES, AGENTS, MODELS, password, renderer, 
 POLYCOM, YEALINK, GRANDSTREAM = MODELS
 FILES = {POLYCOM: f"/{POLYCOM}-line.cfg", YEALINK: f"/{YEALINK}.cfg", GRANDSTREAM: f"/cfg{GRANDSTREAM}.xml"}
 HERE = "127.0.0.1"
-T41S = "Yealink SIP-T41S 66.85.0.5 00:15:65:00:01:99"
+T99S = "Yealink SIP-T99S 66.85.0.5 00:15:65:00:01:99"
 
 
 def trust() -> Trust:
@@ -43,13 +43,13 @@ def judge(path: str, agent: str, of: Renderer | None = None) -> Verdict:
         (f"/{POLYCOM}-app.log", AGENTS[POLYCOM], "not-there"),
         ("/000000000000.cfg", AGENTS[POLYCOM], "not-there"),
         ("/3111-48450-001.sip.ld", AGENTS[POLYCOM], "not-there"),
-        ("/001565000102.boot", AGENTS[YEALINK], "not-there"),
+        ("/y000000000000.boot", AGENTS[YEALINK], "not-there"),
         ("/cfg000b82000103", AGENTS[GRANDSTREAM], "not-there"),
         ("/gxp2170fw.bin", AGENTS[GRANDSTREAM], "not-there"),
         ("/aabbcc000199.cfg", "", "not-there"),
-        ("/001565000199.cfg", T41S, "unknown-model"),
-        ("/y000000000068.cfg", T41S, "unknown-model"),
-        ("/y000000000068.cfg", "", "unknown-model"),
+        ("/001565000199.cfg", T99S, "unknown-model"),
+        ("/y000000000999.cfg", T99S, "unknown-model"),
+        ("/y000000000999.cfg", "", "unknown-model"),
         (FILES[YEALINK], AGENTS[YEALINK].replace("01:02", "01:03"), "mac-mismatch"),
         (FILES[GRANDSTREAM], AGENTS[GRANDSTREAM].replace("103", "104"), "mac-mismatch"),
         (FILES[GRANDSTREAM], AGENTS[POLYCOM], "not-this-makers-file"),
