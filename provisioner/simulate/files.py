@@ -115,7 +115,9 @@ class Client:
                 raise ConnectionResetError("the server does not speak HTTP") from None
         if not parser.should_keep_alive() or not answer.complete:
             await self.close()
-        return Reply(parser.get_status_code(), bytes(answer.body)), answer.headers.get("www-authenticate", "")
+        return Reply(parser.get_status_code(), bytes(answer.body), answer.size), answer.headers.get(
+            "www-authenticate", ""
+        )
 
 
 def _request(parts: SplitResult, ask: Ask, authorization: str | None) -> bytes:

@@ -50,7 +50,7 @@ class Handset:
     flash: Flash = field(init=False)
     configuration: Configuration = field(init=False)
     requests: int = 0
-    asked: list[tuple[Ask, int]] = field(default_factory=list)
+    asked: list[tuple[Ask, Reply]] = field(default_factory=list)
     restarts: list[Restarted] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -145,7 +145,7 @@ class Handset:
                     raise
             else:
                 if self.remember:
-                    self.asked.append((ask, reply.status))
+                    self.asked.append((ask, reply))
                 if reply.status < 500 or attempt == now.attempts:
                     return reply
             await self.pause(now.attempt_pause)

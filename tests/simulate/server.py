@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from provisioner.simulate.vendors.base import Ask, Outcome, Pass, Reply
@@ -13,8 +13,7 @@ from provisioner.simulate.vendors.base import Ask, Outcome, Pass, Reply
 class FileServer(ThreadingHTTPServer):
     """`files` by name; `asked`: (method, name, user agent); `challenge`: of a 401; `status`: of all answers, if not 0.
 
-    `each(name, count)`: a file of its own for the count-th request; `bodies`: what was put; `sent`: bytes that were
-    taken of each answer to a GET.
+    `each(name, count)`: a file of its own for the count-th request; `bodies`: what was put.
     """
 
     daemon_threads = True
@@ -28,7 +27,6 @@ class FileServer(ThreadingHTTPServer):
         self.status = 0
         self.each: Callable[[str, int], bytes | None] = lambda _name, _count: None
         self.bodies: list[bytes] = []
-        self.sent: dict[str, list[int]] = {}
 
     @property
     def url(self) -> str:
@@ -61,16 +59,8 @@ class Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(body or b"")))
         self.end_headers()
         if self.command != "HEAD":
-            server.sent.setdefault(name, []).append(self.write(body or b""))
-
-    def write(self, body: bytes) -> int:
-        """How much of the body was taken before the phone hung up."""
-        for at in range(0, len(body), 65536):
-            try:
-                self.wfile.write(body[at : at + 65536])
-            except ConnectionError:
-                return at
-        return len(body)
+            with suppress(ConnectionError):
+                self.wfile.write(body or b"")
 
     do_GET = do_HEAD = do_PUT = answer
 

@@ -71,8 +71,8 @@ def put_images(appliance: Appliance, phones: Sequence[Phone]) -> int:
     """A newer image under each name that a phone asked for in vain; how many."""
     wanted: dict[Path, str] = {}
     for phone in phones:
-        for ask, status in phone.handset.asked:
-            if ask.running is not None and status == 404:
+        for ask, reply in phone.handset.asked:
+            if ask.running is not None and reply.status == 404:
                 name = ask.path.partition("?")[0].rpartition("/")[2]
                 folder = appliance.state / "firmware" / phone.kind.maker.name
                 head, _, last = ask.running.rpartition(".")

@@ -44,10 +44,11 @@ class Ask(NamedTuple):
 
 
 class Reply(NamedTuple):
-    """Its answer; of a firmware image the body is the head alone."""
+    """Its answer; of a firmware image the body is the head alone. `size`: bytes of the body that were read."""
 
     status: int
     body: bytes = b""
+    size: int = 0
 
 
 class Restart(NamedTuple):
