@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import click
 
@@ -278,6 +278,52 @@ def adopt_phone(mac: str, state: Path | None, extension: str, as_json: bool) -> 
     from provisioner import console
 
     console.adopt_phone(_state(state, demo_directory()), mac, extension, as_json)
+
+
+@phones.command("identify")
+@click.argument("agents", type=click.File("rb"), default="-")
+@json_option
+def identify_phones(agents: BinaryIO, as_json: bool) -> None:
+    """Say which maker, model, firmware and MAC user agents name: AGENTS is a file with one a line. [- : the input]"""
+    from provisioner import console
+
+    console.identify(agents, as_json)
+
+
+@phones.command("welcome")
+@click.argument("mac")
+@state_option
+def welcome_phone(mac: str, state: Path | None) -> None:
+    """Let an adopted phone have its files once more without proof, as after a factory reset behind a router."""
+    from provisioner import console
+
+    console.welcome_phone(_state(state, demo_directory()), mac)
+
+
+@phones.group()
+def quarantine() -> None:
+    """List who asked for phones' files like an attacker, and let one ask again."""
+
+
+@quarantine.command("list")
+@state_option
+@json_option
+def list_quarantine(state: Path | None, as_json: bool) -> None:
+    """List the sources in quarantine: why, until when, and how often they were refused."""
+    from provisioner import console
+
+    console.list_quarantine(_state(state, demo_directory()), as_json)
+
+
+@quarantine.command("release")
+@click.argument("source")
+@state_option
+@json_option
+def release(source: str, state: Path | None, as_json: bool) -> None:
+    """Take a source out of quarantine: its MAC or address, as `list` shows it."""
+    from provisioner import console
+
+    console.release(_state(state, demo_directory()), source, as_json)
 
 
 @phones.command("explain")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
@@ -12,8 +13,9 @@ import msgspec
 from provisioner import ipc
 from provisioner.errors import OperatorError
 from provisioner.paths import StateDir
-from provisioner.phones.adopt import adopt
-from provisioner.phones.identity import normal_mac
+from provisioner.phones.adopt import adopt, welcome
+from provisioner.phones.catalogue import Catalogue
+from provisioner.phones.identity import normal_mac, of_agent
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 from provisioner.store.records import Phone
@@ -93,20 +95,69 @@ def adopt_phone(state: StateDir, mac: str, extension: str, as_json: bool) -> Non
         click.echo(f"{row['mac']} has extension {row['extension']}, number {row['number'] or 'none'}.")
 
 
-def list_bans(state: StateDir, as_json: bool) -> None:
-    """Print the addresses that the edge shuts out. Raises Gone when the edge does not answer."""
-    rows: list[Row] = ipc.ask(state.socket("edge"), "status")["bans"]
+def _rows(rows: list[Row], columns: tuple[str, ...], none: str, as_json: bool) -> None:
+    """Sources that are shut out; `until` as a time of day in the table."""
     if as_json:
         click.echo(msgspec.json.encode(rows))
     elif rows:
         ends = [datetime.fromtimestamp(row["until"], UTC).astimezone() for row in rows]
         shown = [{**row, "until": f"{end:%Y-%m-%d %H:%M:%S}"} for row, end in zip(rows, ends, strict=True)]
-        _show(shown, ("source", "reason", "until", "hits"))
+        _show(shown, columns)
     else:
-        click.echo("No address is shut out.")
+        click.echo(none)
+
+
+def list_bans(state: StateDir, as_json: bool) -> None:
+    """Print the addresses that the edge shuts out. Raises Gone when the edge does not answer."""
+    rows: list[Row] = ipc.ask(state.socket("edge"), "status")["bans"]
+    _rows(rows, ("source", "reason", "until", "hits"), "No address is shut out.", as_json)
 
 
 def unban(state: StateDir, source: str, as_json: bool) -> None:
     """Lift the ban of an address. Raises Refused when there is none, Gone without an edge."""
     answer = ipc.ask(state.socket("edge"), "unban", {"source": source})
     click.echo(msgspec.json.encode(answer) if as_json else f"{answer['source']} is let in again.")
+
+
+def list_quarantine(state: StateDir, as_json: bool) -> None:
+    """Print the sources that get no files without proof. Raises Gone when the front does not answer."""
+    rows: list[Row] = ipc.ask(state.socket("front"), "quarantine")["quarantine"]
+    columns = ("source", "address", "reason", "until", "hits")
+    _rows(rows, columns, "Nobody is in quarantine.", as_json)
+
+
+def release(state: StateDir, source: str, as_json: bool) -> None:
+    """Take a source out of quarantine. Raises Refused when it is not in it, Gone without a front."""
+    source = normal_mac(source) or source
+    answer = ipc.ask(state.socket("front"), "release", {"source": source})
+    click.echo(msgspec.json.encode(answer) if as_json else f"{answer['source']} may ask again.")
+
+
+def welcome_phone(state: StateDir, mac: str) -> None:
+    """Let a phone have a first contact again. Raises OperatorError."""
+    inventory = Inventory.open(state.inventory)
+    try:
+        welcome(inventory, mac, "console")
+    finally:
+        inventory.close()
+    with suppress(ipc.Gone, ipc.Refused):
+        ipc.ask(state.socket("front"), "reload")
+    click.echo("The phone may have its files once without proof, within a day.")
+
+
+def identify(agents: Iterable[bytes], as_json: bool) -> None:
+    """Print what each user agent names, a line each; what is not known is null. Any bytes will do."""
+    catalogue = Catalogue()
+    rows: list[Row] = []
+    for line in agents:
+        text = line.decode("utf-8", "replace").strip()
+        found = of_agent(text)
+        known = catalogue.model(found.vendor, found.model) if found.model else None
+        names = (found.vendor, known.name if known else found.model, found.version, found.mac)
+        row = dict(zip(("vendor", "model", "firmware", "mac"), (name or None for name in names), strict=True))
+        if as_json:
+            click.echo(msgspec.json.encode(row))
+        else:
+            rows.append({name: value or "-" for name, value in row.items()})
+    if rows:
+        _show(rows, ("vendor", "model", "firmware", "mac"))

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from provisioner.dialing.classify import Destination
+from provisioner.dialing.transfer import PROMPT_SECONDS, Play
 from provisioner.edge.leg import Kind, Leg
-from provisioner.edge.transfer import PROMPT_SECONDS, Play
 from provisioner.sip.timers import Timer
 
 if TYPE_CHECKING:

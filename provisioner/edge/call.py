@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from provisioner.dialing import transfer
 from provisioner.dialing.classify import Destination, classify
-from provisioner.edge import answers, ringing, transfer
+from provisioner.dialing.transfer import MUSIC, Party, Play, Transfer
+from provisioner.edge import answers, ringing
 from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.leg import Attempt, Kind, Leg
-from provisioner.edge.transfer import MUSIC, Party, Play, Transfer
 from provisioner.sip.message import Request
 from provisioner.sip.sdp import G711
 from provisioner.sip.timers import Timer

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, Protocol
 
+from provisioner.dialing.transfer import Play
 from provisioner.edge import answers
 from provisioner.edge.offers import PLAIN, bridged, document, networks_of, offers_for
-from provisioner.edge.transfer import Play
 from provisioner.errors import PeerError
 from provisioner.sip import info
 from provisioner.sip.agent import Credentials

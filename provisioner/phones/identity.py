@@ -16,31 +16,39 @@ _OUIS = {
 }
 _VENDOR_OF_OUI = {oui: vendor for vendor, ouis in _OUIS.items() for oui in ouis.split()}
 
-_VERSION = r"(?P<version>\d+(?:\.\d+){3}[A-Z]?)"
+MAX_AGENT = 256  # the longest of a phone is under 120
+
+_VERSION = r"(?P<version>\d+(?:\.\d+){2,3}[A-Z]?)"
 _MAC = r"(?P<mac>[0-9A-Fa-f]{2}(?:[:-]?[0-9A-Fa-f]{2}){5})"
+_POLY = r"Poly(?:com)?"
 _YEALINK_MODEL = r"(?:SIP(?: VP)?-)?(?P<model>[A-Z]+\d+[A-Z0-9_]*)"
 
-# The first match wins.
+# Over HTTP and in SIP; the first match wins.
 _AGENTS = tuple(
     (vendor, re.compile(pattern))
     for vendor, pattern in (
         (
             boot.POLYCOM,
-            r"FileTransport (?:Polycom|Poly)[A-Za-z]+-(?P<model>[A-Za-z]+_[A-Za-z0-9]+)-UA/"
-            + _VERSION
-            + rf"(?: \(SN:{_MAC}\))?(?: Type/(?P<stage>Application|Updater))?",
+            # In SIP the serial number comes after an underscore, and newer software names itself first.
+            rf"(?:FileTransport |{_POLY}/\S+ )?{_POLY}[A-Za-z0-9]*-(?P<model>[A-Za-z][A-Za-z0-9_]*)-UA/{_VERSION}"
+            rf"(?:_(?P<serial>[0-9A-Fa-f]{{12}}))?(?: \(SN:{_MAC}\))?(?: Type/(?P<stage>Application|Updater))?",
         ),
         (boot.YEALINK, rf"(?:(?i:yealink)\s+)?{_YEALINK_MODEL}\s+{_VERSION}\s+{_MAC}"),
         # The MAC can be switched off in the phone, and some firmware sends its hardware id in that place.
         (boot.YEALINK, rf"(?i:yealink)[\s-]+{_YEALINK_MODEL}\s+{_VERSION}(?:\s+[\d.]+)?"),
         (
             boot.GRANDSTREAM,
-            rf"Grandstream Model HW (?P<model>\S+)(?:\s+V\S+)?\s+SW {_VERSION} DevId {_MAC}",
+            rf"Grandstream Model HW\s+(?P<model>\S+)(?:\s+\S+){{0,2}}?\s+SW {_VERSION}(?:\s+DevId {_MAC})?",
         ),
         (
             boot.GRANDSTREAM,
-            r"Grandstream (?P<model>GXP\d+) \(gxp\w+\.bin:(?P<version>[\d.]+)/boot\w+\.bin:[\d.]+\)"
-            rf" DevId {_MAC}",
+            r"Grandstream (?P<model>[A-Z]+\d+\w*) \(\w+\.bin:(?P<version>\d[\d.]*)/boot\w+\.bin:[\d.]+\)"
+            rf"(?: DevId {_MAC})?",
+        ),
+        (
+            boot.GRANDSTREAM,
+            rf"Grandstream (?P<model>[A-Z]+-?\d+\w*)(?:\s+V\d\S*)?\s+{_VERSION}"
+            rf"(?:\s+(?:DevId )?{_MAC}|\s+chip \S+)?",
         ),
     )
 )
@@ -79,20 +87,24 @@ def vendor_of_mac(mac: str) -> str:
     return _VENDOR_OF_OUI.get(mac[:6], "")
 
 
+@lru_cache(maxsize=4096)
 def of_agent(user_agent: str) -> Identity:
-    """What the user agent alone claims."""
-    for vendor, pattern in _AGENTS:
-        if found := pattern.fullmatch(user_agent.strip()):
+    """What the user agent alone claims, in HTTP or SIP."""
+    text = user_agent.strip()
+    if not text:
+        return Identity(agent="none")
+    for vendor, pattern in _AGENTS if len(text) <= MAX_AGENT else ():
+        if found := pattern.fullmatch(text):
             parts = found.groupdict()
             return Identity(
                 vendor,
                 parts["model"].replace("_", " "),
                 parts["version"],
-                normal_mac(parts.get("mac") or "") or "",
+                normal_mac(parts.get("mac") or parts.get("serial") or "") or "",
                 parts.get("stage") or "",
                 "phone",
             )
-    return Identity(agent="other" if user_agent.strip() else "none")
+    return Identity()
 
 
 @lru_cache(maxsize=4096)

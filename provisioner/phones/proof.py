@@ -147,7 +147,7 @@ class Proofs:
             if found.by or not asker.neighbour:
                 return found
         if asker.neighbour:
-            return Proof("", "neighbour-mismatch")
+            return Proof("", "other-neighbour")
         return self._by_path(credential, asker)
 
     def welcome(self, practice: Practice, credential: Credential, asker: Asker) -> bool:

@@ -64,6 +64,7 @@ _STRANGE = frozenset(
         "other-maker",
     }
 )
+_NAMES_PEOPLE = frozenset({"common-directory", "phonebook"})
 _MAY_BE_FIRST = frozenset({"proof-required", "wrong-credentials", "replayed-path"})
 
 
@@ -232,9 +233,14 @@ class Trust:
         return case.proof.refusal
 
     def _shared(self, case: _Case) -> str:
-        """For files without secrets: anybody's while the window is open, else of those that have a phone's own."""
-        practice = case.renderer.snapshot.practice
-        if window_open(practice, self._now()):
+        """For files without secrets: anybody's while the window is open, else of those that have a phone's own.
+
+        Those that name people are nobody else's, ever.
+        """
+        practice, asked = case.renderer.snapshot.practice, case.asked
+        if asked and asked.kind not in _NAMES_PEOPLE and window_open(practice, self._now()):
+            return "shared"
+        if case.asker.local and practice.adoption != "certificate":
             return "shared"
         if case.credential:
             rule = self._secrets(case, case.credential)

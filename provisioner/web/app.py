@@ -37,7 +37,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
         number=words.number, mac=words.mac, ago=words.ago, clock=words.clock, stamp=words.stamp,
-        duration=words.duration, ban=words.ban, ahead=words.ahead,
+        duration=words.duration, ban=words.ban, quarantine=words.quarantine, ahead=words.ahead,
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)

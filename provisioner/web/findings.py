@@ -67,6 +67,14 @@ def _bans(world: World) -> Iterator[Finding]:
             remedy="Each behaved like an attacker. If one is a phone of yours, let it in again.",
             link="/staff/protection",
         )
+    held = (world.front or {}).get("quarantine", [])
+    if held:
+        yield Finding(
+            level="warn",
+            what=f"{words.plural(len(held), 'host')} in quarantine asked for phones' files",
+            remedy="Find out what each is, by its address and MAC. If it is yours, release it.",
+            link="/staff/protection",
+        )
 
 
 def trunks(world: World) -> list[TrunkRow]:

@@ -21,6 +21,11 @@ BANS = {
     "junk": "It sent what no phone sends",
 }
 
+QUARANTINE = {
+    "sweep": "It asked for the files of many phones that it is not",
+    "flood": "It asked for far more files than phones do, and did not stop when told",
+}
+
 
 def number(value: str) -> str:
     """An E.164 number as it is written in North America; anything else unchanged."""
@@ -48,6 +53,11 @@ def ago(at: float | None, now: float) -> str:
 def ban(reason: str) -> str:
     """Why the edge shut an address out."""
     return BANS.get(reason, "It behaved like an attacker")
+
+
+def quarantine(reason: str) -> str:
+    """Why the front put a source in quarantine."""
+    return QUARANTINE.get(reason, "It behaved like an attacker")
 
 
 def ahead(at: float, now: float) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from provisioner.phones.identity import Contradiction, Identity, identify, normal_mac, of_agent, vendor_of_mac
 
@@ -118,6 +120,40 @@ def test_grandstream_agents(agent: str, model: str) -> None:
     found = of_agent(agent)
     assert (found.vendor, found.model, found.mac, found.agent) == ("grandstream", model, mac, "phone")
     assert found.version in agent
+
+
+SIP = """
+PolycomVVX-VVX_310-UA/5.3.0.12768 | polycom | VVX 310 | 5.3.0.12768 |
+PolycomVVX-VVX_310-UA/4.1.4.7430_0004f2abcdef | polycom | VVX 310 | 4.1.4.7430 | 0004f2abcdef
+Polycom/5.5.2.8571 PolycomVVX-VVX_310-UA/5.5.2.8571 | polycom | VVX 310 | 5.5.2.8571 |
+PolycomRealPresenceTrio-Trio_8800-UA/5.4.3.2007 | polycom | Trio 8800 | 5.4.3.2007 |
+Yealink SIP-T53W 96.87.0.16 80:5e:0c:4d:79:6d | yealink | T53W | 96.87.0.16 | 805e0c4d796d
+Yealink SIP-T46S 66.85.0.5 | yealink | T46S | 66.85.0.5 |
+Yealink CP960 73.83.0.30 | yealink | CP960 | 73.83.0.30 |
+Yealink W60B 77.81.0.35 | yealink | W60B | 77.81.0.35 |
+Yealink AX83H 180.87.0.10 | yealink | AX83H | 180.87.0.10 |
+Grandstream GRP2612W 1.0.5.67 | grandstream | GRP2612W | 1.0.5.67 |
+Grandstream GXV3275 1.0.3.226 | grandstream | GXV3275 | 1.0.3.226 |
+Grandstream HT-502  V1.2A 1.0.10.1 chip V2.2 | grandstream | HT-502 | 1.0.10.1 |
+Grandstream DP750 1.0.3.30 | grandstream | DP750 | 1.0.3.30 |
+Grandstream WP820 1.0.7.81 | grandstream | WP820 | 1.0.7.81 |
+Grandstream GAC2500 1.0.3.21 | grandstream | GAC2500 | 1.0.3.21 |
+Grandstream GXP2000 1.1.6.16 | grandstream | GXP2000 | 1.1.6.16 |
+"""
+
+
+@pytest.mark.parametrize("row", SIP.strip().splitlines())
+def test_agents_in_sip(row: str) -> None:
+    agent, vendor, model, version, mac = (part.strip() for part in row.split("|"))
+    assert of_agent(agent) == Identity(vendor, model, version, mac, "", "phone")
+
+
+@given(st.binary(max_size=400))
+@example(b"PolycomVVX-" + b"a" * 240 + b"!")
+@example(b"Yealink " + b"1." * 120)
+@example(b"Grandstream Model HW " + b"a " * 110)
+def test_any_bytes_are_an_agent(junk: bytes) -> None:
+    assert of_agent(junk.decode("latin-1")).agent in ("phone", "none", "other")
 
 
 def test_a_hardware_id_is_not_a_mac() -> None:

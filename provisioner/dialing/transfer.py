@@ -1,4 +1,4 @@
-"""The keypad warm transfer, way `edge`: a pure machine, event in, actions out (docs/calls.md).
+"""The keypad warm transfer: a pure machine, event in, actions out (docs/calls.md); of the edge, and of the demo core.
 
 Three parties: `caller` (who called), `desk` (who took the call and presses keys), `target` (who is asked to
 take it over). Nobody but the desk moves the machine by keys. Times are seconds.

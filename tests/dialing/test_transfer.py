@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from provisioner.edge.transfer import (
+from provisioner.dialing.transfer import (
     DIALTONE,
     DIGIT_SECONDS,
     MENU_SECONDS,
