@@ -54,6 +54,7 @@ class Phone:
         self._transport = SipTransport()
         self.told = asyncio.Event()  # a NOTIFY said what is in `action`
         self.action: Action = "check"
+        self.idle = False  # it waits for the next poll, or to be told
         self._refresh: asyncio.Task[None] | None = None
         self._call_id = ""
         self._seq = 0
@@ -162,11 +163,14 @@ class Phone:
 
     async def _pause(self, seconds: float | None) -> Action:
         """What to do after at most so many seconds."""
+        self.idle = True
         try:
             async with asyncio.timeout(seconds):
                 await self.told.wait()
         except TimeoutError:
             return "check"
+        finally:
+            self.idle = False
         self.told.clear()
         return self.action
 

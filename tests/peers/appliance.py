@@ -245,8 +245,10 @@ class Appliance:
 
     def api(self, path: str, body: bytes | None = None) -> Any:
         """GET, or POST of `body`, at /api/v1."""
-        token = {"Authorization": f"Bearer {self.info['api_token']}"}
-        return json.loads(self._request(f"/api/v1/{path}", token, body))
+        headers = {"Authorization": f"Bearer {self.info['api_token']}"}
+        if body:
+            headers["Content-Type"] = "application/json"
+        return json.loads(self._request(f"/api/v1/{path}", headers, body))
 
     def account(self, mac: str) -> Account:
         """Line 1, taken out of the files that this phone reads."""
