@@ -252,7 +252,7 @@ def fleet(log: str, **how: Any) -> None:
 
 @cli.group()
 def phones() -> None:
-    """List phones, and adopt those that wait."""
+    """List, adopt, tell, import and retire phones."""
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
@@ -278,6 +278,89 @@ def adopt_phone(mac: str, state: Path | None, extension: str, as_json: bool) -> 
     from provisioner import console
 
     console.adopt_phone(_state(state, demo_directory()), mac, extension, as_json)
+
+
+macs_argument = click.argument("macs", nargs=-1, metavar="[MAC]...")
+all_option = click.option("--all", "everybody", is_flag=True, help="All phones of the practice.")
+
+
+@phones.command("resync")
+@macs_argument
+@all_option
+@state_option
+@json_option
+def resync_phones(macs: tuple[str, ...], everybody: bool, state: Path | None, as_json: bool) -> None:
+    """Tell phones to fetch their files now, in waves, none while it is in a call."""
+    from provisioner import console_phones
+
+    console_phones.order(_state(state, demo_directory()), "resync", macs, everybody, as_json)
+
+
+@phones.command("restart")
+@macs_argument
+@all_option
+@state_option
+@json_option
+def restart_phones(macs: tuple[str, ...], everybody: bool, state: Path | None, as_json: bool) -> None:
+    """Tell phones to restart, in waves, none while it is in a call."""
+    from provisioner import console_phones
+
+    console_phones.order(_state(state, demo_directory()), "restart", macs, everybody, as_json)
+
+
+@phones.command("reset")
+@click.argument("macs", nargs=-1, required=True, metavar="MAC...")
+@state_option
+@json_option
+def reset_phones(macs: tuple[str, ...], state: Path | None, as_json: bool) -> None:
+    """Tell phones to forget all, as from the factory; their passwords are worth nothing from then on."""
+    from provisioner import console_phones
+
+    console_phones.order(_state(state, demo_directory()), "reset", macs, False, as_json)
+
+
+@phones.command("jobs")
+@click.argument("job", default="")
+@state_option
+@json_option
+def list_jobs(job: str, state: Path | None, as_json: bool) -> None:
+    """List what phones were told, or what became of each phone of one JOB."""
+    from provisioner import console_phones
+
+    console_phones.jobs(_state(state, demo_directory()), job, as_json)
+
+
+@phones.command("retire")
+@click.argument("mac")
+@state_option
+@json_option
+def retire_phone(mac: str, state: Path | None, as_json: bool) -> None:
+    """Take a phone out of the practice: its passwords are worth nothing, its extension and number are free."""
+    from provisioner import console_phones
+
+    console_phones.retire(_state(state, demo_directory()), mac, as_json)
+
+
+@phones.command("import")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option("--dry-run", is_flag=True, help="Only say what would come of it.")
+@state_option
+@json_option
+def import_phones(file: Path, dry_run: bool, state: Path | None, as_json: bool) -> None:
+    """Import phones from a CSV FILE with the columns MAC, Model, Name, Extension and Number, all or none."""
+    from provisioner import console_phones
+
+    console_phones.import_phones(_state(state, demo_directory()), file, dry_run, as_json)
+
+
+@phones.command("export")
+@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
+@state_option
+def export_phones(file: Path | None, state: Path | None) -> None:
+    """Write all phones as a CSV FILE that `import` takes back. [standard output]"""
+    from provisioner import console_phones
+
+    console_phones.export_phones(_state(state, demo_directory()), file)
 
 
 @phones.command("identify")

@@ -34,12 +34,13 @@ def check_extension(extension: str, length: int, taken: Collection[str]) -> None
 
     `length`: the digits of every extension of the practice; `taken`: the extensions in use.
     """
-    why = _fault(extension, length, taken)
+    why = fault(extension, length, taken)
     if why:
         raise OperatorError(why, "choose another")
 
 
-def _fault(extension: str, length: int, taken: Collection[str]) -> str:
+def fault(extension: str, length: int, taken: Collection[str]) -> str:
+    """Why `extension` cannot be used, "" when it can; arguments as for `check_extension`."""
     if not re.fullmatch(r"[0-9]+", extension):
         return "an extension has digits only"
     if len(extension) != length:
@@ -55,11 +56,16 @@ def _candidates(length: int) -> Iterator[str]:
     yield from map(str, range(10 ** (length - 1), 9 * 10 ** (length - 1)))
 
 
+def free_extensions(taken: Collection[str], length: int) -> Iterator[str]:
+    """All free extensions of `length` digits (3 or 4), those that no phone has to wait for first."""
+    used = frozenset(taken)
+    return (extension for extension in _candidates(length) if not fault(extension, length, used))
+
+
 def next_extension(taken: Collection[str], length: int) -> str:
     """The first free extension of `length` digits (3 or 4). Raises OperatorError when there is none."""
     if length not in _SAFE:
         raise OperatorError(f"extensions of {length} digits are not supported", "set the length to 3 or 4")
-    for extension in _candidates(length):
-        if not _fault(extension, length, taken):
-            return extension
+    for extension in free_extensions(taken, length):
+        return extension
     raise OperatorError(f"all extensions of {length} digits are in use", "free one that is no longer needed")

@@ -38,6 +38,10 @@ class Station:
     def extension(self) -> str:
         return self.line.extension
 
+    def same_account(self, other: Station | None) -> bool:
+        """Whether this line is still of the same phone, with the same password."""
+        return other is not None and (self.phone.id, self.credential) == (other.phone.id, other.credential)
+
 
 class Directory:
     """Look-ups over one snapshot; never changed, only replaced."""

@@ -19,6 +19,7 @@ from provisioner.edge.gate import EdgeGate
 from provisioner.edge.leg import Attempt, Leg, Owner
 from provisioner.edge.presence import EVENTS, Presence
 from provisioner.edge.registrar import Binding, IntervalTooBriefError, Registrar
+from provisioner.edge.resync import Resyncs
 from provisioner.edge.texts import Delivery
 from provisioner.edge.trunk import Peer, Trunks
 from provisioner.emergency import pidf
@@ -96,6 +97,7 @@ class Edge:
         self.counters: Counter[str] = Counter()
         self.gate = EdgeGate(self, nonce_key)
         self.presence = Presence(self)
+        self.resyncs = Resyncs(self)
         self.closing = False
         self._reserve: list[MediaLeg] = []
         self._token = 0
@@ -155,6 +157,13 @@ class Edge:
         except Exception as error:
             _log.error("the location of extension %s is no good: %s", station.extension, error)
             return b""
+
+    def swap(self, directory: Directory) -> None:
+        """Answer from a newer inventory; who registered with an account that is no more is gone at once."""
+        before, self.directory = self.directory.stations, directory
+        kept = {ext for ext, station in directory.stations.items() if station.same_account(before.get(ext))}
+        self.registrar.keep(kept)
+        self.presence.keep()
 
     def flow_lost(self, flow: Flow) -> None:
         """A connection is gone, with the bindings that were reached over it."""
@@ -225,6 +234,8 @@ class Edge:
         }
         row |= {"caller": view["from"], "called": view["to"], "ended": self.wall_clock(), "outcome": outcome}
         self.record("calls", {**row, "emergency": int(view["direction"] == "emergency")})
+        if isinstance(call, EmergencyCall) and call.station and call.kind != "emergency-test":
+            self.resyncs.emergency(call.station.phone.id, self.wall_clock())
 
     def publish_emergency(self, call: EmergencyCall, outcome: str) -> None:
         station = call.station
@@ -256,8 +267,11 @@ class Edge:
     def _registration(self, binding: Binding, registered: bool) -> None:
         row = self.registration_row(binding, registered)
         self.publish("registration", row)
+        if registered:
+            self.resyncs.registered(binding, row["mac"])
         body = {
             "key": binding.key,
+            "mac": row["mac"],
             "contact": binding.contact,
             "transport": binding.flow.transport,
             "local": list(binding.flow.local),

@@ -236,7 +236,9 @@ class Presence:
         """The inventory has changed: nobody is told of lines that are no more, nor tells us."""
         stations = self._edge.directory.stations
         for watch in list(self._watches):
-            if watch.extension not in stations or watch.watcher.extension not in stations:
+            watcher = stations.get(watch.watcher.extension)
+            mine = watcher is not None and watcher.phone.id == watch.watcher.phone.id
+            if watch.extension not in stations or not mine:
                 watch.subscription.end("noresource")
         self._summaries = {ext: text for ext, text in self._summaries.items() if ext in stations}
 

@@ -17,11 +17,13 @@ from provisioner import __version__, certificates, ipc
 from provisioner.edge.directory import Source
 from provisioner.edge.edge import Edge
 from provisioner.edge.registrar import Binding
+from provisioner.edge.resync import JOB_SECONDS
 from provisioner.edge.trunk import Peer
 from provisioner.errors import OperatorError
 from provisioner.interfaces import local_addresses
 from provisioner.media.client import MediaClient
 from provisioner.paths import StateDir, write_atomically
+from provisioner.phones.notify import Dialects
 from provisioner.sip import tls
 from provisioner.sip.agent import Agent
 from provisioner.sip.headers import join_host
@@ -34,6 +36,8 @@ WATCH_SECONDS = 1.0
 MEASURE_SECONDS = 0.1
 BYE_SECONDS = 2.0  # for the answers to our last BYEs
 MEDIA_SECONDS = 10.0
+RECENT_CALLS = 200
+TEST_NUMBER = "933"  # of emergency calls: nobody calls back
 TRUNKS_FILE = "trunks.json"
 _log = logging.getLogger(__name__)
 
@@ -58,8 +62,15 @@ class Process:
         self._journal = await asyncio.to_thread(Journal.open, self._state.journal)
         timers = LoopTimers(loop)
         rng = random.SystemRandom()
-        methods: dict[str, ipc.Method] = {"ping": self._ping, "status": self._status}
-        self._server = ipc.Server({**methods, "reload": self._reload, "unban": self._unban})
+        methods: dict[str, ipc.Method] = {
+            "ping": self._ping,
+            "status": self._status,
+            "reload": self._reload,
+            "unban": self._unban,
+            "resync": self._resync,
+            "resync_status": self._resync_status,
+        }
+        self._server = ipc.Server(methods)
         self._media = MediaClient(self._state.socket("media"), bind, secrets.token_hex(4), self._on_media)
         self._edge = Edge(
             directory,
@@ -74,6 +85,7 @@ class Process:
         self._transport = SipTransport(self._edge.flow_lost, self._edge.gate.connects)
         await self._open(bind, port, tls_port)
         await self._restore()
+        await self._resume()
         self._media.start()
         with suppress(
             TimeoutError
@@ -182,8 +194,29 @@ class Process:
                 )
             except (KeyError, TypeError, IndexError):
                 continue
-            if row["extension"] in self._edge.directory.stations:
+            station = self._edge.directory.stations.get(row["extension"])
+            if station and body.get("mac", station.phone.id) == station.phone.id:
                 self._edge.registrar.restore(binding)
+
+    async def _resume(self) -> None:
+        """Take up the jobs of before a restart, and what may not be disturbed meanwhile."""
+        resyncs, now = self._edge.resyncs, time.time()
+        folder = self._state.root / "phone_templates"
+        try:
+            resyncs.dialects = await asyncio.to_thread(Dialects, [folder])
+        except OperatorError as error:
+            _log.error("%s (what ships is used)", error)
+        try:
+            calls = await asyncio.to_thread(self._journal.calls, RECENT_CALLS)
+            rows = await asyncio.to_thread(self._journal.resyncs, "", now - 2 * JOB_SECONDS)
+        except OperatorError as error:
+            _log.error("%s (jobs that were interrupted do not go on)", error)
+            return
+        for call in calls:
+            station = self._edge.directory.stations.get(str(call["desk"]))
+            if call["emergency"] and station and not str(call["called"]).endswith(TEST_NUMBER):
+                resyncs.emergency(station.phone.id, float(call["ended"] or now))
+        resyncs.resume(rows)
 
     async def _watch(self) -> None:
         """See changes of the inventory that nobody told us of."""
@@ -200,7 +233,16 @@ class Process:
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             self._edge.registrar.expire()
+            await self._hear()
             await self._remember()
+
+    async def _hear(self) -> None:
+        """What phones asked the front for, while somebody waits for them to come back."""
+        resyncs = self._edge.resyncs
+        if resyncs.running:
+            with suppress(OperatorError):  # the journal itself says what is wrong with it
+                read = self._journal.requests_after
+                resyncs.heard(await asyncio.to_thread(read, resyncs.seen, resyncs.since))
 
     async def _measure(self) -> None:
         """How late this loop gets to what is due: the queue that a request waits in."""
@@ -213,15 +255,22 @@ class Process:
     async def _reload(self, _args: ipc.Json) -> ipc.Json:
         """Swap the snapshot."""
         directory = await asyncio.to_thread(self._source.load)
-        self._edge.directory = directory
+        self._edge.swap(directory)
         self._edge.trunks.update(directory.trunks, directory.snapshot.trunk_secrets)
-        self._edge.registrar.keep(directory.stations.keys())
-        self._edge.presence.keep()
         return {"revision": directory.snapshot.revision}
 
     def _unban(self, args: ipc.Json) -> ipc.Json:
         """Listen to a source again. Raises OperatorError when it is not banned."""
         return self._edge.gate.unban(str(args.get("source", "")))
+
+    def _resync(self, args: ipc.Json) -> ipc.Json:
+        """Begin a job. Raises ProvisionerError for what makes no sense."""
+        macs = args.get("macs")
+        chosen = None if macs == "all" else [str(mac) for mac in macs] if isinstance(macs, list) else []
+        return self._edge.resyncs.start(chosen, str(args.get("mode", "")), str(args.get("who", "")))
+
+    def _resync_status(self, args: ipc.Json) -> ipc.Json:
+        return self._edge.resyncs.status(str(args.get("job", "")))
 
     def _ping(self, _args: ipc.Json) -> ipc.Json:
         return {"pid": os.getpid(), "uptime": round(time.monotonic() - self._started, 1)}

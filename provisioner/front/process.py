@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from provisioner.store.journal import Journal
 
 _log = logging.getLogger(__name__)
-_EDGE_EVENTS = frozenset({"call", "registration", "emergency"})
+_EDGE_EVENTS = frozenset({"call", "registration", "emergency", "resync"})
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from provisioner.store import database
 
 MAX_QUEUED = 10_000  # about a minute of the busiest site
 KEPT_REQUESTS = 10_000
+KEPT_RESYNCS = 50_000  # phones of jobs: a few of the largest practice
 KEPT_SERVED = 100_000  # files, a few of each phone of the largest practice
 KEPT_SIGHTINGS = 5_000  # a liar with a million MAC addresses must not fill the disk
 RETRY_SECONDS = 1.0
@@ -89,6 +90,23 @@ def _first(db: Database) -> None:
     )
 
 
+@migrations(name="resyncs")
+def _resyncs(db: Database) -> None:
+    db.table("resyncs").create(
+        {
+            "job": str,
+            "mac": str,
+            "at": float,
+            "who": str,
+            "mode": str,
+            "wave": int,
+            "state": str,
+            "body": str,
+        },
+        pk=("job", "mac"),
+    )
+
+
 @migrations(name="served")
 def _served(db: Database) -> None:
     """What each phone's files said when it last fetched them, without secrets; firmware that phones were seen with."""
@@ -124,6 +142,7 @@ COLUMNS = {
     "skeletons": ["id", "at", "format", "text", "settings"],
     "served": ["mac", "name", "at", "revision", "digest", "firmware", "skeleton", "own"],
     "registrations": ["extension", "contact", "body", "expires"],
+    "resyncs": ["job", "mac", "at", "who", "mode", "wave", "state", "body"],
 }
 
 # A phone that is seen again keeps when it was first seen, and what an earlier request told of it.
@@ -156,6 +175,7 @@ _TRIM = (
         3600,
     ),
     ("DELETE FROM requests WHERE id <= (SELECT max(id) FROM requests) - ?", KEPT_REQUESTS),
+    ("DELETE FROM resyncs WHERE rowid <= (SELECT max(rowid) FROM resyncs) - ?", KEPT_RESYNCS),
     (
         "DELETE FROM sightings WHERE last_seen <"
         " (SELECT last_seen FROM sightings ORDER BY last_seen DESC LIMIT 1 OFFSET ?)",
@@ -229,6 +249,30 @@ class Journal:
     def requests(self, limit: int = 100) -> list[Row]:
         """The last requests of phones, newest first."""
         return self._read("SELECT * FROM requests ORDER BY id DESC LIMIT ?", limit)
+
+    def requests_after(self, number: int, at: float) -> list[Row]:
+        """The requests of phones with a larger `id` than `number` and not before `at`, oldest first."""
+        sql = "SELECT * FROM requests WHERE id > ? AND at >= ? ORDER BY id"
+        return self._read(sql, number, at)
+
+    def resyncs(self, job: str = "", since: float = 0.0) -> list[Row]:
+        """Each phone of the job `job`, else of all jobs that began after `since`; the newest job first."""
+        where = "job = ?" if job else "at >= ?"
+        sql = f"SELECT * FROM resyncs WHERE {where} ORDER BY at DESC, job, wave, mac"  # noqa: S608 - our own words
+        return self._read(sql, job or since)
+
+    def resync_jobs(self, limit: int = 20) -> list[Row]:
+        """The newest jobs: `job`, `at`, `who`, `mode`, and `states` {state: phones}."""
+        sql = (
+            "SELECT job, max(at) AS at, who, mode, state, count(*) AS phones FROM resyncs WHERE job IN"
+            " (SELECT job FROM resyncs GROUP BY job ORDER BY max(at) DESC LIMIT ?)"
+            " GROUP BY job, state ORDER BY at DESC, job"
+        )
+        jobs: dict[str, Row] = {}
+        for row in self._read(sql, limit):
+            states = jobs.setdefault(row["job"], {name: row[name] for name in ("job", "at", "who", "mode")})
+            states.setdefault("states", {})[row["state"]] = row["phones"]
+        return list(jobs.values())
 
     def sightings(self, limit: int = 1000) -> list[Row]:
         """The phones that asked for files, the last seen first."""

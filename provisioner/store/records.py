@@ -94,6 +94,16 @@ class Phone(Record, frozen=True):
     modules: tuple[str, ...] = ()
 
 
+class RetiredPhone(Record, frozen=True, tag="retired_phone"):
+    """A phone that was the practice's, until `at`; the id is its MAC. It has no secrets any more."""
+
+    vendor: str
+    model: str
+    extensions: tuple[str, ...]
+    at: float
+    who: str
+
+
 class PhoneGroup(Record, frozen=True, tag="phone_group"):
     """Phones that share settings and keys, as all of one department."""
 
@@ -178,6 +188,7 @@ KINDS: tuple[type[Record], ...] = (
     Phone,
     PhoneGroup,
     PhoneSettings,
+    RetiredPhone,
     RingGroup,
     Trunk,
     TrunkSecret,
@@ -196,6 +207,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     phones: dict[str, Phone] = {}
     phone_groups: dict[str, PhoneGroup] = {}
     phone_settings: dict[str, PhoneSettings] = {}
+    retired_phones: dict[str, RetiredPhone] = {}
     ring_groups: dict[str, RingGroup] = {}
     trunks: dict[str, Trunk] = {}
     trunk_secrets: dict[str, TrunkSecret] = {}

@@ -30,7 +30,8 @@ def problem(status: int, title: str, detail: str) -> Response:
 
 
 @blueprint.before_request
-def _guard() -> None:
+def guard() -> None:
+    """Who shows no good token or session gets no further."""
     if session.bearer_role() is not None:
         return
     if session.current() is None:
@@ -38,7 +39,7 @@ def _guard() -> None:
     session.check_csrf()
 
 
-def _window() -> tuple[int, int]:
+def window() -> tuple[int, int]:
     """The `limit` and `offset` asked for."""
     try:
         limit, offset = int(request.args.get("limit", PAGE)), int(request.args.get("offset", 0))
@@ -49,17 +50,18 @@ def _window() -> tuple[int, int]:
     return limit, offset
 
 
-def _listed(rows: list[T], limit: int, offset: int) -> Response:
+def listed(rows: list[T], limit: int, offset: int) -> Response:
     """One page of `rows` and the address of the next, null on the last."""
     more = len(rows) > offset + limit
-    following = url_for(str(request.endpoint), limit=limit, offset=offset + limit) if more else None
+    here = dict(request.view_args or {})
+    following = url_for(str(request.endpoint), **here, limit=limit, offset=offset + limit) if more else None
     return answer({"items": rows[offset : offset + limit], "next": following})
 
 
 @blueprint.get("/phones")
 def phones() -> Response:
     """All phones, waiting and adopted."""
-    return _listed(views.phones(sources().world()), *_window())
+    return listed(views.phones(sources().world()), *window())
 
 
 @blueprint.post("/phones/<mac>/adopt")
@@ -78,9 +80,9 @@ def adopt(mac: str) -> Response:
 @blueprint.get("/calls")
 def calls() -> Response:
     """Calls, live first, then the newest past ones."""
-    limit, offset = _window()
+    limit, offset = window()
     world = sources().world(limit + offset + 1)
-    return _listed(views.calls_now(world) + views.calls_past(world), limit, offset)
+    return listed(views.calls_now(world) + views.calls_past(world), limit, offset)
 
 
 @blueprint.get("/status")
@@ -105,10 +107,10 @@ def status() -> Response:
 @blueprint.get("/numbers")
 def numbers() -> Response:
     """The practice's numbers."""
-    return _listed(list(sources().snapshot().numbers.values()), *_window())
+    return listed(list(sources().snapshot().numbers.values()), *window())
 
 
 @blueprint.get("/locations")
 def locations() -> Response:
     """The practice's dispatchable locations."""
-    return _listed(list(sources().snapshot().locations.values()), *_window())
+    return listed(list(sources().snapshot().locations.values()), *window())

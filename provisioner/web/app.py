@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import StateDir
-from provisioner.web import api, health, session, staff, views, words
+from provisioner.web import api, health, orders, session, staff, tables, views, words
 from provisioner.web.sources import PATIENCE, Sources
 
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
@@ -41,7 +41,8 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
-    for blueprint in (staff.blueprint, api.blueprint, health.blueprint):
+    own = (staff.blueprint, api.blueprint, health.blueprint)
+    for blueprint in (*own, orders.pages, orders.calls, tables.pages, tables.calls):
         app.register_blueprint(blueprint)
     app.after_request(_finish)
     app.register_error_handler(HTTPException, _http_error)

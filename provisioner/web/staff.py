@@ -20,7 +20,8 @@ _OPEN = frozenset({"staff.sign_in", "staff.signed_out", "staff.session_state"})
 
 
 @blueprint.before_request
-def _guard() -> ResponseReturnValue | None:
+def guard() -> ResponseReturnValue | None:
+    """Who is not signed in, or sends an old form, gets no further."""
     if request.endpoint in _OPEN:
         return None
     if session.current() is None:
@@ -70,8 +71,9 @@ def signed_out() -> str:
     return render_template("sign_in.html", reason="out")
 
 
-def _page(template: str, world: World, status: int = 200, **values: object) -> Response:
-    page = render_template(
+def page(template: str, world: World, status: int = 200, **values: object) -> Response:
+    """A page of the staff, with what each of them shows."""
+    text = render_template(
         template,
         world=world,
         now=world.now,
@@ -79,7 +81,7 @@ def _page(template: str, world: World, status: int = 200, **values: object) -> R
         emergencies=views.emergencies(world),
         **values,
     )
-    return make_response(page, status)
+    return make_response(text, status)
 
 
 @blueprint.get("/")
@@ -87,7 +89,7 @@ def overview() -> Response:
     """What is wrong, the counts, the phones and the calls at this moment."""
     world = sources().world()
     rows = views.phones(world)
-    return _page(
+    return page(
         "overview.html",
         world,
         findings=findings.findings(world, rows),
@@ -107,7 +109,7 @@ def phones() -> Response:
 def _phones(world: World, status: int = 200, error: str = "", mac: str = "") -> Response:
     query, wanted = request.args.get("q", ""), request.args.get("status", "")
     rows = [row for row in views.phones(world) if views.matches(row, query) and views.has_status(row, wanted)]
-    return _page(
+    return page(
         "phones.html",
         world,
         status,
@@ -129,7 +131,7 @@ def phone(mac: str) -> Response:
     if row is None:
         abort(404, "No phone with this address has asked for anything, and none is in the inventory.")
     asked = [row for row in sources().journal.requests(REQUESTS) if row["mac"] == mac][:PHONE_REQUESTS]
-    return _page("phone.html", world, phone=row, requests=asked, adopted_now="adopted" in request.args)
+    return page("phone.html", world, phone=row, requests=asked, adopted_now="adopted" in request.args)
 
 
 @blueprint.post("/phones/<mac>/adopt")
@@ -147,7 +149,7 @@ def calls() -> Response:
     """Live and past calls with their transfer steps."""
     world = sources().world(CALLS)
     query = request.args.get("q", "")
-    return _page(
+    return page(
         "calls.html",
         world,
         calls=[row for row in views.calls_now(world) if views.matches_call(row, query)],
@@ -162,7 +164,7 @@ def requests() -> Response:
     """What phones asked for, what they were told, and by which rule."""
     query = request.args.get("q", "").strip()
     rows = [row for row in sources().journal.requests(REQUESTS) if views.matches_request(row, query)]
-    return _page("requests.html", sources().world(), requests=rows, query=query, limit=REQUESTS)
+    return page("requests.html", sources().world(), requests=rows, query=query, limit=REQUESTS)
 
 
 @blueprint.get("/protection")
@@ -174,7 +176,7 @@ def protection() -> Response:
 def _protection(world: World, status: int = 200, error: str = "") -> Response:
     bans = sorted((world.edge or {}).get("bans", []), key=lambda ban: (ban["until"], ban["source"]))
     held = sorted((world.front or {}).get("quarantine", []), key=lambda row: (row["until"], row["source"]))
-    return _page("protection.html", world, status, bans=bans, quarantine=held, error=error)
+    return page("protection.html", world, status, bans=bans, quarantine=held, error=error)
 
 
 @blueprint.post("/protection/unban")

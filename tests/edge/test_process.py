@@ -7,6 +7,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -28,6 +29,7 @@ from provisioner.sip.transaction import Flow, ServerTransaction
 from provisioner.sip.transport import LoopTimers, SipTransport
 from provisioner.store import records
 from provisioner.store.inventory import Inventory
+from provisioner.store.journal import Journal
 from tests.edge.world import MACS, practice
 
 HOST = "127.0.0.1"
@@ -168,6 +170,48 @@ async def first_life(state: StateDir, stop: ExitStack) -> None:
         phone.transport.close()
 
 
+def tell_phones(state: StateDir) -> None:
+    """Jobs by the control socket; the one phone that is registered is not there any more."""
+    order = {"macs": "all", "mode": "resync", "who": "test"}
+    job = ipc.ask(state.socket("edge"), "resync", order)
+    rows = ipc.ask(state.socket("edge"), "resync_status", {"job": job["job"]})["phones"]
+    assert [(row["mac"], row["state"]) for row in rows] == [
+        (MACS["101"], "sent"),
+        (MACS["102"], "away"),
+        (MACS["103"], "away"),
+    ]
+    assert ipc.ask(state.socket("edge"), "resync_status")["jobs"][0]["open"]
+    for wrong, words in (
+        ({"macs": ["x"]}, "no phone of this"),
+        ({"macs": None}, "no phone to tell"),
+        ({"mode": "x"}, "no mode"),
+    ):
+        with pytest.raises(ipc.Refused, match=words):
+            ipc.ask(state.socket("edge"), "resync", {**order, **wrong})
+
+
+def test_registration_of_a_phone_that_had_the_extension_before_is_not_taken_back(state: StateDir) -> None:
+    journal = Journal.open(state.journal)
+    for extension, mac in (("101", "0004f2999999"), ("102", MACS["102"])):
+        body = {
+            "key": f"sip:{extension}@127.0.0.1:9",
+            "mac": mac,
+            "contact": f"sip:{extension}@127.0.0.1:9",
+            "transport": "UDP",
+            "local": [HOST, 5060],
+            "remote": [HOST, 9],
+            "agent": "",
+            "call_id": "c",
+            "cseq": 1,
+        }
+        row = {"extension": extension, "contact": body["key"], "body": body, "expires": time.time() + 3000}
+        journal.write("registrations", row)
+    journal.close()
+    with running(state, "media", MEDIA), running(state, "edge", EDGE):
+        rows = asyncio.run(status_of(state))["registrations"]
+        assert [row["extension"] for row in rows] == ["102"]
+
+
 def test_a_life_and_the_next(state: StateDir) -> None:
     with running(state, "media", MEDIA):
         with ExitStack() as stop:
@@ -176,6 +220,7 @@ def test_a_life_and_the_next(state: StateDir) -> None:
         with running(state, "edge", EDGE):
             rows = asyncio.run(status_of(state))["registrations"]
             assert [row["extension"] for row in rows] == ["101"]  # the connection of 102 is gone
+            tell_phones(state)
             inventory = Inventory.open(state.inventory)
             with inventory.change(who="test") as change:
                 revision = change.delete(records.Phone, MACS["101"])

@@ -126,7 +126,25 @@ def test_what_someone_types_is_left_alone(browser, live, app, edge, front):
     page.context.close()
 
 
-@pytest.mark.parametrize("path", ["", "phones", f"phones/{practice.POLYCOM}", "calls", "requests"])
+def test_phones_that_are_ticked_stay_ticked(browser, live, app, edge, front):
+    page = signed_in(browser, live, app)
+    page.goto(f"{live.url}/staff/phones")
+    page.locator("#live-state", has_text=LIVE).wait_for()
+    tick = page.get_by_label("Choose Dr. Adams")
+    tick.check()
+    page.get_by_role("heading", name="Phones").click()  # the focus goes elsewhere
+    with page.expect_event("console") as told:
+        page.evaluate(TELL_REQUESTS)
+        live.event("call")
+    assert told.value.text == "stopped true"
+    assert tick.is_checked()
+    page.context.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "phones", f"phones/{practice.POLYCOM}", "calls", "requests", "jobs", "retired", "phones/import"],
+)
 def test_no_page_is_wider_than_a_phone(browser, live, app, edge, front, path):
     page = signed_in(browser, live, app, viewport={"width": 360, "height": 740}, java_script_enabled=False)
     page.goto(f"{live.url}/staff/{path}")

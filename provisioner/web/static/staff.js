@@ -20,6 +20,7 @@ document.body.addEventListener("htmx:sseOpen", () => {
 });
 
 function busy() {
+  if (document.querySelector("#live input[type=checkbox]:checked")) return true;
   const field = document.activeElement;
   return field && field.matches("#live input, #live select, #live textarea") && field.value !== "";
 }

@@ -1,0 +1,198 @@
+"""Pages and API by which phones are told to fetch their files, restart or forget all, and are retired."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
+
+from provisioner.errors import ProvisionerError, UsageError
+from provisioner.phones import remote
+from provisioner.phones.identity import normal_mac
+from provisioner.phones.notify import Dialects
+from provisioner.web import api, staff, views
+from provisioner.web.session import sources
+from provisioner.web.views import Level
+
+JOBS = 50
+SHOWN = 1000  # phones of a job on its page; those with trouble come first
+MODE_WORDS = {"resync": "Fetch files", "restart": "Restart", "reset": "Factory reset"}
+STATES: dict[str, tuple[str, Level]] = {
+    "planned": ("Its turn comes", "none"),
+    "busy": ("Waits", "warn"),
+    "due": ("Next", "none"),
+    "sent": ("Told", "busy"),
+    "fetched": ("Has its files", "busy"),
+    "back": ("Back", "good"),
+    "lost": ("Did not come back", "bad"),
+    "refused": ("Refused", "bad"),
+    "away": ("Not reached", "bad"),
+    "by-hand": ("To do at the phone", "warn"),
+    "broken-off": ("Broken off", "bad"),
+}
+UNDER_WAY = frozenset({"planned", "busy", "due", "sent", "fetched"})
+
+
+pages = Blueprint("orders", __name__, url_prefix="/staff")
+pages.before_request(staff.guard)
+calls = Blueprint("orders_api", __name__, url_prefix="/api/v1")
+calls.before_request(api.guard)
+
+
+class JobRow(NamedTuple):
+    """One job in a list: its states with the number of phones in each."""
+
+    job: str
+    at: float
+    who: str
+    mode: str
+    states: list[tuple[str, Level, int]]
+    open: bool
+
+
+def _job(row: dict[str, Any]) -> JobRow:
+    states = [(*STATES[name], row["states"][name]) for name in STATES if name in row["states"]]
+    under_way = bool(UNDER_WAY & row["states"].keys())
+    return JobRow(
+        row["job"], row["at"], row["who"], MODE_WORDS.get(row["mode"], row["mode"]), states, under_way
+    )
+
+
+def _of_job(name: str) -> list[dict[str, Any]]:
+    """Each phone of a job; 404 when there is none."""
+    rows = sources().journal.resyncs(name)
+    if not rows:
+        abort(404, "There is no such job, or it was long ago.")
+    return rows
+
+
+def _macs(given: list[str]) -> list[str]:
+    """MAC addresses in any spelling. Raises UsageError."""
+    found = [normal_mac(mac) for mac in given]
+    if None in found:
+        raise UsageError("That is no MAC address: twelve hex digits, as on the phone's label")
+    return [mac for mac in found if mac]
+
+
+# pages
+
+
+@pages.get("/jobs")
+def jobs() -> Response:
+    """The last jobs."""
+    rows = [_job(row) for row in sources().journal.resync_jobs(JOBS)]
+    return staff.page("jobs.html", sources().world(), jobs=rows)
+
+
+@pages.get("/jobs/<name>")
+def job(name: str) -> Response:
+    """One job: what became of each phone."""
+    rows, world = _of_job(name), sources().world()
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row["state"]] = counts.get(row["state"], 0) + 1
+    summary = _job({**rows[0], "states": counts})
+    rows.sort(key=lambda row: STATES[row["state"]][1] not in ("bad", "warn"))
+    return staff.page(
+        "job.html", world, job=summary, rows=rows[:SHOWN], states=STATES, more=len(rows) - SHOWN
+    )
+
+
+@pages.post("/jobs")
+def begin() -> Response:
+    """Tell the phones that were ticked, or all."""
+    mode, everybody = request.form.get("mode", ""), "all" in request.form
+    try:
+        macs = None if everybody else _macs(request.form.getlist("mac"))
+        if macs == []:
+            raise UsageError("Tick the phones first")
+        begun = remote.tell(sources().state, sources().inventory, macs, mode, "staff page")
+    except ProvisionerError as problem:
+        return staff.page("order_refused.html", sources().world(), 409, error=str(problem))
+    return make_response(redirect(url_for("orders.job", name=begun["job"]), 303))
+
+
+def _confirm(mac: str, template: str) -> Response:
+    world = sources().world()
+    row = next((row for row in views.phones(world) if row.mac == mac and row.adopted), None)
+    if row is None:
+        abort(404, "No phone with this address is in the inventory.")
+    order = Dialects([sources().state.root / "phone_templates"]).order(row.vendor, row.model, "reset")
+    return staff.page(template, world, phone=row, order=order)
+
+
+@pages.get("/phones/<mac>/reset")
+def confirm_reset(mac: str) -> Response:
+    """What a factory reset of this phone means, before it is done."""
+    return _confirm(mac, "reset.html")
+
+
+@pages.get("/phones/<mac>/retire")
+def confirm_retire(mac: str) -> Response:
+    """What retiring this phone means, before it is done."""
+    return _confirm(mac, "retire.html")
+
+
+@pages.post("/phones/<mac>/retire")
+def retire(mac: str) -> Response:
+    """Take the phone out of the practice."""
+    try:
+        remote.take_out(sources().state, sources().inventory, mac, "staff page")
+    except ProvisionerError as error:
+        return staff.page("order_refused.html", sources().world(), 409, error=str(error))
+    return make_response(redirect(url_for("orders.retired"), 303))
+
+
+@pages.get("/retired")
+def retired() -> Response:
+    """The phones that were the practice's once."""
+    world = sources().world()
+    rows = sorted(world.snapshot.retired_phones.values(), key=lambda gone: -gone.at)
+    return staff.page("retired.html", world, retired=rows)
+
+
+# API
+
+
+@calls.post("/phones/jobs")
+def api_begin() -> Response:
+    """Begin a job: `macs` (a list, or "all") and `mode`."""
+    body: Any = request.get_json(silent=True)
+    macs = body.get("macs") if isinstance(body, dict) else None
+    listed = isinstance(macs, list) and all(isinstance(mac, str) for mac in macs)
+    if not isinstance(body, dict) or not (macs == "all" or listed):
+        abort(400, 'The body must be a JSON object such as {"macs": ["0004f2000101"], "mode": "resync"}.')
+    try:
+        chosen = _macs(macs) if isinstance(macs, list) else None
+        mode = str(body.get("mode", "resync"))
+        begun = remote.tell(sources().state, sources().inventory, chosen, mode, "api")
+    except ProvisionerError as error:
+        return api.problem(409, "The phones were not told", str(error))
+    return api.answer(begun, 202)
+
+
+@calls.get("/phones/jobs")
+def api_jobs() -> Response:
+    """The last jobs, the newest first."""
+    return api.listed(sources().journal.resync_jobs(api.MAX_PAGE), *api.window())
+
+
+@calls.get("/phones/jobs/<name>")
+def api_job(name: str) -> Response:
+    """Each phone of one job."""
+    return api.listed(_of_job(name), *api.window())
+
+
+@calls.post("/phones/<mac>/retire")
+def api_retire(mac: str) -> Response:
+    """Retire a phone."""
+    try:
+        return api.answer(remote.take_out(sources().state, sources().inventory, mac, "api"))
+    except ProvisionerError as error:
+        return api.problem(409, "The phone was not retired", str(error))
+
+
+@calls.get("/phones/retired")
+def api_retired() -> Response:
+    """The phones that were retired."""
+    return api.listed(list(sources().snapshot().retired_phones.values()), *api.window())

@@ -1,0 +1,141 @@
+"""Phones as a table: upload, preview with every problem, then all at once; and the same table back."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from contextlib import suppress
+from pathlib import Path
+
+from flask import Blueprint, Response, abort, make_response, request
+
+from provisioner.errors import OperatorError, ProvisionerError
+from provisioner.paths import write_atomically
+from provisioner.phones.bulk import MAX_BYTES, Preview, Table, export, parse, preview
+from provisioner.phones.catalogue import Catalogue
+from provisioner.phones.importing import apply
+from provisioner.web import api, staff
+from provisioner.web.session import sources
+
+SHOWN = 1000  # rows of a preview; all are judged, and those with a problem come first
+KEPT_SECONDS = 3600.0  # an upload that nobody confirmed
+_MAX_REQUEST = MAX_BYTES + (64 << 10)
+
+pages = Blueprint("tables", __name__, url_prefix="/staff")
+calls = Blueprint("tables_api", __name__, url_prefix="/api/v1")
+
+
+@pages.before_request
+@calls.before_request
+def _allow_a_table() -> None:
+    request.max_content_length = _MAX_REQUEST  # before the form is read for its token
+
+
+pages.before_request(staff.guard)
+calls.before_request(api.guard)
+
+
+def _catalogue() -> Catalogue:
+    return Catalogue([sources().state.root / "phone_templates"])
+
+
+def _folder() -> Path:
+    """Where uploads wait to be confirmed; those that nobody wanted are removed."""
+    folder = sources().state.root / "imports"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    for old in folder.glob("*.csv"):
+        with suppress(OSError):
+            if sources().now() - old.stat().st_mtime > KEPT_SECONDS:
+                old.unlink()
+    return folder
+
+
+def _keep(data: bytes) -> str:
+    """Keep an upload until it is confirmed; its name."""
+    name = hashlib.sha256(data).hexdigest()
+    try:
+        write_atomically(_folder() / f"{name}.csv", data)
+    except OSError as error:
+        raise OperatorError(
+            f"the table cannot be kept ({error.strerror})", "free space on the disk"
+        ) from None
+    return name
+
+
+def _kept(name: str) -> Path:
+    if not re.fullmatch(r"[0-9a-f]{64}", name):
+        abort(400, "Upload the table again.")
+    path = _folder() / f"{name}.csv"
+    if not path.is_file():
+        abort(410, "That upload is gone, or was imported already. Upload the table again.")
+    return path
+
+
+@pages.get("/phones/import")
+def form() -> Response:
+    """Where a table is chosen."""
+    return staff.page("import.html", sources().world(), found=None)
+
+
+@pages.post("/phones/import")
+def show() -> Response:
+    """What would come of the table that was uploaded."""
+    file = request.files.get("table")
+    data = file.read() if file else b""
+    found = preview(parse(data), sources().snapshot(), _catalogue())
+    name = _keep(data) if found.good else ""
+    return _page(found, name)
+
+
+def _page(found: Preview, name: str, status: int = 200, error: str = "") -> Response:
+    rows = sorted(found.rows, key=lambda row: (not row.problems, row.line))
+    return staff.page(
+        "import.html", sources().world(), status, found=found, rows=rows[:SHOWN], name=name, error=error
+    )
+
+
+@pages.post("/phones/import/<name>")
+def confirm(name: str) -> Response:
+    """Import the table that was shown; it is judged anew, for things may have changed since."""
+    path = _kept(name)
+    table = parse(path.read_bytes())
+    try:
+        done = apply(sources().inventory, table, "staff page", _catalogue(), now=sources().now)
+    except ProvisionerError as error:
+        found = preview(table, sources().snapshot(), _catalogue())
+        return _page(found, "", 409, str(error))
+    path.unlink(missing_ok=True)
+    sources().reload()
+    return staff.page("imported.html", sources().world(), found=done)
+
+
+@pages.get("/phones.csv")
+@calls.get("/phones.csv")
+def table() -> Response:
+    """All phones as a table."""
+    response = make_response(export(sources().snapshot().phones.values()))
+    response.mimetype = "text/csv"
+    response.headers["Content-Disposition"] = 'attachment; filename="phones.csv"'
+    return response
+
+
+@calls.post("/phones/import")
+def api_import() -> Response:
+    """Import the CSV file in the body; with `dry_run=1` only say what would come of it."""
+    read = parse(request.get_data())
+    if request.args.get("dry_run", "") not in ("", "0"):
+        return api.answer(_told(preview(read, sources().snapshot(), _catalogue())))
+    return _imported(read)
+
+
+def _imported(read: Table) -> Response:
+    try:
+        done = apply(sources().inventory, read, "api", _catalogue(), now=sources().now)
+    except ProvisionerError as error:
+        return api.problem(409, "Nothing was imported", str(error))
+    sources().reload()
+    return api.answer(_told(done))
+
+
+def _told(found: Preview) -> dict[str, object]:
+    return {"rows": found.rows, "problems": found.problems, "notes": found.notes, "good": found.good}
