@@ -6,6 +6,7 @@ import asyncio
 import base64
 import ssl
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
 
@@ -70,9 +71,11 @@ class Client:
 
     async def close(self) -> None:
         """Hang up."""
-        if self._streams:
-            self._streams[1].close()
-        self._streams = self._where = None
+        streams, self._streams, self._where = self._streams, None, None
+        if streams:
+            streams[1].close()
+            with suppress(OSError):
+                await streams[1].wait_closed()
 
     async def send(self, url: str, ask: Ask, authorization: str | None) -> tuple[Reply, str]:
         """One request; the reply and the challenge in it. Raises OSError or TimeoutError."""
