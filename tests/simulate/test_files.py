@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 import pytest
 
@@ -18,7 +19,13 @@ def asked_of(serve: Serve, asks: list[Ask]) -> list[Reply]:
     """Ask one after the other on one client."""
 
     async def scene() -> list[Reply]:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        writers: list[asyncio.StreamWriter] = []
+
+        async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            writers.append(writer)
+            await serve(reader, writer)
+
+        server = await asyncio.start_server(one, "127.0.0.1", 0)
         client = Client()
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
         try:
@@ -26,6 +33,10 @@ def asked_of(serve: Serve, asks: list[Ask]) -> list[Reply]:
         finally:
             await client.close()
             server.close()
+            for writer in writers:
+                writer.transport.abort()
+                with suppress(OSError):
+                    await writer.wait_closed()
 
     return asyncio.run(asyncio.wait_for(scene(), 10))
 
