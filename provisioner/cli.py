@@ -250,12 +250,33 @@ def fleet(log: str, **how: Any) -> None:
     click.get_current_context().exit(main(**how))
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+
+
+@cli.command()
+@click.argument("digits", nargs=-1, required=True)
+@click.option("--demo", is_flag=True, help="In the demo practice as it begins; nothing needs to run.")
+@click.option("--from", "extension", default="", metavar="EXT", help="The line that dials. [the first one]")
+@click.option(
+    "--origin",
+    type=click.Choice(["keypad", "software", "transfer"]),
+    default="keypad",
+    show_default=True,
+    help="Its keys, click-to-call, or the transfer menu.",
+)
+@state_option
+@json_option
+def dial(state: Path | None, demo: bool, digits: tuple[str, ...], **how: Any) -> None:
+    """Say where a call to DIGITS would go, and with which calling number, without placing it."""
+    from provisioner import dialled
+
+    directory = None if demo else _state(state, demo_directory())
+    dialled.dial(directory, " ".join(digits), **how)
+
+
 @cli.group()
 def phones() -> None:
     """List, adopt, tell, import and retire phones."""
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 
 
 @phones.command("list")

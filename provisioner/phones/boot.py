@@ -76,10 +76,17 @@ KINDS = (
     # One image for several models, as `T46S(T48S,T42S,T41S)-66.86.0.15.rom`; `$PN` is in some bases' names.
     _row("firmware", YEALINK, r"[\w.()$&, -]+\.rom"),
     _row("config", GRANDSTREAM, "cfg" + _MAC + r"\.xml"),
-    _row("optional", GRANDSTREAM, "cfg" + _MAC + r"(\.bin)?"),
+    _row("binary", GRANDSTREAM, "cfg" + _MAC + r"(\.bin)?"),
     _row("optional", GRANDSTREAM, "dev" + _MAC + r"\.cfg"),
-    _row("optional", GRANDSTREAM, r"cfg[a-z0-9_]*\.xml"),
-    _row("optional", GRANDSTREAM, r"(gs_)?phonebook\.xml"),
+    _row("model_config", GRANDSTREAM, r"cfg[a-z]+\d\w*\.xml"),
+    _row("maker_config", GRANDSTREAM, r"cfg\.xml"),
+    _row("phonebook", GRANDSTREAM, r"(gs_)?phonebook\.xml"),
+    _row(
+        "optional",
+        GRANDSTREAM,
+        r"ring\d{1,2}\.bin|(idle_screen|gs_screen|screensaver)\.xml|wallpaper\.(jpg|png)",
+    ),
+    _row("optional", GRANDSTREAM, r"gxp\w*\.txt"),  # a language to download
     _row("firmware", GRANDSTREAM, r"[a-z0-9]+(fw|e)\.bin"),
 )
 

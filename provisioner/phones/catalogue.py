@@ -26,12 +26,15 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `agents`: its names in user agents where they differ from `name`. `modules`: the expansion modules that it takes,
     at most `module_count` of them. `capabilities`: words that templates and pages ask for (docs/phones.md).
+    Of `keys`, the first `virtual_keys` are drawn on a display; of those the first `line_keys` are lines by themselves.
     """
 
     name: str
     accounts: int
     family: str = ""  # a name of Vendor.families
     keys: int = 0
+    line_keys: int = 0
+    virtual_keys: int = 0
     modules: tuple[str, ...] = ()
     module_count: int = 0
     agents: tuple[str, ...] = ()

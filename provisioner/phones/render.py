@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from provisioner.phones import settings, yealink_aes
+from provisioner.phones import settings
 from provisioner.phones.boot import Asked
 from provisioner.phones.catalogue import Catalogue, File, Kit, Model
 from provisioner.phones.digit_map import DIALECTS, digit_map, spell
-from provisioner.phones.encodings import ENCODINGS
+from provisioner.phones.encodings import ENCODINGS, seal
 from provisioner.phones.formats import FORMATS, HOLE, Hole
 from provisioner.phones.identity import Identity
 from provisioner.phones.layers import Layers, Resolved
@@ -107,6 +107,7 @@ class Renderer:
         }
         self._directory = _directory(snapshot)
         self._skeletons: dict[tuple[Like, File, settings.Shape], Skeleton] = {}
+        self._devices: dict[str, tuple[Device, list[str], settings.Shape]] = {}
         self._contexts: dict[Like, dict[str, Any]] = {}
         self._effects: dict[tuple[str, str, str], frozenset[str]] = {}
         self._told: set[tuple[str, str]] = set()
@@ -135,7 +136,7 @@ class Renderer:
         file = self.row(asked, identity)
         if file is None or (model is None and (phone or asked.kind == "common")):
             return None
-        made = self._file(vendor, file, model, phone, self._version(identity.mac, identity))
+        made = self._file(vendor, file, model, phone, self._version(identity.mac, identity), asked.mac)
         if sealed and phone:
             made = made._replace(data=self._sealed(asked.kind, phone, made))
         return made._replace(mac=identity.mac) if identity.mac in self.snapshot.phones else made
@@ -147,7 +148,7 @@ class Renderer:
         if about is None or kind not in about.files or not (credential and credential.file_key):
             return made.data
         wanted = made.skeleton.settings["encrypt_files"]
-        return yealink_aes.encrypt(made.data, credential.file_key, about) if wanted else made.data
+        return seal(made.data, credential.file_key, about) if wanted else made.data
 
     def files(self, phone: Phone) -> list[tuple[Asked, Identity]]:
         """What an adopted phone would ask for and get, as it would ask with its last known firmware."""
@@ -172,6 +173,9 @@ class Renderer:
         phone = self.snapshot.phones.get(asked.mac)
         if phone:
             return self.catalogue.model(phone.vendor, phone.model)
+        if asked.kind == "model_config":  # cfg<model>.xml
+            named = self.catalogue.model(identity.vendor, asked.name[3:-4])
+            return named or self.catalogue.model(identity.vendor, identity.model)
         if identity.model or asked.kind != "common":
             return self.catalogue.model(identity.vendor, identity.model)
         return self.catalogue.model_of_common_file(identity.vendor, asked.name[1:13])
@@ -206,11 +210,9 @@ class Renderer:
         return told or self._versions.get(mac, "")
 
     def _file(
-        self, vendor: str, file: File, model: Model | None, phone: Phone | None, version: str
+        self, vendor: str, file: File, model: Model | None, phone: Phone | None, version: str, mac: str = ""
     ) -> Rendered:
-        device = self.device(phone) if phone else Device()
-        own = settings.values(device)
-        shape = settings.shape(device, own)
+        device, own, shape = self._own(phone, mac)
         like = self.like(vendor, model, phone, version)
         skeleton = self._skeletons.get((like, file, shape))
         if skeleton is None:
@@ -220,6 +222,17 @@ class Renderer:
             self._skeletons[like, file, shape] = skeleton
         data = _encoded(file, skeleton.fill(own).encode(), device)
         return Rendered(data, "", skeleton, own, len(device.accounts), self.snapshot.revision)
+
+    def _own(self, phone: Phone | None, mac: str) -> tuple[Device, list[str], settings.Shape]:
+        """What fills the holes: an adopted phone's, made once for all its files; else the asker's MAC, or nothing."""
+        known = self._devices.get(phone.id) if phone else None
+        if known is None:
+            device = self.device(phone) if phone else Device(mac)
+            own = settings.values(device)
+            known = device, own, settings.shape(device, own)
+            if phone:
+                self._devices[phone.id] = known
+        return known
 
     def _render(self, like: Like, file: File, device: Device) -> str:
         context = self._contexts.get(like)

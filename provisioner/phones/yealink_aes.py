@@ -22,10 +22,11 @@ class Encryption(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     `padding`: `lines` are line ends, at least ten: a phone that takes no padding off reads empty lines, and one that
     takes PKCS #7 padding off finds ten bytes of the value 10, which is a whole one. `pkcs7` is RFC 5652, section 6.3.
+    The `openssl-…` modes are Grandstream's: they have a salt and a padding of their own.
     """
 
     files: tuple[str, ...]
-    mode: Literal["ECB", "CBC"] = "ECB"
+    mode: Literal["ECB", "CBC", "openssl-md5", "openssl-sha256"] = "ECB"
     padding: Literal["lines", "pkcs7", "zeros"] = "lines"
     iv: str = ""
 
