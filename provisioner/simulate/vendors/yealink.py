@@ -7,7 +7,8 @@ from collections.abc import Callable, Generator, Iterable
 from dataclasses import replace
 from urllib.parse import urlsplit
 
-from provisioner.errors import PeerError
+from provisioner.errors import OperatorError, PeerError
+from provisioner.phones import yealink_aes
 from provisioner.phones.catalogue import Model
 from provisioner.simulate import digits
 from provisioner.simulate.digits import DialPlan
@@ -30,6 +31,7 @@ from provisioner.simulate.vendors.base import (
     get,
     integer,
     newer,
+    xml_of,
 )
 
 HEADER = "#!version:1.0.0.1"
@@ -40,6 +42,7 @@ NO_MATCH: dict[str, digits.Impossible] = {"0": "send", "1": "refuse", "2": "coll
 FACTORY_MAP = (
     "[2-9]11|0T|011xxx.T|[0-1][2-9]xxxxxxxxx|[2-9]xxxxxxxxx|[2-9]xxxT|**x.T|+x.T|00x.T"  # T2/T4 guide
 )
+ENCRYPTION = yealink_aes.Encryption(files=())  # facts 5.3: neither mode nor padding is documented
 _INCLUDE = re.compile(r"^\s*(?:\[(?P<models>[^\]]*)\]\s*)?include:config\s+[\"<]?(?P<file>[^\">\s]+)", re.M)
 _OVERWRITE = re.compile(r"^\s*overwrite_mode\s*=\s*1\s*$", re.M)
 
@@ -130,9 +133,32 @@ class _Pass:
                 self.bodies["local"] = body
                 self.fresh |= self.lines("local", body)
 
+    def plain(self, path: str, body: bytes) -> bytes:
+        """An encrypted file in the clear, by the key that the phone holds for such files (facts 5.3)."""
+        if body.startswith(HEADER.encode()):
+            return body
+        own = self.flash.settings.get("static.auto_provision.aes_key_16.mac")
+        key = (
+            own
+            if own and self.flash.mac in path
+            else self.flash.settings.get("static.auto_provision.aes_key_16.com")
+        )
+        try:
+            return yealink_aes.decrypt(body, key, ENCRYPTION) if key else body
+        except (OperatorError, ValueError):
+            return body
+
+    def step_phonebook(self) -> Step:
+        """The remote directory (facts 6.6)."""
+        url = {**self.flash.settings, **self.fresh}.get("remote_phonebook.data.1.url", NULL)
+        if url and url != NULL:
+            body = yield from get(url, self.agent)
+            if body is not None and xml_of(body) is None:
+                self.flash.faults.append("the phonebook is not XML")
+
     def lines(self, path: str, body: bytes) -> Settings:
         """`key = value` lines. A file without the version line at its head is not taken."""
-        first, *rest = body.decode("utf-8", "replace").splitlines() or [""]
+        first, *rest = self.plain(path, body).decode("utf-8", "replace").splitlines() or [""]
         if first.strip() != HEADER:
             self.flash.faults.append(f"{path} does not begin with {HEADER}")
             return {}
