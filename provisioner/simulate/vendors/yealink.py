@@ -100,7 +100,7 @@ class _Pass:
 
     def keys(self, path: str) -> Step:
         """The key of an encrypted file lies beside it, in either of two forms (facts 5.3)."""
-        if self.flash.settings.get("static.auto_provision.aes_key_in_file") == "1":
+        if _provision(self.flash.settings).get("aes_key_in_file") == "1":
             stem = path.removesuffix(".cfg")
             if (yield from get(f"{stem}.enc", self.agent)) is None:
                 yield from get(f"{stem}_Security.enc", self.agent)
@@ -127,7 +127,7 @@ class _Pass:
 
     def step_local(self) -> Step:
         """What was changed on the phone comes back from the server where it is kept there (facts 3.2)."""
-        if {**self.flash.settings, **self.fresh}.get("static.auto_provision.custom.sync") == "1":
+        if _provision({**self.flash.settings, **self.fresh}).get("custom.sync") == "1":
             body = yield from get(f"{self.flash.mac}-local.cfg", self.agent)
             if body is not None:
                 self.bodies["local"] = body
@@ -137,12 +137,8 @@ class _Pass:
         """An encrypted file in the clear, by the key that the phone holds for such files (facts 5.3)."""
         if body.startswith(HEADER.encode()):
             return body
-        own = self.flash.settings.get("static.auto_provision.aes_key_16.mac")
-        key = (
-            own
-            if own and self.flash.mac in path
-            else self.flash.settings.get("static.auto_provision.aes_key_16.com")
-        )
+        own = _provision(self.flash.settings)
+        key = (own.get("aes_key_16.mac") if self.flash.mac in path else "") or own.get("aes_key_16.com")
         try:
             return yealink_aes.decrypt(body, key, ENCRYPTION) if key else body
         except (OperatorError, ValueError):
@@ -173,7 +169,7 @@ class _Pass:
             return self.flash.settings
         self.flash.digests = {**old, **new}
         settings = self.fresh if self.overwrite else self.flash.settings | self.fresh
-        if settings.get("static.auto_provision.custom.protect") == "1":
+        if _provision(settings).get("custom.protect") == "1":
             settings = settings | self.flash.local
         return {name: value for name, value in settings.items() if value != NULL}
 
@@ -198,8 +194,8 @@ def play(flash: Flash, kind: PhoneType, starting: bool) -> Pass:
 
 def upload(flash: Flash, kind: PhoneType) -> Iterable[Ask]:
     """What was changed on the phone goes to the server where it is protected and kept there (facts 3.2)."""
-    wanted = ("static.auto_provision.custom.protect", "static.auto_provision.custom.sync")
-    if any(flash.settings.get(name) != "1" for name in wanted):
+    own = _provision(flash.settings)
+    if own.get("custom.protect") != "1" or own.get("custom.sync") != "1":
         return []
     body = "\n".join([HEADER, *(f"{name} = {value}" for name, value in flash.local.items()), ""]).encode()
     return [Ask("PUT", f"{flash.mac}-local.cfg", _Pass(flash, kind, False).agent, body)]
@@ -215,13 +211,19 @@ def notified(event: str, settings: Settings) -> Action:
     return "check" if mode == "0" and "reboot=true" not in event.replace(" ", "") else "restart"
 
 
+def _provision(settings: Settings) -> Settings:
+    """The keys of auto provisioning, spelled with `static.` or, before V80, without (facts 3.2)."""
+    names = {name: name.removeprefix("static.") for name in settings}
+    return {
+        short.removeprefix("auto_provision."): settings[name]
+        for name, short in names.items()
+        if short.startswith("auto_provision.")
+    }
+
+
 def read(settings: Settings, family: Family) -> Configuration:
     """What the parameters mean to the phone."""
-    provision = {
-        name.removeprefix("static.").removeprefix("auto_provision."): value
-        for name, value in settings.items()
-        if name.removeprefix("static.").startswith("auto_provision.")
-    }
+    provision = _provision(settings)
     minutes = integer(provision.get("repeat.minutes"), 1440, 1, 43200)
     return Configuration(
         _account(settings),
