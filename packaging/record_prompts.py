@@ -31,6 +31,7 @@ SENTENCES = {
     "or press 2 to cancel the transfer and return to the original call.",
     "invalid": "That number is not valid.",
     "own-extension": "That is your own extension.",
+    "desk-phones-only": "Extensions can be dialled from desk phones only. Dial all ten digits.",
     "emergency-target": "Calls to emergency services cannot be transferred. Hang up and dial 9 1 1 directly.",
     "crisis-target": "The crisis line cannot be transferred to. Hang up and dial 9 8 8 directly.",
     "refused": "That number cannot be dialled from here.",

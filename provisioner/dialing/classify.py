@@ -15,6 +15,7 @@ Prompt = Literal[
     "",
     "invalid",
     "own-extension",
+    "desk-phones-only",
     "emergency-target",
     "crisis-target",
     "refused",
@@ -101,6 +102,7 @@ _LIKE_911 = _refused("begins with 911 but is longer: dial 911 for emergencies", 
 _EMERGENCY_TARGET = _refused("no transfer to an emergency number", "emergency-target", 403)
 _CRISIS_TARGET = _refused("no transfer to the crisis line", "crisis-target", 403)
 _OWN = _refused("that is this phone's own extension", "own-extension", 403)
+_ONLY_FROM_DESKS = _refused("extensions are dialled from desk phones only", "desk-phones-only", 403)
 _NO_SERVICE = _refused("that service code is not allowed here", "refused", 403)
 _PREMIUM = _refused("premium, personal and carrier numbers are not allowed", "refused", 403)
 _NOT_ABROAD = _refused("calls to other countries are switched off here", "no-abroad", 403)
@@ -163,7 +165,8 @@ def _outside(digits: str, plan: Plan) -> Destination:
     if re.fullmatch(r"[0-9]{7}", digits):
         return _NO_AREA_CODE
     if re.fullmatch(r"[0-9]+", digits) and len(digits) == plan.length:
-        return _refused("there is no such extension", "invalid", 404)
+        unknown = _refused("there is no such extension", "invalid", 404)
+        return unknown if plan.extensions else _ONLY_FROM_DESKS
     return _INVALID
 
 

@@ -138,11 +138,13 @@ class Trunk(Record, frozen=True):
     `uri`: its domain, or an address. `proxy`: a URI to send to in its place. `profile`: what kind of core it is;
     `settings` change single keys of the profile. `sources`: further addresses and networks (CIDR) that calls may come
     from. `pidf_lo`: the core takes the location with a 911 call. `authorities`: PEM, in place of the system's.
+    `transfer`: who plays the menus of a warm transfer; `release`: what the edge does with both legs after one.
     """
 
     uri: str
     order: int = 10
     transfer: Literal["edge", "core"] = "edge"
+    release: Literal["bridge", "refer"] = "bridge"
     pidf_lo: bool = True
     sources: tuple[str, ...] = ()
     profile: str = "generic"

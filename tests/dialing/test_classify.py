@@ -223,7 +223,8 @@ def test_an_unknown_extension_is_told_as_such():
 
 @pytest.mark.rule("hold.extensions-from-desks")
 def test_a_leg_that_came_back_from_the_core_reaches_no_extension():
-    assert outcome("102", "transfer", Plan()) == INVALID
+    refused = classify("102", "transfer", Plan())
+    assert (refused.kind, refused.prompt, refused.status) == ("refused", "desk-phones-only", 403)
 
 
 def test_the_library_has_no_emergency_number_that_the_table_lacks():
