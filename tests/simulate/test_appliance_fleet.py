@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -18,6 +20,8 @@ from provisioner.store.records import PhoneSettings
 from tests.peers.appliance import Appliance
 
 COUNT = 30
+SEALED = {"encrypt_files": True, "directory": True}
+WAVE = 20  # as many as the appliance tells at once
 
 
 @asynccontextmanager
@@ -67,6 +71,22 @@ async def settle(appliance: Appliance, **values: Any) -> None:
     assert reply["revision"] >= revision
 
 
+def put_images(appliance: Appliance, phones: Sequence[Phone]) -> int:
+    """A newer image under each name that a phone asked for in vain; how many."""
+    wanted: dict[Path, str] = {}
+    for phone in phones:
+        for ask, reply in phone.handset.asked:
+            if ask.running is not None and reply.status == 404:
+                name = ask.path.partition("?")[0].rpartition("/")[2]
+                folder = appliance.state / "firmware" / phone.kind.maker.name
+                head, _, last = ask.running.rpartition(".")
+                wanted.setdefault(folder / name, f"{head}.{int(re.sub('[^0-9]', '', last)) + 1}")
+    for path, version in wanted.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"image\0" + version.encode() + b"\0" + bytes(20_000))
+    return len(wanted)
+
+
 @pytest.fixture
 def appliance(tmp_path: Path) -> Any:
     with Appliance(tmp_path) as running:
@@ -90,11 +110,17 @@ def test_a_fleet_from_first_boot_to_a_change_of_settings(appliance: Appliance) -
             await every(phones, lambda phone: phone.boot("check"))
             assert restarts(phones) == before, "the same files restart nothing"
 
+            await upgrade(appliance, phones)
             before = restarts(phones)
-            await settle(appliance, firmware_server=server(appliance), time_format="24", poll_seconds=10800)
-            await every(phones, lambda phone: phone.boot("check"))
+            await settle(
+                appliance, firmware_server=server(appliance), time_format="24", poll_seconds=10800, **SEALED
+            )
+            await resync(appliance, phones[:WAVE])
+            await every(phones[WAVE:], lambda phone: phone.boot("check"))
             assert {phone.configuration.poll for phone in phones} == {10800}
             assert changed(before, restarts(phones)) == for_any_change(phones)
+            await every(phones, lambda phone: phone.boot("check"))
+            assert {phone.kind.maker.name for phone in phones if sealed(phone)} == {"yealink", "grandstream"}
             assert (needless(phones), faults(phones)) == ([], {})
 
     asyncio.run(asyncio.wait_for(scene(), 90))
@@ -104,6 +130,13 @@ def server(appliance: Appliance) -> str:
     return str(appliance.info["http"]).rstrip("/")
 
 
+def sealed(phone: Phone) -> bool:
+    """Whether its own file came encrypted last time."""
+    names = (f"{phone.flash.mac}.cfg", f"cfg{phone.flash.mac}.xml")
+    own = [reply.body for ask, reply in phone.handset.asked if ask.path in names and reply.status == 200]
+    return bool(own) and not own[-1].startswith((b"<", b"#!"))
+
+
 def for_any_change(phones: Sequence[Phone]) -> set[str]:
     """Models that restart for whatever changes (vendors/polycom.toml): not needless, for them."""
     return {phone.kind.name for phone in phones if "*" in phone.kind.family.reboots_running}
@@ -111,3 +144,44 @@ def for_any_change(phones: Sequence[Phone]) -> set[str]:
 
 def changed(before: dict[str, list[str]], after: dict[str, list[str]]) -> set[str]:
     return {name.rpartition(" ")[0] for name, words in after.items() if words != before[name]}
+
+
+async def upgrade(appliance: Appliance, phones: Sequence[Phone]) -> None:
+    """Images come, a setting says where: every phone that asks takes its own, restarts for it, and is done."""
+    await settle(appliance, firmware_server=server(appliance))
+    await every(phones, lambda phone: phone.boot("check"))
+    assert put_images(appliance, phones) > 0
+    asking = [phone for phone in phones if any(ask.running is not None for ask, _ in phone.handset.asked)]
+    assert {phone.kind.maker.name for phone in asking} == {"polycom", "yealink", "grandstream"}
+    await every(phones, lambda phone: phone.handset.restart("power"))
+    assert [phone.kind.name for phone in asking if not phone.flash.upgrades] == []
+    assert [name for name, words in restarts(asking).items() if not words[-1].startswith("firmware")] == []
+    after = restarts(phones)
+    await every(phones, lambda phone: phone.boot("check"))
+    assert restarts(phones) == after, "the same firmware restarts nothing"
+    for phone in phones:  # a restart that a person asked for is not the appliance's
+        phone.handset.restarts[:] = [each for each in phone.handset.restarts if each.words != "power"]
+
+
+async def resync(appliance: Appliance, phones: Sequence[Phone]) -> None:
+    """The appliance tells phones by NOTIFY; they ask again, Grandstream's after a digest."""
+    living = [asyncio.create_task(phone.run("check")) for phone in phones]
+    await when(lambda: all(phone.idle for phone in phones))
+    counts = [phone.handset.requests for phone in phones]
+    body = json.dumps({"macs": [phone.flash.mac for phone in phones], "mode": "resync"}).encode()
+    await asyncio.to_thread(appliance.api, "phones/jobs", body)
+    await when(
+        lambda: all(
+            phone.idle and phone.handset.requests > count for phone, count in zip(phones, counts, strict=True)
+        )
+    )
+    for task in living:
+        task.cancel()
+    await asyncio.gather(*living, return_exceptions=True)
+
+
+async def when(condition: Callable[[], bool]) -> None:
+    """Until it is so."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - it happens in another process
+            await asyncio.sleep(0.05)

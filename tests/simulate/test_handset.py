@@ -118,7 +118,7 @@ def test_polycom_ccx_asks_no_more_for_the_image_that_it_runs() -> None:
     [
         ("gxp-2000", "GXP2000", ["cfgMAC", "cfgMAC.xml", "cfg.xml"]),
         ("gxp-21", "GXP2140", ["cfgMAC.xml", "cfgMAC", "cfg.xml"]),
-        ("grp", "GRP2614", ["cfgMAC.xml", "cfggrp2614.xml", "cfg.xml", "devMAC.cfg", "cfgMAC"]),
+        ("grp", "GRP2614", ["cfgMAC", "cfgMAC.xml", "cfggrp2614.xml", "cfg.xml", "devMAC.cfg"]),
         ("ht", "HT801", ["cfgMAC", "cfgMAC.xml", "cfg.xml"]),
         ("wp", "WP820", ["cfgMAC", "cfgMAC.xml", "cfgwp820.xml", "cfg.xml"]),
     ],

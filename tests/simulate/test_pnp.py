@@ -8,6 +8,7 @@ from random import Random
 
 import pytest
 
+from provisioner.front.pnp import Ask, Responder
 from provisioner.simulate import pnp
 from provisioner.simulate.handset import Handset
 from provisioner.simulate.pnp import Discovery, discover
@@ -122,3 +123,25 @@ def test_nobody_answers(monkeypatch: pytest.MonkeyPatch) -> None:
         found = discover(T46S, T46S.new(YEALINK), "127.0.0.1", Random(1), sock.getsockname())
         assert asyncio.run(found) == ""
         assert len({sock.recv(4096) for _ in range(pnp.ATTEMPTS)}) == 1
+
+
+@pytest.mark.parametrize(("maker", "mac"), [("yealink", YEALINK), ("grandstream", "c074ad112233")])
+def test_the_appliances_responder_and_a_phone_understand_each_other(maker: str, mac: str) -> None:
+    kind = phone_type(maker)
+    told: list[tuple[str, bool]] = []
+    asks: list[Ask] = []
+
+    def decide(ask: Ask) -> str:
+        asks.append(ask)
+        return URL
+
+    responder = Responder(("192.0.2.1", 5060), decide, lambda: "t", lambda *came: told.append(came))
+    asked = Discovery(kind, kind.new(mac), LOCAL, Random(1))
+    sent = responder.asked(asked.subscribe(), LOCAL, 0.0)
+    answers = [answer for each in sent if (answer := asked.receive(each.data))]
+    for answer in answers:
+        responder.answered(answer, LOCAL)
+    assert (asked.url, told) == (URL, [(mac, True)])
+    assert [(ask.identity.vendor, ask.identity.model, ask.identity.mac) for ask in asks] == [
+        (maker, kind.token, mac)
+    ]

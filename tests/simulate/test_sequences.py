@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from provisioner.simulate.vendors import phone_type
-from provisioner.simulate.vendors.base import Ask, Flash, PhoneType, Reply
+from provisioner.simulate.vendors.base import Ask, Flash, PhoneType, Reply, Settings
+from tests.simulate.server import play_from
 
 FOLDER = Path(__file__).parents[1] / "phones" / "sequences"
 OURS = "MAC-line.cfg, MAC-keys.cfg, MAC-site.cfg"
@@ -67,3 +68,45 @@ def test_polycom(
     asked = played(kind, flash, starting, {f"{mac}.cfg": master})
     assert asked == requests(sequence)[: len(asked)]
     assert asked[-1][1] == f"{mac}-app.log"
+
+
+def test_yealink_upgrade_before_its_own_file() -> None:
+    sequence = captured("yealink_w52p_upgrade")
+    kind = phone_type("yealink", sequence["model"])
+    flash = kind.new(sequence["mac"])
+    flash.version = "25.81.0.10"
+    common = b"#!version:1.0.0.1\nstatic.firmware.url = base/25.81.0.30.rom\n"
+    files = {"y000000000025.cfg": common, "base/25.81.0.30.rom": b"image 25.81.0.30"}
+    asks: list[Ask] = []
+    for _start in range(2):
+        asks += play_from(kind.start(flash), files)[0]
+    assert [(ask.method, ask.path, ask.agent) for ask in asks] == requests(sequence)
+
+
+def test_yealink_before_boot_files() -> None:
+    sequence = captured("yealink_t28p")
+    kind = phone_type("yealink", sequence["model"])
+    asked = played(kind, kind.new(sequence["mac"]), True, {})
+    assert [path for _, path, _ in asked] == [path for _, path, _ in requests(sequence)]
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "settings"),
+    [
+        ("grandstream_gxp2130", "1.0.1.14", {"P192": "fw.example"}),
+        (
+            "grandstream_grp2612w_adopted",
+            "1.0.5.67",
+            {"P192": "fw.example", "P330": "1", "P331": "fw.example"},
+        ),
+        ("grandstream_grp2614_waiting", "1.0.5.15", {}),
+    ],
+)
+def test_grandstream(name: str, version: str, settings: Settings) -> None:
+    sequence = captured(name)
+    kind = phone_type("grandstream", sequence["model"])
+    flash = kind.new(sequence["mac"])
+    flash.version, flash.settings = version, settings
+    files = {f"cfg{flash.mac}.xml": b"<gs_provision><config version='1'><P35>1</P35></config></gs_provision>"}
+    asked = played(kind, flash, True, files)
+    assert [(method, path.rpartition("/")[2], agent) for method, path, agent in asked] == requests(sequence)

@@ -181,7 +181,7 @@ class _Pass:
         yield from self.xml("cfg.xml")
 
     def step_device(self) -> Step:
-        yield from get(f"{self.base}dev{self.flash.mac}.cfg", self.agent)
+        yield from self.xml(f"dev{self.flash.mac}.cfg")
 
     def step_firmware(self) -> Step:
         """By fixed names below P192, with P232 before and P233 after them; P238 2: never (facts 3.3, 8.2)."""
