@@ -59,6 +59,7 @@ SENTENCES = {
     "emergency-test": "This is an emergency test call. Your address is registered as",
     "callback-number": "Your callback number is",
     "no-address": "There is no address registered for this number.",
+    "mailbox": "Nobody can take your call. Please leave a message after the tone.",
     "number-reached": "This is the demonstration network. You have reached",
 }
 WORDS = """
