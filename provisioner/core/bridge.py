@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
 from provisioner.core.line import Line, News
@@ -157,7 +158,7 @@ class Bridge:
 
     def _resolve(self, digits: str) -> Destination | str:
         """Which extensions there are, the practice knows: it refuses the others with 404."""
-        could_be = len(digits) == EXTENSION_LENGTH and not digits.endswith("11")
+        could_be = re.fullmatch(r"\d{3}", digits) and not re.fullmatch(r"[2-9]11", digits)
         extensions = frozenset({digits} if could_be else {})
         found = classify(
             digits, "transfer", Plan(extensions or frozenset({"-"}), self.desk, EXTENSION_LENGTH)

@@ -208,8 +208,11 @@ class Call:
     def _nobody(self, ring: _Ring, status: int) -> None:
         self._end_ring(ring)
         statuses = [*ring.machine.ringing.values()]
-        if len(statuses) == 1 and self.direction != "inbound":  # the core shall take voicemail: 480
-            status = answers.mapped(statuses[0])
+        of_core = self.direction == "inbound" and self.station is not None  # it plays the menus
+        if len(statuses) == 1 and (
+            self.direction != "inbound" or of_core
+        ):  # the core shall take voicemail: 480
+            status = answers.mapped(statuses[0], of_core)
             self._reason = next(iter(ring.legs.values())).reason
         if ring.purpose == "call" and self.direction == "outbound" and ring.unreachable:
             self._core_unreachable()
