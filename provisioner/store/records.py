@@ -128,13 +128,48 @@ class PhoneSettings(Record, frozen=True, tag="phone_setting"):
     values: dict[str, str | int | bool | list[str] | dict[str, str]]
 
 
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One of a ring group: an extension, or an outside number (E.164) that is reached through the core.
+
+    `seconds` that it rings for; 0: as long as the group (simultaneous), MEMBER_SECONDS (sequential).
+    """
+
+    target: str
+    seconds: int = 0
+
+
 class RingGroup(Record, frozen=True, tag="ring_group"):
-    """Extensions that ring together (simultaneous), for `seconds` at most."""
+    """Who rings for a number, together or one after the other; a member that is a string has no seconds of its own.
+
+    `seconds`: overall; 0: GROUP_SECONDS (simultaneous), as long as one round takes (sequential). `screening`: who
+    picks up hears who calls, and has the call with key 1.
+    """
 
     name: str
-    members: tuple[str, ...]
+    members: tuple[str | Member, ...]
     mode: Literal["simultaneous", "sequential"] = "simultaneous"
-    seconds: int = 30
+    seconds: int = 0
+    screening: bool = False
+
+    @property
+    def each(self) -> tuple[Member, ...]:
+        """All members in one form."""
+        return tuple(Member(target=each) if isinstance(each, str) else each for each in self.members)
+
+
+class LineFeatures(Record, frozen=True, tag="line_feature"):
+    """What the edge does with calls to one extension (the id): nothing of it is in the phone (docs/calls.md).
+
+    The targets are extensions or E.164 numbers, empty for none. `forward_no_answer_seconds`: how long the phone rings
+    before that. `screening`: as of a RingGroup.
+    """
+
+    do_not_disturb: bool = False
+    forward_always: str = ""
+    forward_busy: str = ""
+    forward_no_answer: str = ""
+    forward_no_answer_seconds: int = 20
+    screening: bool = False
 
 
 class Trunk(Record, frozen=True):
@@ -200,6 +235,7 @@ KINDS: tuple[type[Record], ...] = (
     PhoneSettings,
     RetiredPhone,
     RingGroup,
+    LineFeatures,
     Trunk,
     TrunkSecret,
     Credential,
@@ -219,6 +255,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     phone_settings: dict[str, PhoneSettings] = {}
     retired_phones: dict[str, RetiredPhone] = {}
     ring_groups: dict[str, RingGroup] = {}
+    line_features: dict[str, LineFeatures] = {}
     trunks: dict[str, Trunk] = {}
     trunk_secrets: dict[str, TrunkSecret] = {}
     credentials: dict[str, Credential] = {}
