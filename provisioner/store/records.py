@@ -274,7 +274,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def covers(self, outer: str, inner: str) -> bool:
-        """Whether what is registered for the location `outer` is true of `inner`: it, or a part of it, in one building."""
+        """Whether what is registered for `outer` is true of `inner`: it, or a part of it, in one building."""
         lineage = self.lineage(inner)
         return any(each.id == outer and each.level != "practice" for each in lineage)
 
