@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from provisioner.dialing.classify import Plan
+from provisioner.dialing.classify import Destination, Plan
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import StateDir, write_atomically
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import (
     Line,
     LineCredential,
+    LineFeatures,
     Location,
     Number,
     Phone,
@@ -72,10 +73,28 @@ class Directory:
 
     def plan(self, station: Station | None) -> Plan:
         """What a line may dial; None: a leg without extensions of its own."""
-        length = self.snapshot.practice.extension_length
-        if station is None:
-            return Plan(length=length)
-        return Plan(self._extensions, station.extension, length)
+        practice = self.snapshot.practice
+        extensions = self._extensions if station else frozenset()
+        own = station.extension if station else ""
+        abroad = practice.international_calls_per_day > 0
+        return Plan(extensions, own, practice.extension_length, frozenset(practice.services), abroad)
+
+    def calling_number(self, destination: Destination, station: Station) -> str:
+        """What `station` shows whom it calls: a number of the practice, its extension inside; "" when refused."""
+        if destination.kind in ("emergency", "emergency-test", "crisis"):
+            return self.emergency_number(station)
+        if destination.kind == "extension":
+            return station.extension
+        return "" if destination.kind == "refused" else self.outside_number(station)
+
+    @property
+    def practice_plan(self) -> Plan:
+        """What the practice itself may be forwarded to: from no line of its own."""
+        return Plan(self._extensions, "", self.snapshot.practice.extension_length)
+
+    def features(self, extension: str) -> LineFeatures:
+        """What the edge does with calls to an extension."""
+        return self.snapshot.line_features.get(extension) or LineFeatures(id=extension)
 
     def number(self, number: str) -> Number | None:
         return self.snapshot.numbers.get(number)
@@ -88,8 +107,15 @@ class Directory:
         return sorted(self.snapshot.trunks.values(), key=lambda trunk: (trunk.order, trunk.id))
 
     def outside_number(self, station: Station) -> str:
-        """The number that a line shows outside: its own, else the practice's main number."""
-        return station.line.number or self.snapshot.practice.main_number
+        """The number that a line shows outside: its own, else the practice's main number; always one of its numbers."""
+        return self.number_shown(station.line.number)
+
+    def number_shown(self, wanted: str) -> str:
+        """`wanted` when it is a number of the practice, else the main number, else any that it has."""
+        numbers, main = self.snapshot.numbers, self.snapshot.practice.main_number
+        if wanted in numbers or wanted == main:
+            return wanted
+        return main or min(numbers, default="")
 
     def emergency_number(self, station: Station | None) -> str:
         """The calling number of an emergency call (docs/calls.md).

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
 from provisioner.errors import OperatorError
 from provisioner.phones.settings import Addresses
 from provisioner.phones.vocabulary import SETTINGS, Stored, Value, check
-from provisioner.store.records import Phone, Snapshot
+from provisioner.store.records import Phone, PhoneSettings, Snapshot
 
 _log = logging.getLogger(__name__)
 
 BUILT_IN = "built-in"
 PRACTICE = "practice"
+_IDS = re.compile(r"site|vendor:[a-z]+|model:[a-z]+/[^/]+|group:[^/]+|phone:[0-9a-f]{12}")
 
 
 class Layer(NamedTuple):
@@ -63,6 +65,17 @@ class Resolved:
         return tuple(Origin(layer.name, layer.values[name]) for layer in self.layers if name in layer.values)
 
 
+def check_layer(record: PhoneSettings) -> None:
+    """Whether a layer may be stored: raises OperatorError for an id that no phone has, or a wrong name or value."""
+    if not _IDS.fullmatch(record.id):
+        raise OperatorError(
+            f"{record.id!r} is no layer of settings",
+            "write vendor:yealink, model:yealink/T46S, site, group:ID or phone:MAC",
+        )
+    for name, value in record.values.items():
+        check(name, value, record.id)
+
+
 class Layers:
     """The layers of one snapshot. What a stored layer has wrong is left out, and `warnings` names it."""
 
@@ -73,6 +86,9 @@ class Layers:
         self._practice = Layer(
             PRACTICE, self._sound(PRACTICE, {"time_zone": snapshot.practice.time_zone}.items())
         )
+        for record in snapshot.phone_settings.values():
+            if not _IDS.fullmatch(record.id):
+                self._warn(f"{record.id!r} is no layer of settings: remove it")
         self._stored = {
             record.id: Layer(record.id, self._sound(record.id, record.values.items()))
             for record in snapshot.phone_settings.values()
@@ -84,9 +100,12 @@ class Layers:
             try:
                 sound[name] = check(name, value, layer)
             except OperatorError as error:
-                self.warnings.append(str(error))
-                _log.warning("%s; phones do without it", error)
+                self._warn(str(error))
         return sound
+
+    def _warn(self, text: str) -> None:
+        self.warnings.append(text)
+        _log.warning("%s; phones do without it", text)
 
     def _built_in(self) -> Layer:
         here = {

@@ -107,6 +107,7 @@ class Renderer:
         }
         self._directory = _directory(snapshot)
         self._skeletons: dict[tuple[Like, File, settings.Shape], Skeleton] = {}
+        self._devices: dict[str, tuple[Device, list[str], settings.Shape]] = {}
         self._contexts: dict[Like, dict[str, Any]] = {}
         self._effects: dict[tuple[str, str, str], frozenset[str]] = {}
         self._told: set[tuple[str, str]] = set()
@@ -211,9 +212,7 @@ class Renderer:
     def _file(
         self, vendor: str, file: File, model: Model | None, phone: Phone | None, version: str, mac: str = ""
     ) -> Rendered:
-        device = self.device(phone) if phone else Device(mac)
-        own = settings.values(device)
-        shape = settings.shape(device, own)
+        device, own, shape = self._own(phone, mac)
         like = self.like(vendor, model, phone, version)
         skeleton = self._skeletons.get((like, file, shape))
         if skeleton is None:
@@ -223,6 +222,17 @@ class Renderer:
             self._skeletons[like, file, shape] = skeleton
         data = _encoded(file, skeleton.fill(own).encode(), device)
         return Rendered(data, "", skeleton, own, len(device.accounts), self.snapshot.revision)
+
+    def _own(self, phone: Phone | None, mac: str) -> tuple[Device, list[str], settings.Shape]:
+        """What fills the holes: an adopted phone's, made once for all its files; else the asker's MAC, or nothing."""
+        known = self._devices.get(phone.id) if phone else None
+        if known is None:
+            device = self.device(phone) if phone else Device(mac)
+            own = settings.values(device)
+            known = device, own, settings.shape(device, own)
+            if phone:
+                self._devices[phone.id] = known
+        return known
 
     def _render(self, like: Like, file: File, device: Device) -> str:
         context = self._contexts.get(like)

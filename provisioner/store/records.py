@@ -22,6 +22,9 @@ class Practice(Record, frozen=True):
 
     `phone_networks`: where phones may register and call from, as `192.168.1.0/24`; empty: private addresses and
     this host's own. `max_calls`: with so many on, new ones are refused (emergency calls never are).
+    `services`: the N11 codes that may be dialled. `international_calls_per_day`: to Mexico and to NANP countries other
+    than the United States, its territories and Canada; 0: none. `outbound_at_once`, `outbound_per_line`,
+    `outbound_per_hour` (of a line): how many outside calls; `outbound_closed`: when there are none, as `22:00-06:00`.
     `adoption`: which phones get anything (docs/phones.md, "Trust"); `open` until `adoption_until`, 0: no end.
     `routers`: MACs (twelve hex digits) or addresses of routers on this network that phones are behind; the gateways
     of this host are known anyway.
@@ -34,7 +37,12 @@ class Practice(Record, frozen=True):
     adoption: Literal["open", "adopted", "certificate"] = "open"
     adoption_until: float = 0.0
     routers: tuple[str, ...] = ()
+    services: tuple[str, ...] = ("211", "311", "411", "511", "711", "811")
     international_calls_per_day: int = 20
+    outbound_at_once: int = 100
+    outbound_per_line: int = 8
+    outbound_per_hour: int = 120
+    outbound_closed: str = ""
     on_hangup: Literal["complete", "recall"] = "complete"
     phone_networks: tuple[str, ...] = ()
     max_calls: int = 200
@@ -147,13 +155,48 @@ class PhoneSettings(Record, frozen=True, tag="phone_setting"):
     values: dict[str, str | int | bool | list[str] | dict[str, str]]
 
 
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One of a ring group: an extension, or an outside number (E.164) that is reached through the core.
+
+    `seconds` that it rings for; 0: as long as the group (simultaneous), MEMBER_SECONDS (sequential).
+    """
+
+    target: str
+    seconds: int = 0
+
+
 class RingGroup(Record, frozen=True, tag="ring_group"):
-    """Extensions that ring together (simultaneous), for `seconds` at most."""
+    """Who rings for a number, together or one after the other; a member that is a string has no seconds of its own.
+
+    `seconds`: overall; 0: GROUP_SECONDS (simultaneous), as long as one round takes (sequential). `screening`: who
+    picks up hears who calls, and has the call with key 1.
+    """
 
     name: str
-    members: tuple[str, ...]
+    members: tuple[str | Member, ...]
     mode: Literal["simultaneous", "sequential"] = "simultaneous"
-    seconds: int = 30
+    seconds: int = 0
+    screening: bool = False
+
+    @property
+    def each(self) -> tuple[Member, ...]:
+        """All members in one form."""
+        return tuple(Member(target=each) if isinstance(each, str) else each for each in self.members)
+
+
+class LineFeatures(Record, frozen=True, tag="line_feature"):
+    """What the edge does with calls to one extension (the id): nothing of it is in the phone (docs/calls.md).
+
+    The targets are extensions or E.164 numbers, empty for none. `forward_no_answer_seconds`: how long the phone rings
+    before that. `screening`: as of a RingGroup.
+    """
+
+    do_not_disturb: bool = False
+    forward_always: str = ""
+    forward_busy: str = ""
+    forward_no_answer: str = ""
+    forward_no_answer_seconds: int = 20
+    screening: bool = False
 
 
 class Trunk(Record, frozen=True):
@@ -162,11 +205,13 @@ class Trunk(Record, frozen=True):
     `uri`: its domain, or an address. `proxy`: a URI to send to in its place. `profile`: what kind of core it is;
     `settings` change single keys of the profile. `sources`: further addresses and networks (CIDR) that calls may come
     from. `pidf_lo`: the core takes the location with a 911 call. `authorities`: PEM, in place of the system's.
+    `transfer`: who plays the menus of a warm transfer; `release`: what the edge does with both legs after one.
     """
 
     uri: str
     order: int = 10
     transfer: Literal["edge", "core"] = "edge"
+    release: Literal["bridge", "refer"] = "bridge"
     pidf_lo: bool = True
     sources: tuple[str, ...] = ()
     profile: str = "generic"
@@ -218,6 +263,7 @@ KINDS: tuple[type[Record], ...] = (
     PhoneSettings,
     RetiredPhone,
     RingGroup,
+    LineFeatures,
     Trunk,
     TrunkSecret,
     Credential,
@@ -238,6 +284,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     phone_settings: dict[str, PhoneSettings] = {}
     retired_phones: dict[str, RetiredPhone] = {}
     ring_groups: dict[str, RingGroup] = {}
+    line_features: dict[str, LineFeatures] = {}
     trunks: dict[str, Trunk] = {}
     trunk_secrets: dict[str, TrunkSecret] = {}
     credentials: dict[str, Credential] = {}

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from provisioner.phones.layers import Layers, Origin, Resolved
+from provisioner.errors import OperatorError
+from provisioner.phones.layers import Layers, Origin, Resolved, check_layer
 from provisioner.phones.render import Renderer
 from provisioner.phones.vocabulary import Stored
 from provisioner.store.records import Key, PhoneGroup, PhoneSettings, Snapshot
@@ -72,6 +73,34 @@ def test_a_bad_value_or_name_is_left_out_and_named(caplog: pytest.LogCaptureFixt
         assert any(layer in each and name in each for each in warnings)
     assert all("\n" not in each for each in warnings)
     assert "phones do without it" in caplog.text
+
+
+@pytest.mark.parametrize("name", [*ORDER, "site", "model:polycom/VVX 411", "vendor:grandstream"])
+def test_a_sound_layer_may_be_stored(name: str) -> None:
+    check_layer(PhoneSettings(id=name, values={"codecs": ["G722", "PCMU"], "poll_seconds": 3600}))
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "words"),
+    [
+        ("sites", {}, "'sites' is no layer"),
+        ("phone:00:15:65:00:01:02", {}, "phone:MAC"),
+        ("model:yealink", {}, "model:yealink/T46S"),
+        (
+            "group:desk",
+            {"poll_seconds": 1},
+            "poll_seconds cannot be 1 (in group:desk): it takes 60 to 604800",
+        ),
+        ("site", {"colour": "red"}, "no setting 'colour'"),
+    ],
+)
+def test_a_wrong_layer_is_refused(name: str, values: dict[str, Stored], words: str) -> None:
+    with pytest.raises(OperatorError) as caught:
+        check_layer(PhoneSettings(id=name, values=values))
+    assert words in str(caught.value)
+    found = with_layers({name: values})
+    assert Layers(found, ADDRESSES).warnings
+    assert resolved(found, YEALINK).values["poll_seconds"] == 7200
 
 
 def test_ports_follow_transport_and_scheme_unless_a_layer_names_them() -> None:

@@ -107,7 +107,7 @@ def _snapshot(
 OTHER: dict[str, str | int | bool | list[str] | dict[str, str]] = {
     "transport": "tls",
     "srtp": "required",
-    "codecs": ["PCMA", "PCMU"],
+    "codecs": ["G722", "Opus", "G729", "PCMA", "PCMU"],
     "dtmf": "info",
     "registrar_2_host": "192.0.2.11",
     "time_zone": "America/Phoenix",
