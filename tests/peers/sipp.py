@@ -90,6 +90,24 @@ def reinvite(scenario: str, seq: int, direction: str = "sendrecv") -> str:
     return _WAIT + invite + answers + request("ACK", "Content-Length: 0\n\n") + done
 
 
+def takes_refer(status: str = "", notify: str = "") -> str:
+    """A caller waits for a REFER, answers it with `status` (not at all: ""), then tells what came of it."""
+    mine, theirs = _ENDS["call"]
+    refer = '<ereg regexp=".*" search_in="hdr" header="Refer-To:" assign_to="refer"/>'
+    refer += '<log message="referred [call_id] [$refer]"/>'
+    steps = f'<recv request="REFER"><action>{refer}</action></recv>'
+    if status:
+        copied = "\n".join(f"[last_{name}:]" for name in ("Via", "From", "To", "Call-ID", "CSeq"))
+        contact = "Contact: <sip:party@[local_ip]:[local_port]>"
+        steps += f"<send><![CDATA[\nSIP/2.0 {status}\n{copied}\n{contact}\nContent-Length: 0\n\n]]></send>"
+    if notify:
+        head = _IN_DIALOG.format(method="NOTIFY", mine=mine, theirs=theirs, seq=2)
+        head += "Event: refer\nSubscription-State: terminated;reason=noresource\n"
+        head += "Content-Type: message/sipfrag;version=2.0\nContent-Length: [len]\n\n"
+        steps += f'<send retrans="500"><![CDATA[\n{head}SIP/2.0 {notify}\n]]></send><recv response="200"/>'
+    return steps + _NOP.format('<log message="told [call_id]"/>')
+
+
 class Tones:
     """Captures of tones for `play_pcap_audio`, made once per frequency."""
 
