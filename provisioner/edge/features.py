@@ -23,7 +23,7 @@ Values = dict[str, str | bool]
 
 @dataclass(frozen=True)
 class Code:
-    """One code: the field of LineFeatures that it sets, to what, and what confirms it; a number follows if it `asks`."""
+    """One code: the field of LineFeatures that it sets, to what, what confirms it; a number follows if it `asks`."""
 
     field: str
     value: str | bool = ""
