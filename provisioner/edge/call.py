@@ -167,8 +167,11 @@ class Call:
         """Nobody has taken it."""
         self._ring = None
         statuses = [*ring.machine.statuses.values()]
-        if len(statuses) == 1 and self.direction != "inbound":  # the core shall take voicemail: 480
-            status = answers.mapped(statuses[0])
+        of_core = self.direction == "inbound" and self.station is not None  # it plays the menus
+        if len(statuses) == 1 and (
+            self.direction != "inbound" or of_core
+        ):  # a core shall take voicemail: 480
+            status = answers.mapped(statuses[0], of_core)
             self._reason = next(iter(ring.legs.values())).reason
         if ring.purpose == "call" and self.direction == "outbound" and ring.legs and ring.unreachable:
             self._core_unreachable()
