@@ -50,6 +50,16 @@ class Media(Protocol):
     def take(self) -> MediaLeg | None: ...
 
 
+class Speech(Protocol):
+    """What speaks names: `provisioner.media.speech`."""
+
+    def prepare(self, call: str, name: str) -> None: ...
+
+    def clip(self, call: str) -> str: ...
+
+    def forget(self, call: str) -> None: ...
+
+
 class ActiveCall(Protocol):
     """What `calls` holds."""
 
@@ -108,6 +118,7 @@ class Edge:
         self.first: dict[str, str] = {}  # who was the first to ring of each ring group, last time
         self.turned: Callable[[], None] = lambda: None  # `first` is new
         self.closing = False
+        self.speech: Speech | None = None
         self._reserve: list[MediaLeg] = []
         self._token = 0
 
@@ -233,6 +244,8 @@ class Edge:
         """The call is over: tell, and write its row."""
         if self.calls.pop(call.id, None) is None:
             return
+        if self.speech:
+            self.speech.forget(call.id)
         view = {**call.view(), "state": "ended", "outcome": outcome}
         self.publish("call", view)
         self.presence.changed()
