@@ -78,6 +78,7 @@ def test_it_is_one_change_that_says_who(inventory: Inventory) -> None:
         ("phone", "Kim"),
         ("credential", "Kim"),
         ("phone_setting", "Kim"),
+        ("line_feature", "Kim"),
         ("number", "Kim"),
         ("ring_group", "Kim"),
         ("retired_phone", "Kim"),
