@@ -199,6 +199,13 @@ class LineFeatures(Record, frozen=True, tag="line_feature"):
     screening: bool = False
 
 
+class Recording(Record, frozen=True):
+    """A recording of the practice's own in the place of a prompt (the id); `digest`: SHA-256 of what is played."""
+
+    seconds: float
+    digest: str
+
+
 class Trunk(Record, frozen=True):
     """A way to a cloud core (docs/trunks.md). Lower `order` is tried first.
 
@@ -262,6 +269,7 @@ KINDS: tuple[type[Record], ...] = (
     PhoneGroup,
     PhoneSettings,
     RetiredPhone,
+    Recording,
     RingGroup,
     LineFeatures,
     Trunk,
@@ -283,6 +291,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     phone_groups: dict[str, PhoneGroup] = {}
     phone_settings: dict[str, PhoneSettings] = {}
     retired_phones: dict[str, RetiredPhone] = {}
+    recordings: dict[str, Recording] = {}
     ring_groups: dict[str, RingGroup] = {}
     line_features: dict[str, LineFeatures] = {}
     trunks: dict[str, Trunk] = {}
