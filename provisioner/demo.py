@@ -101,11 +101,13 @@ def seed(inventory: Inventory, core_uri: str) -> None:
         if change.get(Practice, "practice") is None:
             for record in _records():
                 change.put(record)
-    set_trunk(inventory, core_uri, who="demo")
+    set_trunk(inventory, core_uri, who="demo", profile="stand-in")
 
 
-def set_trunk(inventory: Inventory, uri: str, who: str) -> None:
+def set_trunk(inventory: Inventory, uri: str, who: str, profile: str = "generic") -> None:
     """Point the trunk `core` to `uri`; whatever else is set for it stays. Raises OperatorError."""
     with inventory.change(who=who) as change:
         stored = change.get(Trunk, "core")
-        change.put(Trunk(id="core", uri=uri) if stored is None else replace(stored[0], uri=uri))
+        change.put(
+            Trunk(id="core", uri=uri, profile=profile) if stored is None else replace(stored[0], uri=uri)
+        )

@@ -87,6 +87,7 @@ class Process:
         self._limits = Kept(self._state.root / LIMITS_FILE, self._edge.limits.remember)
         self._edge.limits.recall(await asyncio.to_thread(self._limits.load))
         self._edge.limits.changed = self._limits.changed
+        self._edge.reference_key = await asyncio.to_thread(self._source.reference_key)
         self._transport = SipTransport(self._edge.flow_lost, self._edge.gate.connects)
         await self._open(bind, port, tls_port)
         await self._restore()
@@ -262,6 +263,8 @@ class Process:
         """Swap the snapshot."""
         directory = await asyncio.to_thread(self._source.load)
         self._edge.swap(directory)
+        if not self._edge.reference_key:
+            self._edge.reference_key = await asyncio.to_thread(self._source.reference_key)
         self._edge.trunks.update(directory.trunks, directory.snapshot.trunk_secrets)
         return {"revision": directory.snapshot.revision}
 

@@ -45,4 +45,4 @@ def faults(document: bytes, schema: Literal["pidf_lo", "held"]) -> list[str]:
     validator = _schema(schema)
     if validator.validate(etree.fromstring(document)):
         return []
-    return [f"line {each.line}: {each.message}" for each in validator.error_log]  # type: ignore[attr-defined]
+    return [f"line {each.line}: {each.message}" for each in validator.error_log]

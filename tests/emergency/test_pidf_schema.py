@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pytest
@@ -181,9 +182,12 @@ def plain(civic: dict[str, str]) -> dict[str, str]:
     return {name: value for name, value in values.items() if value}
 
 
-@given(ADDRESSES, st.sampled_from([MAC, ""]), st.datetimes(datetime(2000, 1, 1), datetime(2100, 1, 1)))
+MOMENTS = st.integers(946_684_800, 4_102_444_800).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
+
+
+@given(ADDRESSES, st.sampled_from([MAC, ""]), MOMENTS)
 def test_any_address_is_valid_in_order_and_comes_back(civic: dict[str, str], mac: str, at: datetime) -> None:
-    document = pidf.pidf_lo(civic, entity=ENTITY, mac=mac, at=at.replace(tzinfo=UTC))
+    document = pidf.pidf_lo(civic, entity=ENTITY, mac=mac, at=at)
     assert documents.faults(document, "pidf_lo") == []
     root = documents.read(document)
     assert pidf.civic_of(root) == plain(civic)
@@ -229,7 +233,5 @@ def test_b34_hostile_documents_are_an_error_and_no_crash(document: bytes) -> Non
 
 @given(st.binary(max_size=200))
 def test_b34_any_bytes(document: bytes) -> None:
-    try:
-        documents.read(document)
-    except PeerError as error:
-        assert str(error)
+    with suppress(PeerError):
+        assert documents.read(document) is not None
