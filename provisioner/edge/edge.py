@@ -10,7 +10,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
 
 from provisioner.dialing.classify import Destination, classify
-from provisioner.edge import callers, leads, outbound, placing, referral, routes
+from provisioner.edge import callers, features, leads, outbound, placing, referral, routes
 from provisioner.edge.call import Call
 from provisioner.edge.carriage import Located
 from provisioner.edge.directory import Directory, Station
@@ -49,6 +49,16 @@ class Media(Protocol):
     """Where media legs come from: `MediaClient`."""
 
     def take(self) -> MediaLeg | None: ...
+
+
+class Speech(Protocol):
+    """What speaks names: `provisioner.media.speech`."""
+
+    def prepare(self, call: str, name: str) -> None: ...
+
+    def clip(self, call: str) -> str: ...
+
+    def forget(self, call: str) -> None: ...
 
 
 class ActiveCall(Protocol):
@@ -104,8 +114,13 @@ class Edge:
         self.gate = EdgeGate(self, nonce_key)
         self.presence = Presence(self)
         self.resyncs = Resyncs(self)
+        self.save: Callable[[str, features.Values], None] = lambda _extension, _values: (
+            None
+        )  # into the inventory
         self.first: dict[str, str] = {}  # who was the first to ring of each ring group, last time
+        self.turned: Callable[[], None] = lambda: None  # `first` is new
         self.closing = False
+        self.speech: Speech | None = None
         self._reserve: list[MediaLeg] = []
         self._token = 0
 
@@ -201,10 +216,21 @@ class Edge:
             return routes.label_of(call.station), call.station.extension
         return callers.shown(call.who, call.called, self.directory.number(call.called), call.urgent)
 
+    def set_features(self, extension: str, values: features.Values) -> None:
+        """A phone has changed what becomes of its calls: at once here, then in the inventory."""
+        self.directory = self.directory.with_features(extension, values)
+        self.save(extension, values)
+
     def rang_first(self, group: str, target: str) -> None:
         """Somebody of a ring group was the first to ring: the next call begins with who follows."""
         if group:
             self.first[group] = target
+            self.turned()
+
+    def take_turns(self, kept: object) -> None:
+        """Who was first before a restart, as `first` said it. Anything odd in it is left out."""
+        if isinstance(kept, dict):
+            self.first = {str(group): target for group, target in kept.items() if isinstance(target, str)}
 
     def contact_failed(self, leg: Leg) -> None:
         """A contact that says nothing to an INVITE, not even 100, is dead."""
@@ -223,6 +249,8 @@ class Edge:
         """The call is over: tell, and write its row."""
         if self.calls.pop(call.id, None) is None:
             return
+        if self.speech:
+            self.speech.forget(call.id)
         view = {**call.view(), "state": "ended", "outcome": outcome}
         self.publish("call", view)
         self.presence.changed()
