@@ -96,6 +96,7 @@ class Process:
         self._callbacks = Kept(self._state.root / CALLBACKS_FILE, self._edge.callbacks.remember)
         self._edge.callbacks.recall(await asyncio.to_thread(self._callbacks.load))
         self._edge.callbacks.changed = self._callbacks.changed
+        self._edge.reference_key = await asyncio.to_thread(self._source.reference_key)
         self._turns = Kept(self._state.root / TURNS_FILE, lambda: self._edge.first)
         self._edge.take_turns(await asyncio.to_thread(self._turns.load))
         self._edge.turned = self._turns.changed
@@ -290,6 +291,8 @@ class Process:
         """Swap the snapshot."""
         directory = await asyncio.to_thread(self._source.load)
         self._edge.swap(directory)
+        if not self._edge.reference_key:
+            self._edge.reference_key = await asyncio.to_thread(self._source.reference_key)
         self._edge.trunks.update(directory.trunks, directory.snapshot.trunk_secrets)
         return {"revision": directory.snapshot.revision}
 
