@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from provisioner.dialing.classify import Destination, Plan
+from provisioner.emergency import references
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import StateDir, write_atomically
 from provisioner.store.inventory import Inventory
@@ -179,6 +180,14 @@ class Source:
         except ProvisionerError:
             self._inventory = None
             return None
+
+    def reference_key(self) -> bytes:
+        """The key of location URIs, b"" when it cannot be read. Blocks on the disk."""
+        try:
+            return self._open().secret(references.KEY_NAME)
+        except ProvisionerError as error:
+            _log.error("%s (calls carry no location by reference)", error)
+            return b""
 
     def _open(self) -> Inventory:
         try:

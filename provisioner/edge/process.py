@@ -92,6 +92,7 @@ class Process:
         self._limits = Kept(self._state.root / LIMITS_FILE, self._edge.limits.remember)
         self._edge.limits.recall(await asyncio.to_thread(self._limits.load))
         self._edge.limits.changed = self._limits.changed
+        self._edge.reference_key = await asyncio.to_thread(self._source.reference_key)
         self._turns = Kept(self._state.root / TURNS_FILE, lambda: self._edge.first)
         self._edge.take_turns(await asyncio.to_thread(self._turns.load))
         self._edge.turned = self._turns.changed
@@ -285,6 +286,8 @@ class Process:
         """Swap the snapshot."""
         directory = await asyncio.to_thread(self._source.load)
         self._edge.swap(directory)
+        if not self._edge.reference_key:
+            self._edge.reference_key = await asyncio.to_thread(self._source.reference_key)
         self._edge.trunks.update(directory.trunks, directory.snapshot.trunk_secrets)
         return {"revision": directory.snapshot.revision}
 
