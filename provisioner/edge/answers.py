@@ -29,3 +29,8 @@ def reason(values: list[str]) -> str:
             text = f";text={match[3]}" if match[3] and len(match[3]) <= MAX_REASON else ""
             texts.append(f"{match[1].upper()};cause={match[2]}{text}")
     return ", ".join(texts[:2])
+
+
+def bare(value: str) -> str:
+    """A Reason without its words, which may name the caller, but for those of RFC 3326 section 3.1."""
+    return re.sub(r';text="(?!Call completed elsewhere")[^"]*"', "", value)

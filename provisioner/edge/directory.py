@@ -14,6 +14,7 @@ from provisioner.store.inventory import Inventory
 from provisioner.store.records import (
     Line,
     LineCredential,
+    LineFeatures,
     Location,
     Number,
     Phone,
@@ -86,6 +87,15 @@ class Directory:
             return station.extension
         return "" if destination.kind == "refused" else self.outside_number(station)
 
+    @property
+    def practice_plan(self) -> Plan:
+        """What the practice itself may be forwarded to: from no line of its own."""
+        return Plan(self._extensions, "", self.snapshot.practice.extension_length)
+
+    def features(self, extension: str) -> LineFeatures:
+        """What the edge does with calls to an extension."""
+        return self.snapshot.line_features.get(extension) or LineFeatures(id=extension)
+
     def number(self, number: str) -> Number | None:
         return self.snapshot.numbers.get(number)
 
@@ -97,8 +107,15 @@ class Directory:
         return sorted(self.snapshot.trunks.values(), key=lambda trunk: (trunk.order, trunk.id))
 
     def outside_number(self, station: Station) -> str:
-        """The number that a line shows outside: its own, else the practice's main number."""
-        return station.line.number or self.snapshot.practice.main_number
+        """The number that a line shows outside: its own, else the practice's main number; always one of its numbers."""
+        return self.number_shown(station.line.number)
+
+    def number_shown(self, wanted: str) -> str:
+        """`wanted` when it is a number of the practice, else the main number, else any that it has."""
+        numbers, main = self.snapshot.numbers, self.snapshot.practice.main_number
+        if wanted in numbers or wanted == main:
+            return wanted
+        return main or min(numbers, default="")
 
     def emergency_number(self, station: Station | None) -> str:
         """The calling number of an emergency call (docs/calls.md).

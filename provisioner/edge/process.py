@@ -16,6 +16,7 @@ import msgspec
 from provisioner import __version__, certificates, ipc
 from provisioner.edge.directory import Source
 from provisioner.edge.edge import Edge
+from provisioner.edge.kept import Kept
 from provisioner.edge.registrar import Binding
 from provisioner.edge.resync import JOB_SECONDS
 from provisioner.edge.trunk import Peer
@@ -39,6 +40,7 @@ MEDIA_SECONDS = 10.0
 RECENT_CALLS = 200
 TEST_NUMBER = "933"  # of emergency calls: nobody calls back
 TRUNKS_FILE = "trunks.json"
+LIMITS_FILE = "limits.json"
 _log = logging.getLogger(__name__)
 
 
@@ -82,6 +84,9 @@ class Process:
             self._journal.write,
             secrets.token_bytes(32),
         )
+        self._limits = Kept(self._state.root / LIMITS_FILE, self._edge.limits.remember)
+        self._edge.limits.recall(await asyncio.to_thread(self._limits.load))
+        self._edge.limits.changed = self._limits.changed
         self._transport = SipTransport(self._edge.flow_lost, self._edge.gate.connects)
         await self._open(bind, port, tls_port)
         await self._restore()
@@ -165,6 +170,7 @@ class Process:
         await self._media.close()
         await self._server.close()
         self._transport.close()
+        await self._limits.close()
         await asyncio.to_thread(self._journal.close)
 
     def _on_media(self, name: str, data: ipc.Json) -> None:
@@ -286,6 +292,7 @@ class Process:
             "calls": [call.view() for call in edge.calls.values()],
             "trunks": [self._trunk_row(peer) for peer in edge.trunks.peers],
             "bans": edge.gate.bans(),
+            "limits": edge.limits.view(),
             "counters": {
                 **edge.counters,
                 "malformed": edge.agent.transactions.malformed,

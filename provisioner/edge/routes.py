@@ -70,15 +70,21 @@ def to_trunk(
     )
 
 
-def through_trunks(edge: Edge, dialled: str, calling_number: str, mailbox: bool = True) -> list[Attempt]:
-    """One attempt at the first gateway that is not known to be down; the next ones follow when it fails."""
+def through_trunks(
+    edge: Edge, dialled: str, calling_number: str, mailbox: bool = True, payer: str = ""
+) -> list[Attempt]:
+    """One attempt at the first gateway that is not known to be down; the next ones follow when it fails.
+
+    `payer`: the line whose limits it counts against. All calls but emergencies come here by `outbound.attempts`.
+    """
     gateways = edge.trunks.for_calls()
 
     def at(index: int) -> Attempt:
         attempt = to_trunk(edge, gateways[index], dialled, calling_number, mailbox)
         last = index + 1 == len(gateways)
         after = None if last else (lambda: at(index + 1))
-        return replace(attempt, patience=LAST_SECONDS if last else GATEWAY_SECONDS, after=after)
+        patience = LAST_SECONDS if last else GATEWAY_SECONDS
+        return replace(attempt, payer=payer, patience=patience, after=after)
 
     return [at(0)] if gateways else []
 

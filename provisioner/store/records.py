@@ -24,7 +24,8 @@ class Practice(Record, frozen=True):
     this host's own. `max_calls`: with so many on, new ones are refused (emergency calls never are).
     `extension_quarantine_days`: how long an extension that was freed is not given again.
     `services`: the N11 codes that may be dialled. `international_calls_per_day`: to Mexico and to NANP countries other
-    than the United States, its territories and Canada; 0: none.
+    than the United States, its territories and Canada; 0: none. `outbound_at_once`, `outbound_per_line`,
+    `outbound_per_hour` (of a line): how many outside calls; `outbound_closed`: when there are none, as `22:00-06:00`.
     `adoption`: which phones get anything (docs/phones.md, "Trust"); `open` until `adoption_until`, 0: no end.
     `routers`: MACs (twelve hex digits) or addresses of routers on this network that phones are behind; the gateways
     of this host are known anyway.
@@ -40,6 +41,10 @@ class Practice(Record, frozen=True):
     routers: tuple[str, ...] = ()
     services: tuple[str, ...] = ("211", "311", "411", "511", "711", "811")
     international_calls_per_day: int = 20
+    outbound_at_once: int = 100
+    outbound_per_line: int = 8
+    outbound_per_hour: int = 120
+    outbound_closed: str = ""
     on_hangup: Literal["complete", "recall"] = "complete"
     phone_networks: tuple[str, ...] = ()
     max_calls: int = 200
@@ -157,13 +162,48 @@ class PhoneSettings(Record, frozen=True, tag="phone_setting"):
     values: dict[str, str | int | bool | list[str] | dict[str, str]]
 
 
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One of a ring group: an extension, or an outside number (E.164) that is reached through the core.
+
+    `seconds` that it rings for; 0: as long as the group (simultaneous), MEMBER_SECONDS (sequential).
+    """
+
+    target: str
+    seconds: int = 0
+
+
 class RingGroup(Record, frozen=True, tag="ring_group"):
-    """Extensions that ring together (simultaneous), for `seconds` at most."""
+    """Who rings for a number, together or one after the other; a member that is a string has no seconds of its own.
+
+    `seconds`: overall; 0: GROUP_SECONDS (simultaneous), as long as one round takes (sequential). `screening`: who
+    picks up hears who calls, and has the call with key 1.
+    """
 
     name: str
-    members: tuple[str, ...]
+    members: tuple[str | Member, ...]
     mode: Literal["simultaneous", "sequential"] = "simultaneous"
-    seconds: int = 30
+    seconds: int = 0
+    screening: bool = False
+
+    @property
+    def each(self) -> tuple[Member, ...]:
+        """All members in one form."""
+        return tuple(Member(target=each) if isinstance(each, str) else each for each in self.members)
+
+
+class LineFeatures(Record, frozen=True, tag="line_feature"):
+    """What the edge does with calls to one extension (the id): nothing of it is in the phone (docs/calls.md).
+
+    The targets are extensions or E.164 numbers, empty for none. `forward_no_answer_seconds`: how long the phone rings
+    before that. `screening`: as of a RingGroup.
+    """
+
+    do_not_disturb: bool = False
+    forward_always: str = ""
+    forward_busy: str = ""
+    forward_no_answer: str = ""
+    forward_no_answer_seconds: int = 20
+    screening: bool = False
 
 
 class Trunk(Record, frozen=True):
@@ -231,6 +271,7 @@ KINDS: tuple[type[Record], ...] = (
     ExtensionRange,
     HeldExtension,
     RingGroup,
+    LineFeatures,
     Trunk,
     TrunkSecret,
     Credential,
@@ -252,6 +293,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     extension_ranges: dict[str, ExtensionRange] = {}
     held_extensions: dict[str, HeldExtension] = {}
     ring_groups: dict[str, RingGroup] = {}
+    line_features: dict[str, LineFeatures] = {}
     trunks: dict[str, Trunk] = {}
     trunk_secrets: dict[str, TrunkSecret] = {}
     credentials: dict[str, Credential] = {}

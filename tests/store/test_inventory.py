@@ -6,12 +6,24 @@ import threading
 import time
 from contextlib import closing
 
+import msgspec
 import pytest
 
 from provisioner.errors import OperatorError
 from provisioner.store import database
 from provisioner.store.inventory import Conflict, Inventory
-from provisioner.store.records import Credential, Line, LineCredential, Location, Phone, Practice, RingGroup
+from provisioner.store.records import (
+    Credential,
+    Line,
+    LineCredential,
+    LineFeatures,
+    Location,
+    Member,
+    Phone,
+    Practice,
+    RingGroup,
+    Snapshot,
+)
 
 PHONE = Phone(id="0004f2000101", vendor="polycom", model="VVX_411", lines=(Line(extension="101"),))
 
@@ -142,6 +154,27 @@ def test_the_snapshot_holds_everything_by_id(inventory):
     assert (snapshot.revision, snapshot.practice) == (1, practice)
     assert (snapshot.phones, snapshot.ring_groups) == ({PHONE.id: PHONE}, {"main": group})
     assert snapshot.line("101") == (PHONE, 0)
+
+
+def test_members_of_a_ring_group_have_their_own_seconds_or_are_the_strings_of_before(inventory):
+    known = '{"kind": "ring_group", "id": "old", "name": "Old", "members": ["101"], "seconds": 30}'
+    own = (Member(target="101", seconds=5), Member(target="+12125550143"), "102")
+    with inventory.change("test") as change:
+        change.put(msgspec.json.decode(known, type=RingGroup))
+        change.put(RingGroup(id="new", name="New", members=own, screening=True))
+    groups = inventory.snapshot().ring_groups
+    assert groups["old"].each == (Member(target="101"),)
+    assert groups["old"].seconds == 30
+    assert groups["new"].members == own
+    assert groups["new"].each[2] == Member(target="102")
+    assert msgspec.json.decode(msgspec.json.encode(inventory.snapshot()), type=Snapshot).ring_groups == groups
+
+
+def test_features_of_an_extension(inventory):
+    features = LineFeatures(id="101", do_not_disturb=True, forward_busy="102")
+    with inventory.change("test") as change:
+        change.put(features)
+    assert inventory.snapshot().line_features == {"101": features}
 
 
 def test_an_empty_inventory_has_a_snapshot_too(inventory):
