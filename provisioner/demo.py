@@ -1,4 +1,4 @@
-"""The demo practice: three phones in three rooms of one building, four numbers that ring, and a free one."""
+"""The demo practice: three phones in three rooms on three floors of one building, four numbers that ring, and a free one."""
 
 from __future__ import annotations
 
@@ -53,11 +53,19 @@ def _records() -> list[Record]:
         Number(id=FREE, label="Spare", location="front-desk", address_status="registered"),
         RingGroup(id="main", name="Everyone", members=tuple(place[4] for place in _PLACES)),
     ]
+    records.append(Location(id="harbor-point", name="Harbor Point", civic=_BUILDING))
     for location, words, floor, room, extension, name, mac, vendor, model in _PLACES:
         number = f"+14155550{extension}"
         line = Line(extension=extension, number=number, name=name)
         records += [
-            Location(id=location, name=words, civic={**_BUILDING, "FLR": floor, "ROOM": room}),
+            Location(
+                id=f"floor-{floor}",
+                name=f"Floor {floor}",
+                civic={"FLR": floor},
+                parent="harbor-point",
+                level="floor",
+            ),
+            Location(id=location, name=words, civic={"ROOM": room}, parent=f"floor-{floor}", level="room"),
             Number(
                 id=number,
                 label=name,

@@ -55,7 +55,7 @@ class Directory:
             secrets = snapshot.credentials.get(phone.id)
             for index, line in enumerate(phone.lines):
                 credential = secrets.lines[index] if secrets and index < len(secrets.lines) else None
-                location = snapshot.locations.get(phone.location)
+                location = snapshot.place(phone.location)
                 station = Station(phone, line, credential, location)
                 self.stations[line.extension] = station
                 if credential:

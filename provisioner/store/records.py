@@ -50,11 +50,38 @@ class Practice(Record, frozen=True):
     max_calls: int = 200
 
 
+Level = Literal["practice", "building", "floor", "room"]
+
+
 class Location(Record, frozen=True):
-    """A dispatchable location. `civic`: RFC 5139 elements by name (`country`, `A1`, `A3`, `RD`, `HNO`, `FLR`, …)."""
+    """A place where phones are, or a part of one: a room of a floor of a building of the practice.
+
+    `civic`: RFC 5139 elements by name (`country`, `A1`, `A3`, `RD`, `HNO`, `FLR`, …), only those that are its own; the
+    others come from its `parent` (`Snapshot.place`). `networks`: where its phones register from, as `192.168.1.0/24`;
+    `neighbours`: switch ports that they hang on, as they tell it. Both are the parent's where empty.
+    `identifiers`: what carriers call it, by the names that trunk profiles use (docs/trunks.md).
+    """
 
     name: str
     civic: dict[str, str]
+    parent: str = ""
+    level: Level = "building"
+    networks: tuple[str, ...] = ()
+    neighbours: tuple[str, ...] = ()
+    identifiers: dict[str, str] = {}
+
+
+class Placement(Record, frozen=True):
+    """Somebody confirmed that a phone (the id is its MAC) is at `location`, and how that looked on the network.
+
+    `network`: that it registered from, as `10.0.0.0/24`; `neighbour`: the switch port that it told, or "".
+    """
+
+    location: str
+    network: str
+    neighbour: str
+    at: float
+    who: str
 
 
 class Number(Record, frozen=True):
@@ -263,6 +290,7 @@ class Credential(Record, frozen=True):
 KINDS: tuple[type[Record], ...] = (
     Practice,
     Location,
+    Placement,
     Number,
     Phone,
     PhoneGroup,
@@ -285,6 +313,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     practice: Practice
     locations: dict[str, Location] = {}
+    placements: dict[str, Placement] = {}
     numbers: dict[str, Number] = {}
     phones: dict[str, Phone] = {}
     phone_groups: dict[str, PhoneGroup] = {}
@@ -305,6 +334,34 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
                 if line.extension == extension:
                     return phone, index
         return None
+
+    def lineage(self, location: str) -> tuple[Location, ...]:
+        """A location and those that it is a part of, the innermost first; () when there is none of that id."""
+        found: list[Location] = []
+        while (here := self.locations.get(location)) and here not in found:
+            found.append(here)
+            location = here.parent
+        return tuple(found)
+
+    def place(self, location: str) -> Location | None:
+        """A location with its whole address, its networks and neighbours; what is nearer wins."""
+        lineage = self.lineage(location)
+        if not lineage:
+            return None
+        civic: dict[str, str] = {}
+        for each in reversed(lineage):
+            civic |= each.civic
+        return msgspec.structs.replace(
+            lineage[0],
+            civic=civic,
+            networks=next((each.networks for each in lineage if each.networks), ()),
+            neighbours=next((each.neighbours for each in lineage if each.neighbours), ()),
+        )
+
+    def covers(self, outer: str, inner: str) -> bool:
+        """Whether what is registered for the location `outer` is true of `inner`: it, or a part of it, in one building."""
+        lineage = self.lineage(inner)
+        return any(each.id == outer and each.level != "practice" for each in lineage)
 
     def extensions(self) -> list[str]:
         """All extensions in use, in order."""
