@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from provisioner.dialing.classify import CODES
 from provisioner.errors import OperatorError
@@ -68,9 +69,11 @@ def leaves_at_once(extension: str) -> bool:
     return extension.isdecimal() and any(int(extension) in span for span in _SAFE.get(len(extension), ()))
 
 
-def _candidates(length: int) -> list[str]:
+@lru_cache
+def _candidates(length: int) -> tuple[str, ...]:
     everything = map(str, range(10 ** (length - 1), 9 * 10 ** (length - 1)))
-    return sorted(everything, key=lambda each: (not leaves_at_once(each), each))
+    usable = (each for each in everything if not _reserved(each))
+    return tuple(sorted(usable, key=lambda each: (not leaves_at_once(each), each)))
 
 
 def _within(extension: str, spans: Sequence[Span]) -> bool:
@@ -89,7 +92,7 @@ def free_extensions(
     rest = [each for each in candidates if not _within(each, (*own, *others))]
     strange = [each for each in taken if len(each) != length]
     used = frozenset(taken)
-    return (each for each in (*first, *rest) if each not in used and not fault(each, length, strange))
+    return (each for each in (*first, *rest) if each not in used and not _beside(each, strange))
 
 
 def next_extension(

@@ -27,6 +27,7 @@ from provisioner.errors import OperatorError
 from provisioner.store.records import (
     ExtensionRange,
     HeldExtension,
+    LineFeatures,
     Location,
     Number,
     Phone,
@@ -78,6 +79,7 @@ def seen(change: Change) -> Snapshot:
         phone_groups={each.id: each for each in change.all(PhoneGroup)},
         numbers={each.id: each for each in change.all(Number)},
         ring_groups={each.id: each for each in change.all(RingGroup)},
+        line_features={each.id: each for each in change.all(LineFeatures)},
         extension_ranges={each.id: each for each in change.all(ExtensionRange)},
         held_extensions={each.id: each for each in change.all(HeldExtension)},
     )

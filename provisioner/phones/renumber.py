@@ -15,11 +15,10 @@ from provisioner.store.records import (
     ExtensionRange,
     HeldExtension,
     Key,
-    Number,
+    LineFeatures,
+    Member,
     Phone,
     PhoneGroup,
-    Record,
-    RingGroup,
     Snapshot,
 )
 
@@ -90,31 +89,50 @@ def apply(
         if made.problems:
             raise OperatorError(made.problems[0], "nothing was changed; mend it, then try again")
         found = {move.old: move.new for move in made.moves}
-        for record in _everything(snapshot):
-            change.put(_moved(record, found))
+        follow(change, snapshot, found)
+        for phone in snapshot.phones.values():
+            change.put(_renumbered(phone, found))
         _move_kept(change, snapshot, found, length)
         change.put(msgspec.structs.replace(snapshot.practice, extension_length=length))
     return made
 
 
-def _everything(snapshot: Snapshot) -> list[Record]:
-    """All records that name extensions."""
-    kinds = (snapshot.phones, snapshot.phone_groups, snapshot.numbers, snapshot.ring_groups)
-    return [record for kind in kinds for record in kind.values()]
+def follow(change: Change, snapshot: Snapshot, found: Mapping[str, str]) -> None:
+    """Let all that names extensions name the new ones: numbers, ring groups, keys, features of lines; not the lines."""
+    for number in snapshot.numbers.values():
+        change.put(msgspec.structs.replace(number, extension=found.get(number.extension, number.extension)))
+    for group in snapshot.ring_groups.values():
+        members = tuple(_member(each, found) for each in group.members)
+        change.put(msgspec.structs.replace(group, members=members))
+    keyed: list[Phone | PhoneGroup] = [*snapshot.phone_groups.values(), *snapshot.phones.values()]
+    for each in keyed:
+        change.put(msgspec.structs.replace(each, keys=_keys(each.keys, found)))
+    features = [_features(each, found) for each in snapshot.line_features.values()]
+    for name in snapshot.line_features.keys() - {each.id for each in features}:
+        change.delete(LineFeatures, name)
+    for one in features:
+        change.put(one)
 
 
-def _moved(record: Record, found: Mapping[str, str]) -> Record:
-    """`record` with the new extensions in place of the old ones."""
-    if isinstance(record, Number):
-        return msgspec.structs.replace(record, extension=found.get(record.extension, record.extension))
-    if isinstance(record, RingGroup):
-        return msgspec.structs.replace(record, members=tuple(found.get(each, each) for each in record.members))
-    if isinstance(record, PhoneGroup):
-        return msgspec.structs.replace(record, keys=_keys(record.keys, found))
-    if isinstance(record, Phone):
-        lines = tuple(msgspec.structs.replace(each, extension=found[each.extension]) for each in record.lines)
-        return msgspec.structs.replace(record, lines=lines, keys=_keys(record.keys, found))
-    return record
+def _member(member: str | Member, found: Mapping[str, str]) -> str | Member:
+    if isinstance(member, str):
+        return found.get(member, member)
+    return msgspec.structs.replace(member, target=found.get(member.target, member.target))
+
+
+def _features(each: LineFeatures, found: Mapping[str, str]) -> LineFeatures:
+    return msgspec.structs.replace(
+        each,
+        id=found.get(each.id, each.id),
+        forward_always=found.get(each.forward_always, each.forward_always),
+        forward_busy=found.get(each.forward_busy, each.forward_busy),
+        forward_no_answer=found.get(each.forward_no_answer, each.forward_no_answer),
+    )
+
+
+def _renumbered(phone: Phone, found: Mapping[str, str]) -> Phone:
+    lines = tuple(msgspec.structs.replace(each, extension=found[each.extension]) for each in phone.lines)
+    return msgspec.structs.replace(phone, lines=lines, keys=_keys(phone.keys, found))
 
 
 def _keys(keys: tuple[Key, ...], found: Mapping[str, str]) -> tuple[Key, ...]:
