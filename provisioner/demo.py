@@ -1,4 +1,4 @@
-"""The demo practice: three phones in three rooms on three floors of one building, four numbers that ring, and a free one."""
+"""The demo practice: three phones on three floors of one building, four numbers that ring, and a free one."""
 
 from __future__ import annotations
 

@@ -85,14 +85,16 @@ def free_extensions(
 ) -> Iterator[str]:
     """All free extensions of `length` digits (3 or 4), each once, those that no phone has to wait for first.
 
-    `own`: ranges that come before all else; `others`: ranges that are somebody else's, and left alone.
+    `own`: ranges that come before all else, in their order; `others`: ranges that are somebody else's, and left alone.
     """
     candidates = _candidates(length)
-    first = [each for each in candidates if _within(each, own)]
+    first = [each for span in own for each in candidates if _within(each, (span,))]
     rest = [each for each in candidates if not _within(each, (*own, *others))]
     strange = [each for each in taken if len(each) != length]
     used = frozenset(taken)
-    return (each for each in (*first, *rest) if each not in used and not _beside(each, strange))
+    return (
+        each for each in dict.fromkeys((*first, *rest)) if each not in used and not _beside(each, strange)
+    )
 
 
 def next_extension(
@@ -131,10 +133,12 @@ def moves(taken: Collection[str], length: int) -> tuple[dict[str, str], list[str
     stay = {each for each in taken if len(each) == length}
     found = {each: each for each in stay}
     wanted = {each: each.rjust(length, "1")[-length:] for each in sorted(taken) if each not in stay}
+    given = set(stay)
     for each, new in wanted.items():
-        if not fault(new, length, ()) and new not in found.values():
+        if not fault(new, length, given):
             found[each] = new
-    free = free_extensions(found.values(), length)
+            given.add(new)
+    free = free_extensions(given, length)
     problems = []
     for each in sorted(taken):
         if each not in found:

@@ -19,9 +19,11 @@ import msgspec
 
 from provisioner.errors import OperatorError, PeerError, ProvisionerError
 from provisioner.ipc import MAX_BACKLOG, Lines, encode, listen_unix
+from provisioner.media import prompts
 from provisioner.media.keys import PRESS_MS
-from provisioner.media.leg import Leg
+from provisioner.media.leg import Leg, Load
 from provisioner.media.plane import Plane
+from provisioner.media.recordings import Recordings
 from provisioner.paths import StateDir
 
 PORTS = range(20000, 30000, 2)  # below the ephemeral range of Linux, so that nothing else takes one by chance
@@ -104,10 +106,11 @@ class Process:
         rng: Random,
         clock: Callable[[], float],
         wall_clock: Callable[[], float] = time.time,
+        load: Load = prompts.load,
     ) -> None:
         self._clock, self._rng = clock, rng
         self._started = clock()
-        self.plane = Plane(self._report, rng, self._started, wall_clock() - self._started)
+        self.plane = Plane(self._report, rng, self._started, wall_clock() - self._started, load)
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._pairs: dict[str, Pair] = {}
@@ -377,7 +380,7 @@ def main(state: StateDir, rng: Random | None = None) -> int:
         raise OperatorError(
             f"cannot listen at {path} ({error.strerror})", "give this user the right to write there"
         ) from None
-    process = Process(listener, rng or SystemRandom(), time.monotonic)
+    process = Process(listener, rng or SystemRandom(), time.monotonic, load=Recordings(state.audio).load)
     # the wake-up descriptor makes epoll return: a handler alone would wait for the next packet
     wake, woken = socket.socketpair()
     wake.setblocking(False)

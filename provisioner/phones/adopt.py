@@ -108,7 +108,9 @@ def _adopt(
         raise OperatorError(
             f"the phone {mac} is adopted already", "change it on its page, or remove it first"
         )
-    extension = choose_extension(snapshot, now, mac, extension)
+    likely = _number(snapshot.numbers.values(), extension)
+    place = likely.location if likely else ""
+    extension = choose_extension(snapshot, now, mac, extension, place)
     number = _number(snapshot.numbers.values(), extension)
     line = Line(extension=extension, number=number.id if number else "", name=number.label if number else "")
     phone = Phone(
@@ -124,6 +126,6 @@ def _adopt(
 def _number(numbers: Iterable[Number], extension: str) -> Number | None:
     """The number that leads to the extension already, else the first that leads nowhere yet; only one in service."""
     ready = [number for number in numbers if in_service(number)]
-    own = [number for number in ready if number.extension == extension]
+    own = [number for number in ready if extension and number.extension == extension]
     free = [number for number in ready if not number.extension and not number.ring_group]
     return next(iter(own + free), None)

@@ -353,7 +353,9 @@ def _extensions(rows: list[Row], snapshot: Snapshot, now: float) -> None:
         if not row.extension or _unchanged(row, snapshot, "extension"):
             continue
         held_here = row.extension in used  # by whom, is told with the duplicates
-        why = fault(row.extension, length, ()) if held_here else why_not(snapshot, row.extension, now, row.mac)
+        why = (
+            fault(row.extension, length, ()) if held_here else why_not(snapshot, row.extension, now, row.mac)
+        )
         if why:
             row.problems.append(f"{why[0].upper()}{why[1:]}: choose another.")
     held = {*taken(snapshot, now), *(row.extension for row in rows if row.extension)}

@@ -96,7 +96,10 @@ def holders(phones: Iterable[Phone]) -> dict[str, Holder]:
 def taken(snapshot: Snapshot, now: float, phone: str = "") -> set[str]:
     """What cannot be given: in use, reserved or in quarantine. What `phone` itself had may go back to it."""
     kept = snapshot.held_extensions.values()
-    return {*snapshot.extensions(), *(each.id for each in kept if each.holds(now) and not _its_own(each, phone))}
+    return {
+        *snapshot.extensions(),
+        *(each.id for each in kept if each.holds(now) and not _its_own(each, phone)),
+    }
 
 
 def _its_own(held: HeldExtension, phone: str) -> bool:
@@ -137,7 +140,9 @@ def proposed(
 ) -> list[str]:
     """The next `count` extensions that would be given to a phone at `location` in `group`."""
     length = snapshot.practice.extension_length
-    return list(islice(free_extensions(taken(snapshot, now), length, *spans(snapshot, location, group)), count))
+    return list(
+        islice(free_extensions(taken(snapshot, now), length, *spans(snapshot, location, group)), count)
+    )
 
 
 def choose(
@@ -178,7 +183,9 @@ def settle(change: Change, before: Mapping[str, Holder], who: str, now: float) -
 # reserving
 
 
-def reserve(inventory: Inventory, extension: str, name: str, who: str, clock: Clock = time.time) -> HeldExtension:
+def reserve(
+    inventory: Inventory, extension: str, name: str, who: str, clock: Clock = time.time
+) -> HeldExtension:
     """Keep `extension` for somebody until it is released. Raises OperatorError."""
     name = _named(name, "say for whom it is kept")
     with inventory.change(who=who) as change:
@@ -197,7 +204,9 @@ def release(inventory: Inventory, extension: str, who: str) -> HeldExtension:
     with inventory.change(who=who) as change:
         held = change.get(HeldExtension, extension)
         if held is None:
-            raise OperatorError(f"{extension} is neither reserved nor in quarantine", "look at the list of extensions")
+            raise OperatorError(
+                f"{extension} is neither reserved nor in quarantine", "look at the list of extensions"
+            )
         change.delete(HeldExtension, extension)
     return held[0]
 
@@ -267,7 +276,9 @@ def rows(snapshot: Snapshot, now: float) -> list[Row]:
         for extension, holder in holders(snapshot.phones.values()).items()
     ]  # fmt: skip
     used = {row.extension for row in found}
-    found += [_held(snapshot, each, now) for name, each in snapshot.held_extensions.items() if name not in used]
+    found += [
+        _held(snapshot, each, now) for name, each in snapshot.held_extensions.items() if name not in used
+    ]
     return sorted(found, key=lambda row: (len(row.extension), row.extension))
 
 
@@ -283,7 +294,10 @@ def one(snapshot: Snapshot, extension: str, now: float) -> tuple[Row, str]:
     """One extension, and why it cannot be given, "" when it can."""
     known = next((row for row in rows(snapshot, now) if row.extension == extension), None)
     free = Row(
-        extension=extension, state="free", at_once=leaves_at_once(extension), range=range_of(snapshot, extension)
+        extension=extension,
+        state="free",
+        at_once=leaves_at_once(extension),
+        range=range_of(snapshot, extension),
     )
     return known or free, why_not(snapshot, extension, now)
 

@@ -56,10 +56,7 @@ def _follow(change: Change, before: Snapshot) -> None:
     told: set[str] = set()
     for name, old in before.phones.items():
         if (new := after.phones[name]) != old:
-            moved |= {
-                had.extension: has.extension for had, has in zip(old.lines, new.lines, strict=False)
-            }
+            moved |= {had.extension: has.extension for had, has in zip(old.lines, new.lines, strict=False)}
             told |= {line.number for line in (*old.lines, *new.lines)}
     others = {name: number for name, number in after.numbers.items() if name not in told}
     follow(change, msgspec.structs.replace(after, numbers=others), moved)
-

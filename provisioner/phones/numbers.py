@@ -49,7 +49,9 @@ def assign(inventory: Inventory, number: str, target: str, who: str) -> list[War
             raise OperatorError(f"{number} is none of this practice's numbers", "look at the list of numbers")
         line = snapshot.line(target) if target else None
         if target and line is None and target not in snapshot.ring_groups:
-            raise OperatorError(f"no phone and no ring group is {target}", "name an extension or a ring group")
+            raise OperatorError(
+                f"no phone and no ring group is {target}", "name an extension or a ring group"
+            )
         if line and not in_service(held):
             raise not_yet(held)
         if held.extension != target:

@@ -53,7 +53,7 @@ def plan(snapshot: Snapshot, length: int) -> Plan:
     kept = (each for each in snapshot.held_extensions.values() if each.reason == "reserved")
     names = {**{each.id: f"reserved for {each.name}" for each in kept}, **names}
     found, problems = moves(names, length)
-    if length == snapshot.practice.extension_length and not problems:
+    if length == snapshot.practice.extension_length and all(old == new for old, new in found.items()):
         problems = [f"the extensions have {length} digits already"]
     used = sorted(line.extension for phone in snapshot.phones.values() for line in phone.lines)
     problems += [f"{each} is on more than one line" for each in sorted(set(used)) if used.count(each) > 1]

@@ -233,6 +233,13 @@ class LineFeatures(Record, frozen=True, tag="line_feature"):
     screening: bool = False
 
 
+class Recording(Record, frozen=True):
+    """A recording of the practice's own in the place of a prompt (the id); `digest`: SHA-256 of what is played."""
+
+    seconds: float
+    digest: str
+
+
 class Trunk(Record, frozen=True):
     """A way to a cloud core (docs/trunks.md). Lower `order` is tried first.
 
@@ -298,6 +305,7 @@ KINDS: tuple[type[Record], ...] = (
     RetiredPhone,
     ExtensionRange,
     HeldExtension,
+    Recording,
     RingGroup,
     LineFeatures,
     Trunk,
@@ -321,6 +329,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     retired_phones: dict[str, RetiredPhone] = {}
     extension_ranges: dict[str, ExtensionRange] = {}
     held_extensions: dict[str, HeldExtension] = {}
+    recordings: dict[str, Recording] = {}
     ring_groups: dict[str, RingGroup] = {}
     line_features: dict[str, LineFeatures] = {}
     trunks: dict[str, Trunk] = {}
@@ -359,7 +368,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def covers(self, outer: str, inner: str) -> bool:
-        """Whether what is registered for the location `outer` is true of `inner`: it, or a part of it, in one building."""
+        """Whether what is registered for `outer` is true of `inner`: it, or a part of it, in one building."""
         lineage = self.lineage(inner)
         return any(each.id == outer and each.level != "practice" for each in lineage)
 

@@ -42,7 +42,11 @@ def put(inventory: Inventory, *records: Record) -> None:
 def number(last: str, **more: str) -> Number:
     status = more.pop("address_status", "registered")
     return Number(
-        id=f"+14155550{last}", label=f"Room {last}", location="main", address_status=status, **more  # type: ignore[arg-type]
+        id=f"+14155550{last}",
+        label=f"Room {last}",
+        location="main",
+        address_status=status,
+        **more,  # type: ignore[arg-type]
     )
 
 

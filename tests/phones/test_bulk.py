@@ -35,9 +35,7 @@ DESK = Phone(
 )
 NUMBERS = (
     Number(id="+14155550100", label="Main", ring_group="all", address_status="registered"),
-    Number(
-        id="+14155550102", label="Lab", extension="102", location="lab", address_status="registered"
-    ),
+    Number(id="+14155550102", label="Lab", extension="102", location="lab", address_status="registered"),
     Number(id="+14155550103", label="Room 3", location="lab", address_status="registered"),
     Number(id="+14155550104", label="Room 4", extension="104", address_status="registered"),
 )

@@ -359,7 +359,9 @@ def test_flat_locations_become_rooms_of_one_building(inventory, path):
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("DELETE FROM _sqlite_migrations WHERE name = '3'")
         for name, civic in civics.items():
-            body = msgspec.json.encode({"kind": "location", "id": name, "name": name, "civic": civic}).decode()
+            body = msgspec.json.encode(
+                {"kind": "location", "id": name, "name": name, "civic": civic}
+            ).decode()
             db.execute("INSERT INTO records VALUES ('location', ?, 1, ?)", (name, body))
     with closing(Inventory.open(path)) as again:
         snapshot = again.snapshot()
