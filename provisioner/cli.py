@@ -95,6 +95,9 @@ def version() -> None:
 @_port_option("tftp")
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Written (JSON) when all is up.")
 @click.option("--core", default="", metavar="SIP-URI", help="Send the trunk to this core.")
+@click.option(
+    "--transfer", type=click.Choice(["edge", "core"]), help="Who plays the menus of a warm transfer."
+)
 @click.option("--no-life", is_flag=True, help="No simulated phones and patients in the demo.")
 @log_option
 def run(
@@ -103,6 +106,7 @@ def run(
     bind: str | None,
     ready_file: Path | None,
     core: str,
+    transfer: str | None,
     no_life: bool,
     log: str,
     **ports: int | None,
@@ -124,6 +128,7 @@ def run(
         },
         ready_file=ready_file,
         core=core,
+        transfer=transfer or "",
         life=not no_life,
         log=log,
     )
@@ -190,6 +195,7 @@ def front(state: Path | None, log: str, **where: Any) -> None:
 @_port_option("sip", 0)
 @click.option("--edge-sip", default="", metavar="HOST:PORT", help="The edge that it calls.")
 @click.option("--life", is_flag=True, help="A patient calls now and then.")
+@click.option("--menus", is_flag=True, help="It plays the menus of warm transfers (way core).")
 @log_option
 def core(state: Path | None, log: str, **where: Any) -> None:
     """Run the stand-in cloud core of the demo alone."""

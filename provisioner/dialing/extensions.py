@@ -56,7 +56,7 @@ def fault(extension: str, length: int, taken: Collection[str]) -> str:
 
 
 def _beside(extension: str, taken: Collection[str]) -> str:
-    """Which extension in use it begins like, where lengths were mixed: one of the two would wait, or never be reached."""
+    """Which extension in use it begins like, where lengths were mixed: one of them would wait."""
     others = (each for each in taken if len(each) != len(extension))
     for other in others:
         if other.startswith(extension) or extension.startswith(other):

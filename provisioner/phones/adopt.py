@@ -82,7 +82,8 @@ def adopt(
     """Adopt the phone `mac`, in one transaction named after `who`, and return its record.
 
     It gets `extension`, or the one that it had before it was retired, or the next free one that needs no pause;
-    the extension's number or else a free one, if its emergency address is registered; and new secrets. Raises OperatorError when the phone cannot be adopted so.
+    the extension's number or else a free one, if its emergency address is registered; and new secrets.
+    Raises OperatorError when the phone cannot be adopted so.
     """
     known = (catalogue or Catalogue()).model(vendor, model)
     name = normal_mac(mac)

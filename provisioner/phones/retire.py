@@ -54,19 +54,19 @@ def retire(inventory: Inventory, mac: str, who: str, clock: Callable[[], float] 
 
 
 def _free(change: Change, extensions: Collection[str]) -> None:
-    """Nothing leads to `extensions` any more."""
+    """Nothing leads to `extensions` any more, and who has one next finds nothing set."""
+    for extension in extensions:
+        change.delete(LineFeatures, extension)
     for number in change.all(Number):
         if number.extension in extensions:
             change.put(msgspec.structs.replace(number, extension=""))
     for group in change.all(RingGroup):
         members = tuple(
             member
-            for member in group.members
-            if (member if isinstance(member, str) else member.target) not in extensions
+            for member, each in zip(group.members, group.each, strict=True)
+            if each.target not in extensions
         )
         change.put(msgspec.structs.replace(group, members=members))
-    for extension in extensions:
-        change.delete(LineFeatures, extension)
     for features in change.all(LineFeatures):
         gone = {name: "" for name in _FORWARDS if getattr(features, name) in extensions}
         change.put(msgspec.structs.replace(features, **gone))

@@ -438,6 +438,49 @@ def test_who_is_announced(make: Make, who: str, said: str) -> None:
     assert world.hears(desk) == f"call-from {said} press-1"
 
 
+class Voice:
+    """Speaks at once, or never."""
+
+    def __init__(self, speaks: bool = True) -> None:
+        self.names: dict[str, str] = {}
+        self._speaks = speaks
+
+    def prepare(self, call: str, name: str) -> None:
+        self.names[call] = name
+
+    def clip(self, call: str) -> str:
+        return f"said-{call}" if self._speaks and self.names.get(call) else ""
+
+    def forget(self, call: str) -> None:
+        self.names.pop(call, None)
+
+
+@pytest.mark.rule("inbound.screening")
+@pytest.mark.parametrize("speaks", [True, False])
+def test_a_name_is_spoken_once_a_voice_has_said_it_else_the_digits(make: Make, speaks: bool) -> None:
+    world = make(features("102", screening=True))
+    world.edge.speech = voice = Voice(speaks)
+    caller = world.core.dial(f"sip:{number_of('102')}@{EDGE[0]}", '"Jane Patient" <sip:+12065550142@x>')
+    (call,) = world.edge.calls
+    assert voice.names == {call: "Jane Patient"}
+    desk = world.ringing("102")
+    desk.answer()
+    digits = " ".join(f"say-{digit}" for digit in "2065550142")
+    assert world.hears(desk) == f"call-from {f'said-{call}' if speaks else digits} press-1"
+    caller.hangup()
+    assert voice.names == {}
+
+
+def test_no_name_is_spoken_where_nobody_is_asked_or_it_is_withheld(make: Make) -> None:
+    world = make(features("102", screening=True))
+    world.edge.speech = voice = Voice()
+    world.core.dial(f"sip:{number_of('101')}@{EDGE[0]}", '"Jane Patient" <sip:+12065550142@x>')
+    world.core.dial(
+        f"sip:{number_of('102')}@{EDGE[0]}", '"Jane Patient" <sip:+12065550142@x>', [("privacy", "id")]
+    )
+    assert voice.names == {}
+
+
 # who is shown
 
 

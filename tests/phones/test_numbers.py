@@ -132,7 +132,7 @@ def test_adoption_gives_no_number_without_an_address(inventory: Inventory, exten
 
 def test_a_table_gives_no_number_without_an_address(inventory: Inventory) -> None:
     table = parse(f"mac,model,extension,number\n001565000109,T46S,109,{RAW}\n".encode())
-    with pytest.raises(OperatorError, match="emergency address of .* is not registered: register it first"):
+    with pytest.raises(OperatorError, match=r"emergency address of .* is not registered: register it first"):
         apply(inventory, table, "Kim")
     assert "109" not in lines(inventory)
 
