@@ -20,13 +20,8 @@ PLACES = {
         Location(id="b", name="B", civic={"HNO": "2"}, parent="p"),
     )
 }
-PHONE = Phone(
-    id="0004f2000101",
-    vendor="polycom",
-    model="VVX 411",
-    lines=(Line(extension="101", number=OWN),),
-    location="a21",
-)
+LINE = Line(extension="101", number=OWN)
+PHONE = Phone(id="0004f2000101", vendor="polycom", model="VVX 411", lines=(LINE,), location="a21")
 
 
 def number(name: str, location: str, registered: bool = True) -> Number:
@@ -48,7 +43,7 @@ def number(name: str, location: str, registered: bool = True) -> Number:
         ([(OWN, "a21", False), (OTHER, "b")], (OWN, False)),
         ([(OWN, "b"), (MAIN, "b"), (FREE, "b", False)], (FREE, False)),
         ([(OWN, "b"), (MAIN, "b")], (OWN, False)),
-        ([], (OWN, False)),
+        ([], (MAIN, False)),
     ],
 )
 def test_the_nearest_true_number(numbers: list[tuple], wanted: tuple[str, bool]) -> None:
