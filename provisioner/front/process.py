@@ -204,6 +204,7 @@ class Front:
         return {
             "pid": os.getpid(),
             "revision": self._watch.revision if self._watch else -1,
+            "phones": f"http://{_authority((self._options.reached_at, self.http[1]))}",
             "http": f"http://{_authority(self.http)}",
             "https": f"https://{_authority(self.https)}",
             "tftp": _authority(self.tftp),
