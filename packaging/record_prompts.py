@@ -31,6 +31,7 @@ SENTENCES = {
     "or press 2 to cancel the transfer and return to the original call.",
     "invalid": "That number is not valid.",
     "own-extension": "That is your own extension.",
+    "desk-phones-only": "Extensions can be dialled from desk phones only. Dial all ten digits.",
     "emergency-target": "Calls to emergency services cannot be transferred. Hang up and dial 9 1 1 directly.",
     "crisis-target": "The crisis line cannot be transferred to. Hang up and dial 9 8 8 directly.",
     "refused": "That number cannot be dialled from here.",
@@ -42,6 +43,10 @@ SENTENCES = {
     "unreachable": "That line cannot be reached.",
     "caller-hung-up": "The caller has hung up.",
     "trunk-down": "Outside calls are not possible at the moment. Please try again later.",
+    "no-abroad": "Calls to other countries are not possible from here.",
+    "day-limit": "The limit of calls to other countries is reached for today.",
+    "too-many-calls": "There are too many outside calls at the moment. Please try again later.",
+    "not-now": "Outside calls are not possible at this hour.",
     "patient-hello": "Hello, this is a patient calling. I would like to make an appointment, please.",
     "patient-talk": "I was hoping to come in some time next week, if that is possible. Tuesday or "
     "Wednesday morning would suit me best, but I could also manage Thursday after lunch. It is only a "

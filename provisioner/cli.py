@@ -38,14 +38,19 @@ bind_option = click.option(
 )
 
 
-def _port_option(name: str, default: int | None = None) -> Callable[[F], F]:
+def _port_option(name: str, default: int | None = None, what: str = "") -> Callable[[F], F]:
     return click.option(
         f"--{name}-port",
         type=click.IntRange(0, 65535),
         default=default,
-        envvar=f"PROVISIONER_{name.upper()}_PORT",
-        help=f"Port of {name.upper()}; 0: any free one.",
+        envvar=f"PROVISIONER_{name.upper().replace('-', '_')}_PORT",
+        help=f"Port of {what or name.upper()}; 0: any free one.",
     )
+
+
+legacy_option = _port_option(
+    "legacy-https", what="HTTPS for old phones' files, with TLS 1.0 and 1.1 [closed]"
+)
 
 
 def demo_directory() -> Path:
@@ -84,6 +89,7 @@ def version() -> None:
 @click.option("--bind", envvar="PROVISIONER_BIND", help="Address to listen on. [demo: 127.0.0.1, else all]")
 @_port_option("http")
 @_port_option("https")
+@legacy_option
 @_port_option("sip")
 @_port_option("sips")
 @_port_option("tftp")
@@ -111,7 +117,11 @@ def run(
         state=_state(state, demo_directory() if demo else None),
         demo=demo,
         bind=bind or (launch.LOOPBACK if demo else EVERYWHERE),
-        ports={name.removesuffix("_port"): port for name, port in ports.items() if port is not None},
+        ports={
+            name.removesuffix("_port").replace("_", "-"): port
+            for name, port in ports.items()
+            if port is not None
+        },
         ready_file=ready_file,
         core=core,
         life=not no_life,
@@ -161,6 +171,7 @@ def web(state: Path | None, log: str) -> None:
 @bind_option
 @_port_option("http", 80)
 @_port_option("https", 443)
+@legacy_option
 @_port_option("tftp", 69)
 @click.option("--sip-host", default="", help="Address by which phones reach the edge.")
 @_port_option("sip", 5060)
@@ -205,12 +216,33 @@ def simulate(log: str, **what: Any) -> None:
     main(**what)
 
 
+json_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
+
+
+@cli.command()
+@click.argument("digits", nargs=-1, required=True)
+@click.option("--demo", is_flag=True, help="In the demo practice as it begins; nothing needs to run.")
+@click.option("--from", "extension", default="", metavar="EXT", help="The line that dials. [the first one]")
+@click.option(
+    "--origin",
+    type=click.Choice(["keypad", "software", "transfer"]),
+    default="keypad",
+    show_default=True,
+    help="Its keys, click-to-call, or the transfer menu.",
+)
+@state_option
+@json_option
+def dial(state: Path | None, demo: bool, digits: tuple[str, ...], **how: Any) -> None:
+    """Say where a call to DIGITS would go, and with which calling number, without placing it."""
+    from provisioner import dialled
+
+    directory = None if demo else _state(state, demo_directory())
+    dialled.dial(directory, " ".join(digits), **how)
+
+
 @cli.group()
 def phones() -> None:
     """List, adopt, tell, import and retire phones."""
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 
 
 @phones.command("list")

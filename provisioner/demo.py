@@ -14,6 +14,7 @@ from provisioner.store.records import (
     Practice,
     Record,
     RingGroup,
+    Snapshot,
     Trunk,
 )
 
@@ -75,6 +76,15 @@ def _records() -> list[Record]:
             credential(mac),
         ]
     return records
+
+
+def snapshot(core_uri: str) -> Snapshot:
+    """The practice as it is before anybody has changed it, without a database."""
+    kinds: dict[str, dict[str, Record]] = {}
+    for record in [*_records(), Trunk(id="core", uri=core_uri)]:
+        kinds.setdefault(f"{type(record).__struct_config__.tag}s", {})[record.id] = record
+    (practice,) = kinds.pop("practices").values()
+    return Snapshot(revision=1, practice=practice, **kinds)  # type: ignore[arg-type]
 
 
 def seed(inventory: Inventory, core_uri: str) -> None:

@@ -47,12 +47,14 @@ PORTS = {
     "sips": Port((socket.SOCK_STREAM,), 5061, 5061),
     "tftp": Port((socket.SOCK_DGRAM,), 6969, 69),
 }
+OFF_UNLESS_NAMED = {"legacy-https": Port((socket.SOCK_STREAM,), 0, 0)}  # TLS 1.0 and 1.1, for old phones
 _CORE = Port((socket.SOCK_STREAM, socket.SOCK_DGRAM), 0, 0)
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to run. `ports`: a number by name of PORTS, 0 for any free one; those left out are the defaults.
+    """How to run. `ports`: a number by name of PORTS, 0 for any free one; those left out are the defaults,
+    and those of OFF_UNLESS_NAMED closed.
 
     `core`: the SIP URI that the trunk goes to, "" for the demo's own core (or what the inventory says).
     """
@@ -110,7 +112,8 @@ def free_port(bind: str, types: tuple[socket.SocketKind, ...], rng: random.Rando
 
 def choose_ports(options: Options, rng: random.Random) -> dict[str, int]:
     """The port numbers by name. Raises OperatorError when one that was asked for cannot be had."""
-    chosen = {name: _choose(name, port, options, rng) for name, port in PORTS.items()}
+    named = {name: port for name, port in OFF_UNLESS_NAMED.items() if name in options.ports}
+    chosen = {name: _choose(name, port, options, rng) for name, port in {**PORTS, **named}.items()}
     if options.own_core:
         chosen["core"] = free_port(LOOPBACK, _CORE.types, rng)
     return chosen
@@ -139,7 +142,9 @@ def processes(options: Options, ports: Mapping[str, int], required: bool = True)
     state = ("--state", str(options.state.root))
     sip = ("--sip-port", str(ports["sip"]))
     bind = ("--bind", options.bind)
-    web_ports = [f"--{name}-port={ports[name]}" for name in ("http", "https", "tftp")]
+    web_ports = [
+        f"--{name}-port={ports[name]}" for name in ("http", "https", "legacy-https", "tftp") if name in ports
+    ]
 
     def child(name: str, *arguments: str, needed: bool = True) -> Child:
         command = (sys.executable, "-m", "provisioner", name, "--log", options.log, *arguments)
@@ -201,6 +206,9 @@ def announce(options: Options, ports: Mapping[str, int], inventory: Inventory | 
             "sip": f"{options.host}:{ports['sip']}",
             "sips": f"{options.host}:{ports['sips']}",
             "tftp": f"{options.host}:{ports['tftp']}",
+            "legacy_https": f"https://{options.host}:{ports['legacy-https']}"
+            if "legacy-https" in ports
+            else None,
             "core": core if options.own_core else None,
             "staff_url": staff,
             "api_token": inventory.new_token("api", 365 * DAY, "admin") if inventory else None,
@@ -261,7 +269,7 @@ def _round(options: Options, pid: int, rng: random.Random) -> bool:
 def _still_free(options: Options, ports: Mapping[str, int]) -> bool:
     try:
         for name, number in ports.items():
-            _check_free(options.bind, number, {**PORTS, "core": _CORE}[name].types)
+            _check_free(options.bind, number, {**PORTS, **OFF_UNLESS_NAMED, "core": _CORE}[name].types)
     except OSError:
         return False
     return True

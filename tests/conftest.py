@@ -14,6 +14,8 @@ PACKAGES = {  # Debian's, where the name is another
     "dnsmasq": "dnsmasq-base",
     "dhcpd": "isc-dhcp-server",
     "kea-dhcp4": "kea-dhcp4-server",
+    "tftp": "tftp-hpa",
+    "gnutls-cli": "gnutls-bin",
 }
 
 

@@ -150,6 +150,8 @@ PROCESSES = [
                 "1",
                 "--https-port",
                 "2",
+                "--legacy-https-port",
+                "5",
                 "--tftp-port",
                 "3",
                 "--sip-host",
@@ -159,7 +161,15 @@ PROCESSES = [
             ]
         ],
         (STATE,),
-        {"bind": "b", "http_port": 1, "https_port": 2, "tftp_port": 3, "sip_host": "h", "sip_port": 4},
+        {
+            "bind": "b",
+            "http_port": 1,
+            "https_port": 2,
+            "legacy_https_port": 5,
+            "tftp_port": 3,
+            "sip_host": "h",
+            "sip_port": 4,
+        },
     ),
     (
         "core",

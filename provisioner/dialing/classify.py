@@ -15,6 +15,7 @@ Prompt = Literal[
     "",
     "invalid",
     "own-extension",
+    "desk-phones-only",
     "emergency-target",
     "crisis-target",
     "refused",
@@ -22,6 +23,10 @@ Prompt = Literal[
     "not-nanp",
     "dial-911",
     "trunk-down",
+    "no-abroad",
+    "day-limit",
+    "too-many-calls",
+    "not-now",
 ]
 
 # This table decides, not a library: theirs are prefix tests, and change with every release.
@@ -60,12 +65,14 @@ class Plan:
     """What a line may reach: the known `extensions`, its `own`, their `length` in digits, and `services`.
 
     A leg that came back from the core gets no extensions: they are dialled from desk phones only.
+    `abroad`: whether any calls to other countries are allowed, under their limit a day.
     """
 
     extensions: frozenset[str] = frozenset()
     own: str = ""
     length: int = 3
     services: frozenset[str] = SERVICES
+    abroad: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +102,10 @@ _LIKE_911 = _refused("begins with 911 but is longer: dial 911 for emergencies", 
 _EMERGENCY_TARGET = _refused("no transfer to an emergency number", "emergency-target", 403)
 _CRISIS_TARGET = _refused("no transfer to the crisis line", "crisis-target", 403)
 _OWN = _refused("that is this phone's own extension", "own-extension", 403)
+_ONLY_FROM_DESKS = _refused("extensions are dialled from desk phones only", "desk-phones-only", 403)
 _NO_SERVICE = _refused("that service code is not allowed here", "refused", 403)
 _PREMIUM = _refused("premium, personal and carrier numbers are not allowed", "refused", 403)
+_NOT_ABROAD = _refused("calls to other countries are switched off here", "no-abroad", 403)
 _N11_EXCHANGE = _refused("no subscriber has an exchange such as 911", "refused", 403)
 
 
@@ -114,9 +123,10 @@ def classify(dialled: str, origin: Origin, plan: Plan) -> Destination:
         own = origin == "transfer" and digits == plan.own
         return _OWN if own else Destination("extension", digits)
     if re.fullmatch(r"[2-8]11", digits):
-        allowed = digits in plan.services and origin != "transfer"
+        allowed = digits in plan.services & SERVICES and origin != "transfer"
         return Destination("service", digits) if allowed else _NO_SERVICE
-    return _outside(digits, plan)
+    outside = _outside(digits, plan)
+    return _NOT_ABROAD if outside.international and not plan.abroad else outside
 
 
 def _urn(dialled: str) -> Destination | None:
@@ -155,7 +165,8 @@ def _outside(digits: str, plan: Plan) -> Destination:
     if re.fullmatch(r"[0-9]{7}", digits):
         return _NO_AREA_CODE
     if re.fullmatch(r"[0-9]+", digits) and len(digits) == plan.length:
-        return _refused("there is no such extension", "invalid", 404)
+        unknown = _refused("there is no such extension", "invalid", 404)
+        return unknown if plan.extensions else _ONLY_FROM_DESKS
     return _INVALID
 
 

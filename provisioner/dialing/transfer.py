@@ -122,6 +122,8 @@ def failure_prompt(status: int) -> str:
     """What the desk user hears when the target's leg failed with a SIP status (RFC 3261 section 21)."""
     if status in (486, 600, 603):
         return "busy-target"
+    if status in (404, 410, 484, 604):
+        return "invalid"
     return "no-answer" if status in (408, 480, 487) else "unreachable"
 
 

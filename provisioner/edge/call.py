@@ -13,6 +13,7 @@ from provisioner.dialing.transfer import MUSIC, Party, Play, Transfer
 from provisioner.edge import answers, ringing
 from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.leg import Attempt, Kind, Leg
+from provisioner.edge.release import Release, possible
 from provisioner.sip.message import Request
 from provisioner.sip.sdp import G711
 from provisioner.sip.timers import Timer
@@ -78,6 +79,8 @@ class Call:
         self._wait: Timer | None = None
         self._hears: dict[Party, Party | Play | None] = {}
         self._desk_extension = ""
+        self._desk_outside = ""  # number of the desk user, when that is no desk phone
+        self._release_of: Release | None = None
         self.trail = ""
         self._hops = 70
         self._reason = ""  # of who left, for the others
@@ -192,7 +195,7 @@ class Call:
                 self._do(self.transfer.target_answered())
             return
         self.legs["desk"] = leg
-        self._desk_extension = leg.extension
+        self._desk_extension, self._desk_outside = leg.extension, leg.outside
         if ring.purpose == "recall":
             if self.transfer:
                 self._do(self.transfer.desk_answered())
@@ -298,11 +301,14 @@ class Call:
         if isinstance(action, transfer.Dial):
             self._dial_target(action.destination)
         elif isinstance(action, transfer.Recall):
-            self._recall([self._desk_extension], None)
+            self._recall([self._desk_extension or self._desk_outside], None)
         elif isinstance(action, transfer.RingGroup):
             self._recall(self.group, transfer.RECALL_SECONDS)
         elif isinstance(action, transfer.Promote):
             self._promote()
+
+    def _released(self) -> None:
+        self._finish("released to the core")
 
     def _set_wait(self, seconds: float | None) -> None:
         if self._wait:
@@ -333,24 +339,28 @@ class Call:
     def _recall(self, extensions: Sequence[str], seconds: float | None) -> None:
         """Ring desk phones with a caller who is already here."""
         name, user = self.edge.shown_caller(self)
-        attempts = [a for extension in extensions for a in self.edge.phone_attempts(extension, user, name)]
+        attempts = [a for extension in extensions for a in self.edge.staff_attempts(extension, user, name)]
         if not self._ring_all("recall", attempts, seconds) and self.transfer:
             self._do(self.transfer.desk_failed())
 
     def _promote(self) -> None:
-        """The transfer is complete: the target has the desk's place, and may transfer again."""
-        target = self.legs.pop("target")
-        self.legs["desk"] = target
-        self._desk_extension = target.extension
+        """The transfer is complete: the target has the desk's place, and its desk phone may transfer again."""
+        self.legs["desk"] = self.legs.pop("target")
+        self._desk_extension, self._desk_outside = self.legs["desk"].extension, ""
         self._talk("joined")
+        caller, target = self.legs.get("caller"), self.legs.get("desk")
+        if caller and target and possible(caller, target):
+            self._release_of = Release(self.edge, caller, target, self._released)
 
     # a phone's own keys: REFER and Replaces (`referral.py`)
 
     @property
     def _transferable(self) -> bool:
-        """Whether the desk may use the keypad's menu: a desk phone that received the call."""
+        """Whether the desk may use the keypad's menu: somebody of the practice who received the call."""
         desk = self.legs.get("desk")
-        return self.may_transfer and not self._turned and desk is not None and bool(desk.extension)
+        return (
+            self.may_transfer and not self._turned and bool(desk and (desk.extension or self._desk_outside))
+        )
 
     def may_refer(self, leg: Leg) -> bool:
         """Whether a phone's transfer key means anything now: it talks, and no transfer is under way."""
@@ -459,6 +469,9 @@ class Call:
         del self.legs[party]
         if party == "caller" and self.answered is None:
             self._finish("caller gave up")
+        elif self._release_of and self._release_of.ended():
+            for other in self.legs:
+                self._hear(other, MUSIC)
         elif self.transfer is None:
             self._finish("ended")
         elif party == "caller":
@@ -505,6 +518,8 @@ class Call:
             return
         self.over = True
         self._set_wait(None)
+        if self._release_of:
+            self._release_of.stop()
         self._stop_ringing(self._reason)
         if self._referral:
             self._settle(self._referral, False)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from provisioner.dialing.classify import Plan
+from provisioner.dialing.classify import Destination, Plan
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import StateDir, write_atomically
 from provisioner.store.inventory import Inventory
@@ -72,10 +72,19 @@ class Directory:
 
     def plan(self, station: Station | None) -> Plan:
         """What a line may dial; None: a leg without extensions of its own."""
-        length = self.snapshot.practice.extension_length
-        if station is None:
-            return Plan(length=length)
-        return Plan(self._extensions, station.extension, length)
+        practice = self.snapshot.practice
+        extensions = self._extensions if station else frozenset()
+        own = station.extension if station else ""
+        abroad = practice.international_calls_per_day > 0
+        return Plan(extensions, own, practice.extension_length, frozenset(practice.services), abroad)
+
+    def calling_number(self, destination: Destination, station: Station) -> str:
+        """What `station` shows whom it calls: a number of the practice, its extension inside; "" when refused."""
+        if destination.kind in ("emergency", "emergency-test", "crisis"):
+            return self.emergency_number(station)
+        if destination.kind == "extension":
+            return station.extension
+        return "" if destination.kind == "refused" else self.outside_number(station)
 
     def number(self, number: str) -> Number | None:
         return self.snapshot.numbers.get(number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
@@ -185,23 +186,30 @@ class Edge:
             return []
         return [routes.to_phone(self, binding, user, name) for binding in self.registrar.contacts(extension)]
 
+    def staff_attempts(self, who: str, user: str, name: str) -> list[Attempt]:
+        """One attempt for each contact of an extension, or at the number of a person outside, past its mailbox."""
+        if who in self.directory.stations:
+            return self.phone_attempts(who, user, name)
+        attempts = self.outside_attempts(who, None, mailbox=False) if who else []
+        return [replace(attempt, outside=who) for attempt in attempts]
+
     def target_attempts(self, destination: Destination, desk: str) -> list[Attempt]:
         """How to reach the target of a transfer, called in the name of the desk phone."""
         station = self.directory.stations.get(desk)
         if destination.kind == "extension":
             name = routes.label_of(station) if station else desk
             return self.phone_attempts(destination.number, desk, name)
-        return self.outside_attempts(destination.number, station)
+        return self.outside_attempts(destination.number, station, mailbox=False)
 
-    def outside_attempts(self, number: str, station: Station | None) -> list[Attempt]:
+    def outside_attempts(self, number: str, station: Station | None, mailbox: bool = True) -> list[Attempt]:
         """An attempt over the best gateway that is not known to be down, with the line's own number."""
         practice = self.directory.snapshot.practice
         calling = self.directory.outside_number(station) if station else practice.main_number
-        return routes.through_trunks(self, number, calling)
+        return routes.through_trunks(self, number, calling, mailbox)
 
     def shown_caller(self, call: Call) -> tuple[str, str]:
         """(display name, user) that a desk phone shows; of an outside caller with privacy, the label."""
-        if call.direction == "internal" and call.station:
+        if call.station:
             return routes.label_of(call.station), call.station.extension
         number = self.directory.number(call.called)
         if number is None or number.caller_privacy:
@@ -479,9 +487,13 @@ class Edge:
         leg = self.new_leg(session, "")
         if leg is None:
             return
-        leg.dtmf = peer.profile.dtmf
+        leg.peer = peer
         caller, _display = routes.caller_of(session.invite)
         call = Call(self, "inbound", caller, called)
+        if (
+            called in self.directory.stations and peer.trunk.transfer == "core"
+        ):  # the target of a transfer there
+            call.station = self.directory.stations.get(caller)
         call.group = members if group else ()
         call.may_transfer = peer.trunk.transfer == "edge"
         call.trail = trail

@@ -34,6 +34,7 @@ from provisioner.sip.transaction import Flow, ServerTransaction
 if TYPE_CHECKING:
     from provisioner.edge.edge import Edge
     from provisioner.edge.gateway import Gateway
+    from provisioner.edge.trunk import Peer
     from provisioner.media.client import MediaLeg
 
 OFFER_REFUSED = (406, 415, 488, 606)  # by who does not take SRTP, or none of the codecs (RFC 3261 21)
@@ -67,6 +68,7 @@ class Attempt:
     headers: tuple[Header, ...] = ()
     pinned: bool = True
     extension: str = ""  # of a desk phone; empty for the trunk
+    outside: str = ""  # number of a person of the practice who is reached through the core
     credentials: Credentials | None = None
     hops: int = 70  # Max-Forwards
     trail: str = ""  # `Agent.trail` of the call that this one follows from
@@ -87,6 +89,7 @@ class Leg:
         self.owner = owner
         self.media = media
         self.extension = extension
+        self.outside = ""  # number of a person of the practice who is reached through the core
         self.host = host
         self.sdp = self._sdp()
         self.session: Session
@@ -98,7 +101,7 @@ class Leg:
         self._tries: list[tuple[AudioOffer, bool]] = []  # offers still to be made, and whether SRTP
         self._limit: Timer | None = None
         self.silent_at = float("-inf")  # when media last said that nothing comes from this party
-        self.dtmf = "rfc4733"  # how the core takes keys whose call this is (a trunk's profile)
+        self.peer: Peer | None = None  # the core at the other end
         self._info: info.InfoSender | None = None
         self._token = 0  # of what is being played now
         edge.media_owners[media.id] = self
@@ -130,11 +133,13 @@ class Leg:
         """The leg of a call that we place; each of `offers` is made to who refuses the one before."""
         leg = cls(edge, owner, media, attempt.flow.local[0], attempt.extension)
         leg._offers = offers
+        leg.outside = attempt.outside
         leg._call(attempt)
         return leg
 
     def _call(self, attempt: Attempt) -> None:
         self._attempt = attempt
+        self.peer = attempt.gateway.peer if attempt.gateway else None
         self.host = attempt.flow.local[0]
         self._tries = [(offer, False) for offer in self._offers]
         if (
@@ -233,7 +238,13 @@ class Leg:
 
     def accept(self, other: Leg | None = None) -> bool:
         """Answer the caller, who is to hear `other`; False as above."""
-        return self._try_answer(other, self.session.accept)
+        return self._try_answer(other, lambda sdp: self.session.accept(sdp, self._connected_to(other)))
+
+    def _connected_to(self, other: Leg | None) -> list[Header]:
+        """A core that plays the menus is told who took the call: it rings that phone again (RFC 3325 9.1)."""
+        if not self.peer or self.peer.trunk.transfer != "core" or not other or not other.extension:
+            return []
+        return [("p-asserted-identity", f"<sip:{other.extension}@{self.host}>")]
 
     def _try_answer(self, other: Leg | None, send: Callable[[bytes], None]) -> bool:
         try:
@@ -258,8 +269,7 @@ class Leg:
 
         Tones are listened for all the same: a phone that is set to send tones still says that it allows INFO.
         """
-        gateway = self._attempt.gateway if self._attempt else None
-        wanted = gateway.peer.profile.dtmf if gateway else self.dtmf
+        wanted = self.peer.profile.dtmf if self.peer else "rfc4733"
         if wanted != "rfc4733":
             return {"event_out": None, "keys": wanted}
         if agreed.event_out is not None:

@@ -21,6 +21,9 @@ _PRIVATE = re.compile(
 )
 
 
+NO_VOICEMAIL = {"Reject-Contact": '*;actor="msg-taker"'}  # RFC 3841 9.2; actor: RFC 3840 10.17
+
+
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Everything that differs between cores; each key is explained in docs/trunks.md. Times are seconds."""
 
@@ -38,6 +41,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     srtp: Literal["off", "optional", "required"] = "optional"
     dtmf: Literal["rfc4733", "info", "inband"] = "rfc4733"
     refer: bool = False
+    no_voicemail: dict[str, str] = msgspec.field(default_factory=lambda: dict(NO_VOICEMAIL))
     session_timers: bool = True
     reliable_provisional: bool = False
     pidf_lo: bool = True
@@ -74,7 +78,7 @@ def profile_of(trunk: Trunk) -> Profile:
         raise OperatorError(
             f"a setting of trunk {trunk.id} is wrong ({error})", "see docs/trunks.md"
         ) from None
-    for name, value in found.headers.items():
+    for name, value in (*found.headers.items(), *found.no_voicemail.items()):
         if _PRIVATE.match(name) or not re.fullmatch(r"[A-Za-z0-9-]+", name) or re.search(r"[\r\n\0]", value):
             raise OperatorError(
                 f"trunk {trunk.id} cannot send the header {name!r}", "take it out of its settings"

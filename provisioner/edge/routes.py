@@ -33,9 +33,11 @@ def to_phone(edge: Edge, binding: Binding, user: str, name: str) -> Attempt:
     return Attempt(binding.contact, binding.flow, from_, to, extension=binding.extension)
 
 
-def to_trunk(edge: Edge, gateway: Gateway, dialled: str, calling_number: str) -> Attempt:
+def to_trunk(
+    edge: Edge, gateway: Gateway, dialled: str, calling_number: str, mailbox: bool = True
+) -> Attempt:
     """An INVITE to the core, as its profile wants it. The calling number is one of the practice; nothing else
-    gets out."""
+    gets out. Without `mailbox` the core is asked to let no voicemail answer."""
     peer, profile, flow = gateway.peer, gateway.peer.profile, edge.trunks.flow(gateway)
     by_domain = profile.request_host == "domain"
     host, port = (peer.uri.host, peer.uri.port) if by_domain else gateway.address
@@ -52,7 +54,8 @@ def to_trunk(edge: Edge, gateway: Gateway, dialled: str, calling_number: str) ->
     from_ = NameAddr(Uri(scheme, own[0], own[1], account))
     party = str(NameAddr(Uri(scheme, own[0], None, number)))
     identity = tuple((_IDENTITY[style], party + _TAIL.get(style, "")) for style in profile.identities)
-    headers = (*identity, *((name.lower(), value) for name, value in profile.headers.items()))
+    wishes = {**profile.headers, **({} if mailbox else profile.no_voicemail)}
+    headers = (*identity, *((name.lower(), value) for name, value in wishes.items()))
     return Attempt(
         str(uri),
         flow,
@@ -67,12 +70,12 @@ def to_trunk(edge: Edge, gateway: Gateway, dialled: str, calling_number: str) ->
     )
 
 
-def through_trunks(edge: Edge, dialled: str, calling_number: str) -> list[Attempt]:
+def through_trunks(edge: Edge, dialled: str, calling_number: str, mailbox: bool = True) -> list[Attempt]:
     """One attempt at the first gateway that is not known to be down; the next ones follow when it fails."""
     gateways = edge.trunks.for_calls()
 
     def at(index: int) -> Attempt:
-        attempt = to_trunk(edge, gateways[index], dialled, calling_number)
+        attempt = to_trunk(edge, gateways[index], dialled, calling_number, mailbox)
         last = index + 1 == len(gateways)
         after = None if last else (lambda: at(index + 1))
         return replace(attempt, patience=LAST_SECONDS if last else GATEWAY_SECONDS, after=after)

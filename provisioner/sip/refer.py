@@ -1,10 +1,12 @@
-"""REFER as its receiver, and what it names: Refer-To, Replaces, Referred-By (RFC 3515, 3891, 3892, 4488)."""
+"""REFER, received and sent, and what it names: Refer-To, Replaces, Referred-By (RFC 3515, 3891, 3892, 4488)."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from provisioner.errors import PeerError
 from provisioner.sip.dialog import Dialog
@@ -15,9 +17,11 @@ from provisioner.sip.transaction import ServerTransaction
 
 if TYPE_CHECKING:
     from provisioner.sip.agent import Agent
+    from provisioner.sip.session import Session
 
 EXPIRES = 180  # seconds of the subscription that a REFER makes: longer than any target may ring
 SIPFRAG = "message/sipfrag;version=2.0"
+_STATUS_LINE = re.compile(rb"SIP/2\.0 ([1-6]\d\d)(?: |\r|\n|$)")
 
 
 @dataclass(frozen=True)
@@ -112,3 +116,46 @@ class Referral:
         """A peer that knows nothing of it (481) is told no more; what it asked for goes on."""
         if response is None or response.status == 481:
             self.over = True
+
+
+def replacing(replaced: Dialog) -> str:
+    """Refer-To that asks for a call to the far end of `replaced`, in the place of `replaced` (RFC 5589 7.3)."""
+    tags = f"{replaced.call_id};to-tag={replaced.remote.tag};from-tag={replaced.local.tag}"
+    return f"<{replaced.target}?Replaces={quote(tags, safe='')}>"
+
+
+class OutgoingReferral:
+    """A REFER of ours inside `session`. `on_result` hears each final status: of the REFER when it is refused, of
+    what was asked for when a NOTIFY tells of it. 408: no answer; 500: the peer stopped to tell before the end.
+    """
+
+    def __init__(self, session: Session, refer_to: str, on_result: Callable[[int], None]) -> None:
+        assert session.dialog
+        self._on_result = on_result
+        self._session = session
+        request = session.dialog.request("REFER")
+        request.headers += [("refer-to", refer_to), ("referred-by", f"<{session.dialog.local.uri}>")]
+        request.headers += [("contact", session.agent.contact(session.flow)), *session.agent.abilities]
+        session.on_notify = self._notified
+        session.agent.request(request, session.agent.hop(session.dialog), self._answered, session.credentials)
+
+    def stop(self) -> None:
+        """Hear no more of it."""
+        self._on_result = lambda _status: None
+
+    def _answered(self, response: Response | None) -> None:
+        status = response.status if response else 408
+        if status >= 300:
+            self._on_result(status)
+
+    def _notified(self, notify: Request) -> None:
+        """A NOTIFY of its fate; it may come before the 202 (RFC 3515 2.4.4)."""
+        if notify.get("event").partition(";")[0].strip().lower() != "refer":
+            return
+        found = _STATUS_LINE.match(notify.body.lstrip())
+        status = int(found[1]) if found else 0
+        ended = notify.get("subscription-state").partition(";")[0].strip().lower() == "terminated"
+        if status >= 200:
+            self._on_result(status)
+        elif ended:
+            self._on_result(500)

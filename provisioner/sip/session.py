@@ -61,6 +61,7 @@ class Session:
         self.local_sdp = b""  # the last that we said, for a refresh
         self.answerer: Callable[[bytes], bytes] | None = None  # of offers in answers to what we sent without
         self.on_refer: Callable[[Referral], None] | None = None
+        self.on_notify: Callable[[Request], None] | None = None  # of a REFER of ours
         self.credentials: Credentials | None = None
         self.timer = SessionTimer(agent.timers, agent.session_expires)
         self.offers = Offers(self)
@@ -392,6 +393,7 @@ class Session:
             "INFO": self._on_info,
             "PRACK": self._on_prack,
             "REFER": self._on_refer,
+            "NOTIFY": self._on_notify,
         }
         handler.get(request.method, self.agent.on_other_in_dialog)(transaction)
 
@@ -445,6 +447,11 @@ class Session:
         referral = Referral(self.agent, dialog, transaction, first=not self._referred)
         self._referred = True
         self.on_refer(referral)
+
+    def _on_notify(self, transaction: ServerTransaction) -> None:
+        transaction.reply(200, "", self.agent.abilities)
+        if self.on_notify:
+            self.on_notify(transaction.request)
 
     def _on_info(self, transaction: ServerTransaction) -> None:
         request = transaction.request

@@ -22,6 +22,8 @@ class Practice(Record, frozen=True):
 
     `phone_networks`: where phones may register and call from, as `192.168.1.0/24`; empty: private addresses and
     this host's own. `max_calls`: with so many on, new ones are refused (emergency calls never are).
+    `services`: the N11 codes that may be dialled. `international_calls_per_day`: to Mexico and to NANP countries other
+    than the United States, its territories and Canada; 0: none.
     `adoption`: which phones get anything (docs/phones.md, "Trust"); `open` until `adoption_until`, 0: no end.
     `routers`: MACs (twelve hex digits) or addresses of routers on this network that phones are behind; the gateways
     of this host are known anyway.
@@ -34,6 +36,7 @@ class Practice(Record, frozen=True):
     adoption: Literal["open", "adopted", "certificate"] = "open"
     adoption_until: float = 0.0
     routers: tuple[str, ...] = ()
+    services: tuple[str, ...] = ("211", "311", "411", "511", "711", "811")
     international_calls_per_day: int = 20
     on_hangup: Literal["complete", "recall"] = "complete"
     phone_networks: tuple[str, ...] = ()
@@ -135,11 +138,13 @@ class Trunk(Record, frozen=True):
     `uri`: its domain, or an address. `proxy`: a URI to send to in its place. `profile`: what kind of core it is;
     `settings` change single keys of the profile. `sources`: further addresses and networks (CIDR) that calls may come
     from. `pidf_lo`: the core takes the location with a 911 call. `authorities`: PEM, in place of the system's.
+    `transfer`: who plays the menus of a warm transfer; `release`: what the edge does with both legs after one.
     """
 
     uri: str
     order: int = 10
     transfer: Literal["edge", "core"] = "edge"
+    release: Literal["bridge", "refer"] = "bridge"
     pidf_lo: bool = True
     sources: tuple[str, ...] = ()
     profile: str = "generic"

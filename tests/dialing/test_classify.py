@@ -173,6 +173,11 @@ ROWS = [
 ]
 
 
+@pytest.mark.rule(
+    "dialled.emergency", "dialled.emergency-test", "dialled.crisis", "dialled.mistyped", "dialled.extension",
+    "dialled.service", "dialled.outbound", "dialled.mexico", "dialled.not-nanp", "dialled.seven-digits",
+    "dialled.invalid",
+)  # fmt: skip
 @pytest.mark.parametrize(("dialled", "keypad", "software", "transfer"), ROWS, ids=[row[0] for row in ROWS])
 def test_where_it_goes(dialled, keypad, software, transfer):
     assert outcome(dialled, "keypad") == keypad
@@ -190,8 +195,21 @@ def test_no_extension_and_no_policy_stands_before_an_emergency(code):
     assert outcome(code, "keypad", plan) == Destination(*CODES[code])
 
 
+@pytest.mark.rule("dialled.service")
 def test_a_site_can_refuse_service_codes():
     assert outcome("411", "keypad", Plan(services=frozenset())) == REFUSED
+
+
+@pytest.mark.rule("dialled.service")
+def test_no_site_can_allow_611():
+    assert outcome("611", "keypad", Plan(services=frozenset({"611"}))) == REFUSED
+
+
+@pytest.mark.rule("dialled.day-limit")
+@pytest.mark.parametrize("dialled", ["8765551234", "011525512345678", "+525512345678"])
+def test_a_site_can_refuse_other_countries(dialled):
+    assert outcome(dialled, "keypad", Plan(abroad=False)) == refused("no-abroad", 403)
+    assert outcome("7875551234", "keypad", Plan(abroad=False)) == to("+17875551234")  # Puerto Rico is none
 
 
 def test_611_is_refused_even_where_a_known_extension_is_not():
@@ -203,8 +221,10 @@ def test_an_unknown_extension_is_told_as_such():
     assert classify("1040", "keypad", PLAN).reason == "that number is not valid"
 
 
+@pytest.mark.rule("hold.extensions-from-desks")
 def test_a_leg_that_came_back_from_the_core_reaches_no_extension():
-    assert outcome("102", "transfer", Plan()) == INVALID
+    refused = classify("102", "transfer", Plan())
+    assert (refused.kind, refused.prompt, refused.status) == ("refused", "desk-phones-only", 403)
 
 
 def test_the_library_has_no_emergency_number_that_the_table_lacks():

@@ -7,6 +7,7 @@ from provisioner.dialing.extensions import check_extension, next_extension
 from provisioner.errors import OperatorError
 
 
+@pytest.mark.rule("dialled.extension")
 def test_the_safe_ones_come_first():
     taken = []
     for _ in range(19):
@@ -38,6 +39,7 @@ def test_other_lengths_are_not_supported():
         next_extension(set(), 5)
 
 
+@pytest.mark.rule("dialled.extension")
 @pytest.mark.parametrize(
     ("extension", "length", "why"),
     [

@@ -156,7 +156,7 @@ TABLE: dict[State, dict[str, Cell]] = {
         "target 480": ("menu", to_menu("no-answer")),
         "target 408": ("menu", to_menu("no-answer")),
         "target 503": ("menu", to_menu("unreachable")),
-        "target 404": ("menu", to_menu("unreachable")),
+        "target 404": ("menu", to_menu("invalid")),
         "caller ended": ("farewell", [Release("target"), *TO_FAREWELL]),
         "desk ended": ("recall", [Release("target"), *TO_RECALL]),
     },
@@ -300,9 +300,9 @@ def test_desk_hangs_up_and_is_rung_back_by_setting(state: State) -> None:
 
 
 def test_failure_prompts() -> None:
-    told = {status: failure_prompt(status) for status in (404, 408, 480, 486, 487, 488, 500, 503, 600, 603)}
+    told = {status: failure_prompt(status) for status in (404, 408, 410, 484, 480, 486, 487, 488, 500, 503, 600, 603)}
     assert told == {
-        404: "unreachable", 408: "no-answer", 480: "no-answer", 486: "busy-target", 487: "no-answer",
+        404: "invalid", 408: "no-answer", 410: "invalid", 484: "invalid", 480: "no-answer", 486: "busy-target", 487: "no-answer",
         488: "unreachable", 500: "unreachable", 503: "unreachable", 600: "busy-target", 603: "busy-target",
     }  # fmt: skip
 

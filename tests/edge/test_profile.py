@@ -32,7 +32,7 @@ def shown(default: object) -> str:
         return "none"
     if isinstance(default, bool):
         return "yes" if default else "no"
-    return f"`{json.dumps(default)}`" if isinstance(default, tuple) else f"`{default}`"
+    return f"`{json.dumps(default)}`" if isinstance(default, tuple | dict) else f"`{default}`"
 
 
 def test_the_profiles_that_ship() -> None:

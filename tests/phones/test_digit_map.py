@@ -124,6 +124,7 @@ PHONES = [
         "*97",
     ],
 )
+@pytest.mark.rule("dialled.digit-maps")
 def test_goes_out_at_once_with_its_last_digit(text: str, phone: object, digits: str) -> None:
     assert phone(parse(text), digits + "55") == (digits, False)  # type: ignore[operator]
 
