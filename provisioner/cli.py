@@ -419,6 +419,17 @@ def phone_files(mac: str, name: str, state: Path | None, as_json: bool) -> None:
     inspection.phone_files(_state(state, demo_directory()), mac, name, as_json)
 
 
+@phones.command("dhcp")
+@click.option("--for", "kind", default="", help="Kind of DHCP server: dnsmasq, isc, kea, windows or pfsense.")
+@state_option
+@json_option
+def phones_dhcp(kind: str, state: Path | None, as_json: bool) -> None:
+    """Print what the network's DHCP server has to tell phones, with this appliance's addresses."""
+    from provisioner import inspection
+
+    inspection.dhcp(_state(state, demo_directory()), kind, as_json)
+
+
 @cli.group()
 def protection() -> None:
     """List addresses that are shut out of the phone service, and let one in again."""

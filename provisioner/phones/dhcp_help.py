@@ -76,7 +76,9 @@ def server(status: Mapping[str, Any], snapshot: Snapshot) -> Server:
         port = int(str(own.get("provisioning_port") or port))
     tftp = str(status.get("tftp", "")).rpartition(":")[2] == str(TFTP_PORT)
     shown = f"[{host}]" if ":" in host else host
-    return Server(f"http://{shown}/" if port == 80 else f"http://{shown}:{port}/", host if tftp and _is_v4(host) else "")
+    return Server(
+        f"http://{shown}/" if port == 80 else f"http://{shown}:{port}/", host if tftp and _is_v4(host) else ""
+    )
 
 
 def _is_v4(host: str) -> bool:

@@ -13,7 +13,23 @@ from werkzeug.exceptions import HTTPException
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import StateDir
-from provisioner.web import api, health, orders, session, staff, tables, views, words
+from provisioner.phones.vocabulary import shown
+from provisioner.web import (
+    api,
+    authorities,
+    dhcp,
+    groups,
+    health,
+    layers,
+    orders,
+    phone,
+    session,
+    staff,
+    tables,
+    trust,
+    views,
+    words,
+)
 from provisioner.web.sources import PATIENCE, Sources
 
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
@@ -38,12 +54,16 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     app.jinja_env.filters.update(
         number=words.number, mac=words.mac, ago=words.ago, clock=words.clock, stamp=words.stamp,
         duration=words.duration, ban=words.ban, quarantine=words.quarantine, ahead=words.ahead,
+        setting=words.setting, layer=words.layer, size=words.size, shown=shown,
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
-    for blueprint in (*own, orders.pages, orders.calls, tables.pages, tables.calls):
+    for blueprint in own:
         app.register_blueprint(blueprint)
+    for room in (orders, tables, phone, layers, groups, trust, dhcp, authorities):
+        app.register_blueprint(room.pages)
+        app.register_blueprint(room.calls)
     app.after_request(_finish)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(ProvisionerError, _provisioner_error)

@@ -28,7 +28,12 @@ def options(offer: bytes) -> dict[int, str]:
 def offered(device: str, vendor_class: bytes, number: int) -> dict[int, str]:
     """The options of the offer that a client with this vendor class gets."""
     mac = get_if_hwaddr(device)
-    asked = [("message-type", "discover"), ("vendor_class_id", vendor_class), ("param_req_list", ASKED), "end"]
+    asked = [
+        ("message-type", "discover"),
+        ("vendor_class_id", vendor_class),
+        ("param_req_list", ASKED),
+        "end",
+    ]
     discover = (
         Ether(src=mac, dst="ff:ff:ff:ff:ff:ff")
         / IP(src="0.0.0.0", dst="255.255.255.255")

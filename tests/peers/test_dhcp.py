@@ -64,9 +64,17 @@ Made = Callable[[str], tuple[list[str], list[str]]]
 
 
 def run(command: list[str], folder: Path, prefix: tuple[str, ...] = ()) -> "subprocess.Popen[str]":
-    where = {"KEA_LOCKFILE_DIR": "none", "KEA_PIDFILE_DIR": str(folder), "PATH": os.environ["PATH"] + ":/usr/sbin"}
+    where = {
+        "KEA_LOCKFILE_DIR": "none",
+        "KEA_PIDFILE_DIR": str(folder),
+        "PATH": os.environ["PATH"] + ":/usr/sbin",
+    }
     return subprocess.Popen(
-        [*prefix, *command], env={**os.environ, **where}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        [*prefix, *command],
+        env={**os.environ, **where},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
 
 
@@ -92,12 +100,17 @@ def asked(phone: Host, classes: list[bytes]) -> list[dict[int, bytes]]:
     command = ["ip", "netns", "exec", phone.name, *client]
     said = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=60).stdout
     return [
-        {int(code): bytes.fromhex(value).removesuffix(b"\0" if code == "66" else b"") for code, value in offer.items()}
+        {
+            int(code): bytes.fromhex(value).removesuffix(b"\0" if code == "66" else b"")
+            for code, value in offer.items()
+        }
         for offer in json.loads(said)
     ]
 
 
-@pytest.mark.parametrize("server", [SERVER, Server("http://phones.example.net/", ""), Server("http://[2001:db8::1]/", "")])
+@pytest.mark.parametrize(
+    "server", [SERVER, Server("http://phones.example.net/", ""), Server("http://[2001:db8::1]/", "")]
+)
 @pytest.mark.parametrize(
     "kind",
     [
