@@ -240,6 +240,15 @@ def dial(state: Path | None, demo: bool, digits: tuple[str, ...], **how: Any) ->
     dialled.dial(directory, " ".join(digits), **how)
 
 
+@cli.command("sign-in")
+@state_option
+def sign_in(state: Path | None) -> None:
+    """Print a link that signs in to the staff page, once, within ten minutes."""
+    from provisioner import console
+
+    console.sign_in(_state(state, demo_directory()))
+
+
 @cli.group()
 def phones() -> None:
     """List, adopt, tell, import and retire phones."""

@@ -12,6 +12,7 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from provisioner.errors import OperatorError, ProvisionerError
+from provisioner.ipc import Gone
 from provisioner.paths import StateDir
 from provisioner.phones.vocabulary import shown
 from provisioner.web import (
@@ -92,7 +93,9 @@ def _provisioner_error(error: ProvisionerError) -> ResponseReturnValue:
         return say(
             503, "This cannot be done now", f"{error.what}. {error.remedy[:1].upper()}{error.remedy[1:]}."
         )
-    return say(409, "That did not work", str(error))
+    if isinstance(error, Gone):
+        return say(503, "This cannot be done now", f"{error}.")
+    return say(409, "That did not work", f"{error}.")
 
 
 def _bug(error: Exception) -> ResponseReturnValue:

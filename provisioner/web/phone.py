@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import msgspec
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
 
-from provisioner.errors import OperatorError, ProvisionerError, UsageError
+from provisioner import ipc
+from provisioner.errors import ProvisionerError, UsageError
 from provisioner.ipc import Json
 from provisioner.phones import editing
 from provisioner.phones.adopt import WELCOME_SECONDS, welcome
@@ -17,6 +18,8 @@ from provisioner.store.records import Key, Phone
 from provisioner.web import api, staff, views
 from provisioner.web.session import sources
 from provisioner.web.sources import World
+
+PATIENCE = 5.0  # seconds: a phone of a model that nobody asked for before takes the longest
 
 pages = Blueprint("phone", __name__, url_prefix="/staff/phones/<mac>")
 pages.before_request(staff.guard)
@@ -49,11 +52,8 @@ def record(mac: str) -> Phone:
 
 
 def ask(call: str, args: Json) -> Json:
-    """What the front answers. Raises OperatorError when it does not."""
-    answer, error = sources().ask("front", call, args)
-    if answer is None:
-        raise OperatorError(error, "try again in a moment")
-    return answer
+    """What the front answers. Raises Gone without a front, and Refused."""
+    return ipc.ask(sources().state.socket("front"), call, args, timeout=PATIENCE)
 
 
 def _page(template: str, mac: str, status: int = 200, **values: object) -> Response:

@@ -1,6 +1,6 @@
-"""Asks for an address as phones do, in whatever namespace it runs: `dhcp_client.py DEVICE CLASS...`, classes in hex digits.
+"""Asks for an address as phones do, in whatever namespace it runs: `dhcp_client.py DEVICE CLASS...`.
 
-Prints each offer's options 43, 66, 150 and 160 as JSON: number to hex digits.
+Classes are hex digits. Prints each offer's options 43, 66, 150 and 160 as JSON: number to hex digits.
 """
 
 import json

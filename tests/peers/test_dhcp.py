@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 from provisioner.phones.dhcp_help import Server, makers, text
-from tests.conftest import needs
 from tests.peers.lan import Host, Lan, needs_lan
 
 SERVER = Server("http://192.0.2.10:8080/", "192.0.2.10")
@@ -41,7 +40,8 @@ def isc(folder: Path, network: str, device: str, snippet: str) -> tuple[list[str
     path, leases = folder / "dhcpd.conf", folder / "leases"
     leases.touch()
     path.write_text(
-        f"{snippet}\nauthoritative;\nsubnet {network}.0 netmask 255.255.255.0 {{ range {network}.100 {network}.200; }}\n"
+        f"{snippet}\nauthoritative;\n"
+        f"subnet {network}.0 netmask 255.255.255.0 {{ range {network}.100 {network}.200; }}\n"
     )
     return (
         ["dhcpd", "-4", "-t", "-cf", str(path)],
@@ -51,11 +51,13 @@ def isc(folder: Path, network: str, device: str, snippet: str) -> tuple[list[str
 
 def kea(folder: Path, network: str, device: str, snippet: str) -> tuple[list[str], list[str]]:
     path = folder / "kea.conf"
-    path.write_text(
-        '{"Dhcp4": {"interfaces-config": {"interfaces": ["%s"]}, "lease-database": {"type": "memfile", "persist": false},\n'
-        '"subnet4": [{"id": 1, "subnet": "%s.0/24", "pools": [{"pool": "%s.100 - %s.200"}]}],\n%s\n}}'
-        % (device, network, network, network, snippet)
-    )
+    pool = {"pool": f"{network}.100 - {network}.200"}
+    around = {
+        "interfaces-config": {"interfaces": [device]},
+        "lease-database": {"type": "memfile", "persist": False},
+        "subnet4": [{"id": 1, "subnet": f"{network}.0/24", "pools": [pool]}],
+    }
+    path.write_text(f'{{"Dhcp4": {json.dumps(around)[:-1]},\n{snippet}\n}}}}')
     return ["kea-dhcp4", "-t", str(path)], ["kea-dhcp4", "-c", str(path)]
 
 
