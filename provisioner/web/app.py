@@ -17,8 +17,10 @@ from provisioner.paths import StateDir
 from provisioner.phones.vocabulary import shown
 from provisioner.web import (
     api,
+    audio,
     authorities,
     dhcp,
+    features,
     groups,
     health,
     layers,
@@ -60,11 +62,10 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
-    for blueprint in own:
+    rooms = (audio, features, orders, tables, phone, layers, groups, trust, dhcp, authorities)
+    parts = [part for room in rooms for part in (room.pages, room.calls)]
+    for blueprint in (*own, *parts):
         app.register_blueprint(blueprint)
-    for room in (orders, tables, phone, layers, groups, trust, dhcp, authorities):
-        app.register_blueprint(room.pages)
-        app.register_blueprint(room.calls)
     app.after_request(_finish)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(ProvisionerError, _provisioner_error)

@@ -178,9 +178,7 @@ def test_a_view_has_no_secrets_and_dhcp_the_front_itself(
     assert cli(["phones", "dhcp", "--for", "odd", *where]) == 2
 
 
-def test_a_link_that_signs_in(
-    process: Process, state: StateDir, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_link_that_signs_in(process: Process, state: StateDir, capsys: pytest.CaptureFixture[str]) -> None:
     from provisioner.cli import main as cli
 
     assert cli(["sign-in", "--state", str(state.root)]) == 0
