@@ -88,7 +88,7 @@ def connect(
     if provider.api == "core":
         return Connection(adapter, Control(lambda call, args: ipc.ask(state.socket("core"), call, args)).send)
     send = Client(provider.url or adapter.url).send
-    secrets = (password, user) if provider.account and user != provider.account else (password,)
+    secrets = (password, f"{user}:{password}")
     return Connection(adapter, Pace(send, adapter.abilities.per_second, clock, sleep).send, secrets)
 
 

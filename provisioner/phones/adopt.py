@@ -129,7 +129,11 @@ def _extension(wanted: str, length: int, taken: list[str]) -> str:
 
 
 def _number(numbers: list[Number], extension: str) -> Number | None:
-    """The number that leads to the extension already, else the first that leads nowhere yet."""
+    """The number that leads to the extension already, else the first that leads nowhere yet.
+
+    Nobody chose the latter, so only one with a registered emergency address goes into service that way.
+    """
     own = [number for number in numbers if number.extension == extension]
     free = [number for number in numbers if not number.extension and not number.ring_group]
+    free = [number for number in free if number.address_status == "registered"]
     return next(iter(own + free), None)

@@ -46,7 +46,7 @@ class World:
     def connect(self, provider: Provider, secret: ProviderSecret | None) -> Connection:
         assert secret is not None
         adapter = ADAPTERS[provider.api](Credentials(provider.account, secret.user, secret.password))
-        return Connection(adapter, Client(provider.url, PATIENCE).send, (secret.password,))
+        return Connection(adapter, Client(provider.url, PATIENCE).send, (secret.password, f"{secret.user}:{secret.password}"))
 
     def start(self, connect: Any = None) -> Registrar:
         """A registrar that knows nothing but what is stored."""

@@ -211,8 +211,9 @@ def own_words(reply: Reply, words: Callable[[bytes], str]) -> str:
 
 
 def plain(said: object) -> str:
-    """A provider's words without markup and control characters, cut."""
-    text = re.sub(r"<[^>]*>|[\x00-\x1f\x7f]", " ", str(said or ""))
+    """A provider's words without markup, control characters and what looks like credentials, cut."""
+    words = re.sub(r"(?i)\b(?:basic|bearer)\s+[^\s,;\"']+", "…", str(said or ""))
+    text = re.sub(r"<[^>]*>|[\x00-\x1f\x7f]", " ", words)
     return " ".join(text.split())[:MAX_REASON]
 
 
