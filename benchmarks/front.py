@@ -30,11 +30,14 @@ def serve(pipe: Connection, core: int) -> None:
 
     from provisioner.front.door import Door
     from provisioner.front.events import Hub
+    from provisioner.front.firmware import Firmware
+    from provisioner.front.lookup import Lookup
     from provisioner.front.neighbours import Neighbours
     from provisioner.front.phone_files import PhoneFiles
     from provisioner.front.proxy import Proxy
     from provisioner.front.record import HANDED_OVER_EVERY, Recorder
     from provisioner.front.server import Server
+    from provisioner.front.uploads import Uploads
     from provisioner.phones.render import Renderer
     from provisioner.phones.settings import Addresses
     from provisioner.store.journal import Journal
@@ -62,8 +65,9 @@ def serve(pipe: Connection, core: int) -> None:
         neighbours = Neighbours()
         neighbours.open()
         door = Door(folder / "contacts.json", neighbours, lambda _event, _data: None)
-        files = PhoneFiles(recorder, folder, door)
-        files.renderer = Renderer(snapshot, Addresses("192.0.2.1", 5060, "192.0.2.1", 80))
+        lookup, uploads = Lookup(door), Uploads(folder)
+        files = PhoneFiles(lookup, recorder, Firmware(folder), uploads)
+        lookup.renderer = Renderer(snapshot, Addresses("192.0.2.1", 5060, "192.0.2.1", 80))
         gc.freeze()  # as the process does with each inventory
         server = Server(files, Proxy(folder / "none"), Hub(), recorder, loop.time)
         listener = await loop.create_server(server.http, "127.0.0.1", 0, backlog=1024)

@@ -48,6 +48,19 @@ def context(
     return result
 
 
+def authority(folder: Path) -> dict[str, bytes]:
+    """The certificate of the authority in `folder`, without its key, as `pem` and as `der`. Raises OperatorError."""
+    pair = _pair(folder / "ca.pem")
+    if pair is None:
+        raise OperatorError(
+            f"there is no certificate in {folder}", "remove that directory: it will be made anew"
+        )
+    return {
+        "pem": pair[1].public_bytes(serialization.Encoding.PEM),
+        "der": pair[1].public_bytes(serialization.Encoding.DER),
+    }
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """One process at a time, else two would make an authority each."""

@@ -38,14 +38,19 @@ bind_option = click.option(
 )
 
 
-def _port_option(name: str, default: int | None = None) -> Callable[[F], F]:
+def _port_option(name: str, default: int | None = None, what: str = "") -> Callable[[F], F]:
     return click.option(
         f"--{name}-port",
         type=click.IntRange(0, 65535),
         default=default,
-        envvar=f"PROVISIONER_{name.upper()}_PORT",
-        help=f"Port of {name.upper()}; 0: any free one.",
+        envvar=f"PROVISIONER_{name.upper().replace('-', '_')}_PORT",
+        help=f"Port of {what or name.upper()}; 0: any free one.",
     )
+
+
+legacy_option = _port_option(
+    "legacy-https", what="HTTPS for old phones' files, with TLS 1.0 and 1.1 [closed]"
+)
 
 
 def demo_directory() -> Path:
@@ -84,11 +89,15 @@ def version() -> None:
 @click.option("--bind", envvar="PROVISIONER_BIND", help="Address to listen on. [demo: 127.0.0.1, else all]")
 @_port_option("http")
 @_port_option("https")
+@legacy_option
 @_port_option("sip")
 @_port_option("sips")
 @_port_option("tftp")
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Written (JSON) when all is up.")
 @click.option("--core", default="", metavar="SIP-URI", help="Send the trunk to this core.")
+@click.option(
+    "--transfer", type=click.Choice(["edge", "core"]), help="Who plays the menus of a warm transfer."
+)
 @click.option("--no-life", is_flag=True, help="No simulated phones and patients in the demo.")
 @log_option
 def run(
@@ -97,6 +106,7 @@ def run(
     bind: str | None,
     ready_file: Path | None,
     core: str,
+    transfer: str | None,
     no_life: bool,
     log: str,
     **ports: int | None,
@@ -111,9 +121,14 @@ def run(
         state=_state(state, demo_directory() if demo else None),
         demo=demo,
         bind=bind or (launch.LOOPBACK if demo else EVERYWHERE),
-        ports={name.removesuffix("_port"): port for name, port in ports.items() if port is not None},
+        ports={
+            name.removesuffix("_port").replace("_", "-"): port
+            for name, port in ports.items()
+            if port is not None
+        },
         ready_file=ready_file,
         core=core,
+        transfer=transfer or "",
         life=not no_life,
         log=log,
     )
@@ -161,6 +176,7 @@ def web(state: Path | None, log: str) -> None:
 @bind_option
 @_port_option("http", 80)
 @_port_option("https", 443)
+@legacy_option
 @_port_option("tftp", 69)
 @click.option("--sip-host", default="", help="Address by which phones reach the edge.")
 @_port_option("sip", 5060)
@@ -179,6 +195,7 @@ def front(state: Path | None, log: str, **where: Any) -> None:
 @_port_option("sip", 0)
 @click.option("--edge-sip", default="", metavar="HOST:PORT", help="The edge that it calls.")
 @click.option("--life", is_flag=True, help="A patient calls now and then.")
+@click.option("--menus", is_flag=True, help="It plays the menus of warm transfers (way core).")
 @log_option
 def core(state: Path | None, log: str, **where: Any) -> None:
     """Run the stand-in cloud core of the demo alone."""
@@ -188,21 +205,66 @@ def core(state: Path | None, log: str, **where: Any) -> None:
     main(directory, **where)
 
 
-@cli.command()
-@click.option("--server", required=True, metavar="URL", help="Where the phones read their files.")
+server_option = click.option("--server", default="", metavar="URL", help="Where the phones read their files.")
+phones_bind_option = click.option(
+    "--bind", default="127.0.0.1", show_default=True, help="The phones' own address."
+)
+
+
+def _served(server: str) -> str:
+    if not server:
+        raise UsageError("say where the phones read their files: --server http://HOST:PORT/")
+    return server
+
+
+@cli.group(invoke_without_command=True)
+@server_option
 @click.option("--mac", default="", help="One phone with this MAC. [the three of the demo]")
 @click.option("--vendor", default="", help="Maker of that phone, where the MAC does not tell.")
+@click.option("--model", default="", help="Its model. [the maker's in the demo]")
 @click.option("--life", is_flag=True, help="People use the phones: they transfer calls and call each other.")
 @click.option("--do", default="", metavar="SCRIPT", help='As "call 101; wait 3; press *1103#; hangup".')
-@click.option("--bind", default="127.0.0.1", show_default=True, help="The phones' own address.")
+@phones_bind_option
 @log_option
-def simulate(log: str, **what: Any) -> None:
+@click.pass_context
+def simulate(context: click.Context, /, log: str, **what: Any) -> None:
     """Run simulated phones, one of each maker, that boot, register and call like the real ones."""
+    if context.invoked_subcommand:
+        return
+    _served(what["server"])
     die_with_parent()
     logs.set_up(log)
     from provisioner.simulate.process import main
 
     main(**what)
+
+
+@simulate.command()
+@server_option
+@click.option(
+    "--count", type=click.IntRange(1, 10_000), default=30, show_default=True, help="So many phones."
+)
+@click.option("--mix", default="", help="As polycom=2,yealink/w,grandstream/GRP2614=3. [every family alike]")
+@click.option(
+    "--phones", type=click.Path(path_type=Path), help="These, from a CSV file with mac, vendor, model."
+)
+@click.option("--register/--no-register", default=True, help="Whether they register.  [register]")
+@click.option("--wait", type=float, default=0.0, show_default=True, help="Seconds to wait for adoption.")
+@click.option(
+    "--at-once", type=click.IntRange(1, 1000), default=50, show_default=True, help="Phones under way."
+)
+@click.option("--ca", type=click.Path(path_type=Path), help="Certificate of who certifies an https server.")
+@click.option("--pnp", is_flag=True, help="Phones that do so ask by multicast first.")
+@phones_bind_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a phone, and one for them all.")
+@log_option
+def fleet(log: str, **how: Any) -> None:
+    """Boot many phones of all models: what each asked for, why it restarted, whether it registered."""
+    _served(how["server"])
+    logs.set_up(log)
+    from provisioner.simulate.fleet import main
+
+    click.get_current_context().exit(main(**how))
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
@@ -437,7 +499,7 @@ def unban(source: str, state: Path | None, as_json: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 ok, 1 failed at work, 2 wrong use. An error is one line on standard error."""
     try:
-        cli.main(arguments, prog_name="provisioner", standalone_mode=False)
+        return cli.main(arguments, prog_name="provisioner", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code
@@ -453,7 +515,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(where.filename).name}:{where.lineno}"
         return _fail(f"a fault in the program ({type(error).__name__} at {place}): please report it", 1)
-    return 0
 
 
 def _fail(message: str, code: int) -> int:

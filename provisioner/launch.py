@@ -47,14 +47,17 @@ PORTS = {
     "sips": Port((socket.SOCK_STREAM,), 5061, 5061),
     "tftp": Port((socket.SOCK_DGRAM,), 6969, 69),
 }
+OFF_UNLESS_NAMED = {"legacy-https": Port((socket.SOCK_STREAM,), 0, 0)}  # TLS 1.0 and 1.1, for old phones
 _CORE = Port((socket.SOCK_STREAM, socket.SOCK_DGRAM), 0, 0)
 
 
 @dataclass(frozen=True)
 class Options:
-    """How to run. `ports`: a number by name of PORTS, 0 for any free one; those left out are the defaults.
+    """How to run. `ports`: a number by name of PORTS, 0 for any free one; those left out are the defaults,
+    and those of OFF_UNLESS_NAMED closed.
 
     `core`: the SIP URI that the trunk goes to, "" for the demo's own core (or what the inventory says).
+    `transfer`: who plays the menus of a warm transfer on that trunk, "edge" or "core"; "": as before.
     """
 
     state: StateDir
@@ -63,6 +66,7 @@ class Options:
     ports: Mapping[str, int] = field(default_factory=dict)
     ready_file: Path | None = None
     core: str = ""
+    transfer: str = ""
     life: bool = True
     log: str = "plain"
 
@@ -110,7 +114,8 @@ def free_port(bind: str, types: tuple[socket.SocketKind, ...], rng: random.Rando
 
 def choose_ports(options: Options, rng: random.Random) -> dict[str, int]:
     """The port numbers by name. Raises OperatorError when one that was asked for cannot be had."""
-    chosen = {name: _choose(name, port, options, rng) for name, port in PORTS.items()}
+    named = {name: port for name, port in OFF_UNLESS_NAMED.items() if name in options.ports}
+    chosen = {name: _choose(name, port, options, rng) for name, port in {**PORTS, **named}.items()}
     if options.own_core:
         chosen["core"] = free_port(LOOPBACK, _CORE.types, rng)
     return chosen
@@ -134,12 +139,16 @@ def _choose(name: str, port: Port, options: Options, rng: random.Random) -> int:
     return wanted
 
 
-def processes(options: Options, ports: Mapping[str, int], required: bool = True) -> list[Child]:
-    """The table of processes. Without `required` the appliance is ready when calls work."""
+def processes(
+    options: Options, ports: Mapping[str, int], required: bool = True, menus: bool = False
+) -> list[Child]:
+    """The table of processes. Without `required` the appliance is ready when calls work; `menus`: of the demo core."""
     state = ("--state", str(options.state.root))
     sip = ("--sip-port", str(ports["sip"]))
     bind = ("--bind", options.bind)
-    web_ports = [f"--{name}-port={ports[name]}" for name in ("http", "https", "tftp")]
+    web_ports = [
+        f"--{name}-port={ports[name]}" for name in ("http", "https", "legacy-https", "tftp") if name in ports
+    ]
 
     def child(name: str, *arguments: str, needed: bool = True) -> Child:
         command = (sys.executable, "-m", "provisioner", name, "--log", options.log, *arguments)
@@ -155,7 +164,8 @@ def processes(options: Options, ports: Mapping[str, int], required: bool = True)
         where = ("--bind", LOOPBACK, "--sip-port", str(ports["core"]))
         edge = ("--edge-sip", f"{options.host}:{ports['sip']}")
         life = ("--life",) if options.life else ()
-        table.append(child("core", *state, *where, *edge, *life))
+        way = ("--menus",) if menus else ()
+        table.append(child("core", *state, *where, *edge, *life, *way))
     if options.demo and options.life:
         table.append(child("simulate", "--server", _http(options, ports), "--life", needed=False))
     return table
@@ -174,13 +184,13 @@ def prepare(options: Options, ports: Mapping[str, int]) -> Inventory | None:
     try:
         inventory = Inventory.open(options.state.inventory)
         if options.demo:
-            demo.seed(inventory, core, options.own_core)
+            demo.seed(inventory, core, options.transfer, options.own_core)
         else:
             with inventory.change(who="first start") as change:
                 if change.get(Practice, "practice") is None:
                     change.put(Practice(id="practice", name="New practice", main_number=""))
             if core:
-                demo.set_trunk(inventory, core, who="command line")
+                demo.set_trunk(inventory, core, "command line", options.transfer)
     except OperatorError as error:
         if not options.state.snapshot.exists():
             raise
@@ -201,6 +211,9 @@ def announce(options: Options, ports: Mapping[str, int], inventory: Inventory | 
             "sip": f"{options.host}:{ports['sip']}",
             "sips": f"{options.host}:{ports['sips']}",
             "tftp": f"{options.host}:{ports['tftp']}",
+            "legacy_https": f"https://{options.host}:{ports['legacy-https']}"
+            if "legacy-https" in ports
+            else None,
             "core": core if options.own_core else None,
             "staff_url": staff,
             "api_token": inventory.new_token("api", 365 * DAY, "admin") if inventory else None,
@@ -244,7 +257,8 @@ def _round(options: Options, pid: int, rng: random.Random) -> bool:
     """Run with one choice of ports; False when somebody else took one before our process did."""
     ports = choose_ports(options, rng)
     inventory = prepare(options, ports)
-    children = processes(options, ports, required=inventory is not None)
+    menus = inventory is not None and demo.plays_menus(inventory)
+    children = processes(options, ports, inventory is not None, menus)
     supervisor = Supervisor(options.state, children)
     try:
         asyncio.run(supervisor.run(lambda: announce(options, ports, inventory, pid)))
@@ -261,7 +275,7 @@ def _round(options: Options, pid: int, rng: random.Random) -> bool:
 def _still_free(options: Options, ports: Mapping[str, int]) -> bool:
     try:
         for name, number in ports.items():
-            _check_free(options.bind, number, {**PORTS, "core": _CORE}[name].types)
+            _check_free(options.bind, number, {**PORTS, **OFF_UNLESS_NAMED, "core": _CORE}[name].types)
     except OSError:
         return False
     return True

@@ -11,6 +11,8 @@ PACKAGES = {  # Debian's, where the name is another
     "kamailio": "kamailio kamailio-tls-modules",
     "linphonec": "linphone-cli",
     "ip": "iproute2",
+    "tftp": "tftp-hpa",
+    "gnutls-cli": "gnutls-bin",
 }
 
 

@@ -167,6 +167,7 @@ def test_the_ready_file_says_where_everything_is(state, tmp_path, capsys):
         "sip": "127.0.0.1:5060",
         "sips": "127.0.0.1:5061",
         "tftp": "127.0.0.1:6969",
+        "legacy_https": None,
         "core": {"sip": "127.0.0.1:5070", "control": str(state.socket("core"))},
         "staff_url": "",
         "api_token": "",
@@ -177,6 +178,19 @@ def test_the_ready_file_says_where_everything_is(state, tmp_path, capsys):
     assert told["staff_url"] in said
     assert len(said.splitlines()) <= 5
     inventory.close()
+
+
+def test_the_port_for_old_phones_is_closed_unless_it_is_named(state):
+    rng = random.Random(1)
+    closed = launch.choose_ports(Options(state, demo=True, ports=dict.fromkeys(launch.PORTS, 0)), rng)
+    assert "legacy-https" not in closed
+    assert not any(
+        "legacy" in word for child in launch.processes(Options(state), closed) for word in child.command
+    )
+    named = {**dict.fromkeys(launch.PORTS, 0), "legacy-https": 0}
+    opened = launch.choose_ports(Options(state, demo=True, ports=named), rng)
+    front = next(child for child in launch.processes(Options(state), opened) if child.name == "front")
+    assert f"--legacy-https-port={opened['legacy-https']}" in front.command
 
 
 def test_the_command_is_named_as_it_can_be_called_from_here(tmp_path, monkeypatch):

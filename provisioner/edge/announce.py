@@ -10,7 +10,6 @@ from provisioner.edge.leg import Kind, Leg
 from provisioner.sip.timers import Timer
 
 if TYPE_CHECKING:
-    from provisioner.edge.directory import Station
     from provisioner.edge.edge import Edge
 
 
@@ -20,11 +19,9 @@ UNREACHABLE = Destination(
 
 
 class Announcement:
-    """Plays one prompt to a desk phone, then refuses its call. `called`: a number, for the log."""
+    """Plays one prompt to who called, then refuses the call. `caller`, `called`: extension or number, for the log."""
 
-    def __init__(
-        self, edge: Edge, leg: Leg, refused: Destination, station: Station, called: str = ""
-    ) -> None:
+    def __init__(self, edge: Edge, leg: Leg, refused: Destination, caller: str, called: str = "") -> None:
         self.edge = edge
         self.id = edge.new_id()
         self.over = False
@@ -35,7 +32,7 @@ class Announcement:
         leg.owner = self
         self._prompt = refused.prompt or "invalid"
         self._status = refused.status
-        self._station = station
+        self._caller = caller
         self._reason = refused.reason
         self._timer: Timer | None = None
 
@@ -83,9 +80,9 @@ class Announcement:
             "id": self.id,
             "direction": "outbound",
             "state": "refused",
-            "from": self._station.extension,
+            "from": self._caller,
             "to": self._called,
-            "desk": self._station.extension,
+            "desk": self._leg.extension,
             "target": "",
             "started": self.started,
             "answered": None,

@@ -5,30 +5,32 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
 
 from provisioner.dialing.classify import Destination, classify
-from provisioner.edge import referral, routes
-from provisioner.edge.announce import UNREACHABLE, Announcement
-from provisioner.edge.call import Call, Direction
+from provisioner.edge import callers, features, leads, outbound, placing, referral, routes
+from provisioner.edge.call import Call
+from provisioner.edge.callback import Callbacks
+from provisioner.edge.carriage import Located
 from provisioner.edge.directory import Directory, Station
 from provisioner.edge.emergency import EmergencyCall
 from provisioner.edge.gate import EdgeGate
 from provisioner.edge.leg import Attempt, Leg, Owner
+from provisioner.edge.limits import Limits
+from provisioner.edge.placing import MAX_DIALOGS
 from provisioner.edge.presence import EVENTS, Presence
 from provisioner.edge.registrar import Binding, IntervalTooBriefError, Registrar
 from provisioner.edge.resync import Resyncs
 from provisioner.edge.texts import Delivery
 from provisioner.edge.trunk import Peer, Trunks
-from provisioner.emergency import pidf
+from provisioner.emergency import pidf, references
 from provisioner.errors import PeerError
 from provisioner.sip.agent import ALLOW, Agent, Random
 from provisioner.sip.digest import Authenticator
 from provisioner.sip.headers import NameAddr, Uri
-from provisioner.sip.message import Header, Request
+from provisioner.sip.message import Request
 from provisioner.sip.refer import Referral
 from provisioner.sip.sdp import offered
 from provisioner.sip.session import Session
@@ -40,9 +42,6 @@ if TYPE_CHECKING:
     from provisioner.media.client import MediaLeg
 
 REALM = "provisioner"
-EXTENSION_SECONDS = 30.0
-OUTBOUND_SECONDS = 180.0  # Timer C's lower bound (RFC 3261 16.6)
-MAX_DIALOGS = 20  # call legs of one line
 EMERGENCY_RESERVE = 4  # media ports that only emergency calls may take
 _log = logging.getLogger(__name__)
 
@@ -51,6 +50,16 @@ class Media(Protocol):
     """Where media legs come from: `MediaClient`."""
 
     def take(self) -> MediaLeg | None: ...
+
+
+class Speech(Protocol):
+    """What speaks names: `provisioner.media.speech`."""
+
+    def prepare(self, call: str, name: str) -> None: ...
+
+    def clip(self, call: str) -> str: ...
+
+    def forget(self, call: str) -> None: ...
 
 
 class ActiveCall(Protocol):
@@ -90,16 +99,30 @@ class Edge:
         self.publish = publish
         self.record = record
         self.port = 5060
+        self.reference_key = b""  # of location URIs; the front has the same
         self.registrar = Registrar(timers.clock, self._registration, lambda: 1 - rng.randrange(101) / 1000)
         self.trunks = Trunks(self, lambda peer: self.publish("trunk", {"id": peer.trunk.id, "up": peer.up}))
         self.auth = Authenticator(REALM, nonce_key, timers.clock)
         self.calls: dict[str, ActiveCall] = {}
         self.media_owners: dict[str, Leg] = {}
         self.counters: Counter[str] = Counter()
+        self.limits = Limits(
+            timers.clock,
+            wall_clock,
+            lambda: self.directory.snapshot.practice,
+            lambda line: outbound.busy(self, line),
+        )
         self.gate = EdgeGate(self, nonce_key)
         self.presence = Presence(self)
         self.resyncs = Resyncs(self)
+        self.save: Callable[[str, features.Values], None] = lambda _extension, _values: (
+            None
+        )  # into the inventory
+        self.first: dict[str, str] = {}  # who was the first to ring of each ring group, last time
+        self.turned: Callable[[], None] = lambda: None  # `first` is new
+        self.callbacks = Callbacks(wall_clock)
         self.closing = False
+        self.speech: Speech | None = None
         self._reserve: list[MediaLeg] = []
         self._token = 0
 
@@ -141,23 +164,26 @@ class Edge:
             self.count("no-media-port")
         return leg
 
-    def with_location(self, sdp: bytes, location: bytes) -> tuple[str, bytes, list[Header]]:
-        """Content-Type, body and headers of an INVITE that carries a PIDF-LO (RFC 6442)."""
-        content_id = f"{self.new_id()}@provisioner.invalid"
-        kind, body = pidf.multipart(sdp, location, self.new_id(), content_id)
-        return kind, body, [("geolocation", f"<cid:{content_id}>"), ("geolocation-routing", "yes")]
-
-    def location_of(self, station: Station | None) -> bytes:
-        """PIDF-LO of a phone, b"" when it has no location. Never fails: the call goes out without it then."""
+    def located(self, station: Station | None) -> Located | None:
+        """Where a phone is, as calls carry it. Never fails: the call goes out without it then."""
         if station is None or station.location is None:
-            return b""
+            return None
         entity = f"sip:{self.directory.emergency_number(station)}@provisioner.invalid"
         try:
             at = datetime.fromtimestamp(self.wall_clock(), UTC)
-            return pidf.pidf_lo(station.location.civic, entity=entity, mac=station.phone.id, at=at)
+            document = pidf.pidf_lo(station.location.civic, entity=entity, mac=station.phone.id, at=at)
         except Exception as error:
             _log.error("the location of extension %s is no good: %s", station.extension, error)
-            return b""
+            document = b""
+        return Located(station.location, document, lambda base: self.reference(station.phone.id, base))
+
+    def reference(self, mac: str, base: str) -> str:
+        """A location URI of a phone below `base` (RFC 5808), "" while the key for it is not known."""
+        if not self.reference_key:
+            return ""
+        expires = int(self.wall_clock()) + references.SECONDS
+        nonce = self.rng.getrandbits(64).to_bytes(8, "big")
+        return f"{base}/{references.token(self.reference_key, mac, expires, nonce)}"
 
     def swap(self, directory: Directory) -> None:
         """Answer from a newer inventory; who registered with an account that is no more is gone at once."""
@@ -175,46 +201,38 @@ class Edge:
         """Whether a phone is registered from this address."""
         return any(binding.flow.remote[0] == host for binding in self.registrar.all())
 
-    def _dialogs(self, extension: str) -> int:
+    def dialogs(self, extension: str) -> int:
         """How many call legs a line has."""
         return sum(leg.extension == extension for leg in self.media_owners.values())
 
     def phone_attempts(self, extension: str, user: str, name: str) -> list[Attempt]:
         """One attempt for each contact of an extension; none when it has all the calls that it may."""
-        if self._dialogs(extension) >= MAX_DIALOGS:
+        if self.dialogs(extension) >= MAX_DIALOGS:
             self.count("too-many-dialogs")
             return []
         return [routes.to_phone(self, binding, user, name) for binding in self.registrar.contacts(extension)]
-
-    def staff_attempts(self, who: str, user: str, name: str) -> list[Attempt]:
-        """One attempt for each contact of an extension, or at the number of a person outside, past its mailbox."""
-        if who in self.directory.stations:
-            return self.phone_attempts(who, user, name)
-        attempts = self.outside_attempts(who, None, mailbox=False) if who else []
-        return [replace(attempt, outside=who) for attempt in attempts]
-
-    def target_attempts(self, destination: Destination, desk: str) -> list[Attempt]:
-        """How to reach the target of a transfer, called in the name of the desk phone."""
-        station = self.directory.stations.get(desk)
-        if destination.kind == "extension":
-            name = routes.label_of(station) if station else desk
-            return self.phone_attempts(destination.number, desk, name)
-        return self.outside_attempts(destination.number, station, mailbox=False)
-
-    def outside_attempts(self, number: str, station: Station | None, mailbox: bool = True) -> list[Attempt]:
-        """An attempt over the best gateway that is not known to be down, with the line's own number."""
-        practice = self.directory.snapshot.practice
-        calling = self.directory.outside_number(station) if station else practice.main_number
-        return routes.through_trunks(self, number, calling, mailbox)
 
     def shown_caller(self, call: Call) -> tuple[str, str]:
         """(display name, user) that a desk phone shows; of an outside caller with privacy, the label."""
         if call.station:
             return routes.label_of(call.station), call.station.extension
-        number = self.directory.number(call.called)
-        if number is None or number.caller_privacy:
-            return (number.label if number else "Outside call"), call.called
-        return "", call.caller_number
+        return callers.shown(call.who, call.called, self.directory.number(call.called), call.urgent)
+
+    def set_features(self, extension: str, values: features.Values) -> None:
+        """A phone has changed what becomes of its calls: at once here, then in the inventory."""
+        self.directory = self.directory.with_features(extension, values)
+        self.save(extension, values)
+
+    def rang_first(self, group: str, target: str) -> None:
+        """Somebody of a ring group was the first to ring: the next call begins with who follows."""
+        if group:
+            self.first[group] = target
+            self.turned()
+
+    def take_turns(self, kept: object) -> None:
+        """Who was first before a restart, as `first` said it. Anything odd in it is left out."""
+        if isinstance(kept, dict):
+            self.first = {str(group): target for group, target in kept.items() if isinstance(target, str)}
 
     def contact_failed(self, leg: Leg) -> None:
         """A contact that says nothing to an INVITE, not even 100, is dead."""
@@ -233,6 +251,8 @@ class Edge:
         """The call is over: tell, and write its row."""
         if self.calls.pop(call.id, None) is None:
             return
+        if self.speech:
+            self.speech.forget(call.id)
         view = {**call.view(), "state": "ended", "outcome": outcome}
         self.publish("call", view)
         self.presence.changed()
@@ -247,6 +267,7 @@ class Edge:
 
     def publish_emergency(self, call: EmergencyCall, outcome: str) -> None:
         station = call.station
+        self.callbacks.note(station.extension if station else "", call.number)
         location = station.location.name if station and station.location else "unknown"
         self.publish(
             "emergency",
@@ -388,8 +409,7 @@ class Edge:
             if replaces:
                 referral.replace(self, session, station, replaces)
         else:
-            destination = classify(dialled, "keypad", self.directory.plan(station))
-            self._from_phone(session, station, destination, trail)
+            placing.from_phone(self, session, station, dialled, trail)
 
     def _who(self, request: Request, flow: Flow) -> Station | None:
         """The line behind an unauthenticated request: by its registered address, else by what it says."""
@@ -437,47 +457,16 @@ class Edge:
             return None
         return Leg.incoming(self, _NOBODY, session, media, extension)
 
-    def _from_phone(self, session: Session, station: Station, destination: Destination, trail: str) -> None:
-        if self._dialogs(station.extension) >= MAX_DIALOGS:
-            session.reject(403, "Too many calls from this phone")
-            return
-        leg = self.new_leg(session, station.extension)
-        if leg is None:
-            return
-        if destination.kind == "refused":
-            _log.info("extension %s dialled what is refused: %s", station.extension, destination.reason)
-            Announcement(self, leg, destination, station).begin()
-            return
-        direction: Direction = "internal" if destination.kind == "extension" else "outbound"
-        call = Call(self, direction, station.extension, destination.number)
-        call.station = station
-        call.trail = trail
-        leg.owner = call
-        if direction == "internal":
-            label = routes.label_of(station)
-            attempts = self.phone_attempts(destination.number, station.extension, label)
-            call.begin(leg, attempts, EXTENSION_SECONDS)
-        else:
-            attempts = self.outside_attempts(destination.number, station)
-            if attempts:
-                call.begin(leg, attempts, OUTBOUND_SECONDS)
-            else:
-                Announcement(self, leg, UNREACHABLE, station, destination.number).begin()
-
     def _is_ours(self, called: str) -> bool:
         number = self.directory.number(called)
         return called in self.directory.stations or bool(number and (number.extension or number.ring_group))
 
     def _from_core(self, session: Session, peer: Peer, called: str, trail: str) -> None:
-        number = self.directory.number(called)
-        group = self.directory.group(number.ring_group) if number and number.ring_group else None
-        if group:
-            members, seconds = group.members, float(group.seconds)
-        elif number and number.extension:
-            members, seconds = (number.extension,), EXTENSION_SECONDS
-        elif called in self.directory.stations:
-            members, seconds = (called,), EXTENSION_SECONDS
-        else:
+        marked = "psap-callback" in session.invite.get("priority").lower()  # RFC 7090
+        plan = self.callbacks.plan(self.directory, called, marked, self.first)
+        urgent = plan is not None
+        plan = plan or leads.of_number(self.directory, called, self.first)
+        if plan is None:
             session.reject(404)
             return
         session.reliable_early = peer.profile.reliable_provisional
@@ -488,19 +477,16 @@ class Edge:
         if leg is None:
             return
         leg.peer = peer
-        caller, _display = routes.caller_of(session.invite)
-        call = Call(self, "inbound", caller, called)
-        if (
-            called in self.directory.stations and peer.trunk.transfer == "core"
-        ):  # the target of a transfer there
-            call.station = self.directory.stations.get(caller)
-        call.group = members if group else ()
+        who = callers.identify(session.invite)
+        call = Call(self, "inbound", who.number, called)
+        call.who, call.urgent = who, urgent
+        call.diversions = callers.diversions(session.invite)
+        if called in self.directory.stations and peer.trunk.transfer == "core":  # target of a transfer there
+            call.station = self.directory.stations.get(who.number)
         call.may_transfer = peer.trunk.transfer == "edge"
         call.trail = trail
         leg.owner = call
-        name, user = self.shown_caller(call)
-        attempts = [a for member in members for a in self.phone_attempts(member, user, name)]
-        call.begin(leg, attempts, seconds)
+        call.begin_plan(leg, plan)
 
     # media events
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol
 from provisioner.dialing.transfer import Play
 from provisioner.edge import answers
 from provisioner.edge.offers import PLAIN, bridged, document, networks_of, offers_for
+from provisioner.emergency.pidf import multipart
 from provisioner.errors import PeerError
 from provisioner.sip import info
 from provisioner.sip.agent import Credentials
@@ -75,10 +76,14 @@ class Attempt:
     unlimited: bool = False  # no session timer
     timed: bool = True  # a session timer is asked for
     gateway: Gateway | None = None
+    payer: str | None = None  # the line whose limits an outside call counts against
     srtp: Srtp = "optional"  # over TLS
     patience: float = 0.0
     after: Callable[[], Attempt] | None = None
-    location: bytes = field(default=b"", repr=False)  # PIDF-LO that travels with an emergency call
+    diverted: str = ""  # the number of the practice that a call sent on outside shows
+    document: bytes = field(default=b"", repr=False)  # PIDF-LO that travels with an emergency call
+    content_id: str = ""  # what Geolocation calls it
+    plain: Attempt | None = None  # the same call without a location, for a core that refuses it with one
 
 
 class Leg:
@@ -170,9 +175,8 @@ class Leg:
         assert attempt
         body, kind = self.sdp.offer(codecs=offer.formats, ptime=offer.ptime), SDP
         headers = [("max-forwards", str(attempt.hops)), *attempt.headers]
-        if attempt.location:
-            kind, body, more = self.edge.with_location(body, attempt.location)
-            headers += more
+        if attempt.document:
+            kind, body = multipart(body, attempt.document, self.edge.new_id(), attempt.content_id)
 
         def listen(session: Session, event: Event) -> None:
             if attempt is self._attempt:  # what a gateway that was left says late ends by itself
@@ -254,6 +258,19 @@ class Leg:
             return False
         return True
 
+    def ask(self, offer: AudioOffer, done: Callable[[bool], None]) -> None:
+        """Offer other codecs in mid-call; `done` hears whether the party took one."""
+        former, self.sdp.codecs = self.sdp.codecs, tuple(form.codec for form in offer.formats)
+
+        def answered(status: int, sdp: bytes) -> None:
+            agreed = status < 300 and self._take_answer(sdp)
+            if not agreed:
+                self.sdp.codecs = former
+            if not self.over:
+                done(agreed)
+
+        self.session.send_offer(self.sdp.offer(codecs=offer.formats, ptime=offer.ptime), answered)
+
     # media
 
     def _agreed(self) -> None:
@@ -281,6 +298,11 @@ class Leg:
         if self._info is None:
             self._info = info.InfoSender(self.session)
         self._info.send(info.Key(digit, milliseconds))
+
+    @property
+    def payer(self) -> str | None:
+        """The line that this outside call counts for; None for other legs."""
+        return self._attempt.payer if self._attempt else None
 
     @property
     def codec(self) -> str:
@@ -417,6 +439,11 @@ class Leg:
         if not self.over:
             self._drop()
             self.session.hangup(status, reason)
+
+    @property
+    def diverted(self) -> str:
+        """The number of the practice that this leg shows for a call that was sent on."""
+        return self._attempt.diverted if self._attempt else ""
 
     @property
     def heard(self) -> bool:

@@ -1,7 +1,7 @@
 """What a leg is offered, given what the other party of its call can do, and what media is told of the outcome. Pure.
 
-Media speaks G.711 and passes all else on untouched. So the codecs of a call are chosen when it is set up: both
-parties get the same one, or G.711, whose two kinds media translates.
+Media speaks G.711 and G.722, translates them into each other, and passes all else on untouched. So the codecs of a call
+are chosen when it is set up: both parties get the same one, or one of these.
 """
 
 from __future__ import annotations
@@ -11,32 +11,33 @@ from ipaddress import ip_address, ip_network
 from typing import Any
 
 from provisioner.errors import PeerError
-from provisioner.sip.sdp import CODECS, G711, AudioOffer, Format, Negotiated, offered
+from provisioner.sip.sdp import CODECS, G711, SPOKEN, AudioOffer, Format, Negotiated, offered
 
 # a phone on one of these sends from one of these (RFC 1918, 3927, 4193, 6598)
 _PRIVATE = (
     "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "127.0.0.0/8",
     "fc00::/7", "fe80::/10", "::1/128",
 )  # fmt: skip
-_SPOKEN = tuple(Format(codec, CODECS[codec].payload or 0) for codec in G711)
-PLAIN = AudioOffer(_SPOKEN)
+_G711 = tuple(Format(codec, CODECS[codec].payload or 0) for codec in G711)
+PLAIN = AudioOffer(_G711)
 
 
 def bridged(codec: str) -> tuple[str, ...]:
     """The codecs that a party may have while the other one of its call has `codec`."""
-    return G711 if codec in G711 else (codec,)
+    return SPOKEN if codec in SPOKEN else (codec,)
 
 
 def offers_for(offer: bytes, agreed: Negotiated | None, spoken: bool) -> list[AudioOffer]:
     """What to offer for a party that sent `offer` and has `agreed`: the next one is for who refuses the first.
 
-    `spoken`: we may have to speak in this call, so G.711 is tried alone before the rest. It is in every offer, as
-    the kind that the party lacks is translated; but not for a party that has neither, since nobody could then
+    `spoken`: we may have to speak in this call, so what media speaks is tried alone before the rest. G.711 is in every
+    offer, as what the party lacks is translated; but not for a party that has nothing of it, since nobody could then
     translate what is chosen.
     """
+    if agreed and agreed.codec not in SPOKEN:
+        return [kept(agreed)]
     if agreed and agreed.codec not in G711:
-        kept = Format(agreed.codec, _payloads(agreed)[0], agreed.fmtp)
-        return [AudioOffer((kept,), agreed.ptime)]
+        return [AudioOffer((Format(agreed.codec, _payloads(agreed)[0], agreed.fmtp), *_G711), agreed.ptime)]
     if agreed or not offer:
         return [PLAIN]
     try:
@@ -44,14 +45,19 @@ def offers_for(offer: bytes, agreed: Negotiated | None, spoken: bool) -> list[Au
     except PeerError:  # its own answer will say so
         return [PLAIN]
     names = [form.codec for form in found.formats]
-    own = tuple(form for form in found.formats if form.codec in G711)
+    own = tuple(form for form in found.formats if form.codec in SPOKEN)
     if not own:
         return [found]
-    missing = tuple(form for form in _SPOKEN if form.codec not in names)
+    missing = tuple(form for form in _G711 if form.codec not in names)
     whole = AudioOffer((*found.formats, *missing), found.ptime)
     if not spoken or len(own) == len(names):
         return [whole]
     return [AudioOffer((*own, *missing), found.ptime), whole]
+
+
+def kept(agreed: Negotiated) -> AudioOffer:
+    """What a party has now, as it can be offered to it again."""
+    return AudioOffer((Format(agreed.codec, _payloads(agreed)[0], agreed.fmtp),), agreed.ptime)
 
 
 def _payloads(agreed: Negotiated) -> tuple[int, int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from provisioner.dialing.classify import classify
+from provisioner.edge import outbound
 from provisioner.edge.call import Call
 from provisioner.errors import PeerError
 from provisioner.sip.refer import Referral, Replaces
@@ -29,8 +29,8 @@ def refer(edge: Edge, leg: Leg, referral: Referral) -> None:
 
 def _blind(edge: Edge, call: Call, leg: Leg, referral: Referral, dialled: str) -> bool:
     """By the rules of the transfer menu: what it may not dial, this may not either."""
-    plan = edge.directory.plan(edge.directory.stations.get(leg.extension))
-    destination = classify(dialled, "transfer", plan)
+    desk = edge.directory.stations.get(leg.extension)
+    destination = outbound.destination(edge, dialled, "transfer", desk)
     if destination.kind == "refused":
         referral.refuse(destination.status)
         return False

@@ -6,18 +6,15 @@ A provider's own validation is the authority; nothing here rewrites an address t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import NamedTuple
 
+from provisioner.emergency import civic
+from provisioner.emergency import civic_tables as tables
 from provisioner.store.records import Postal
 
-_STREET = ("HNP", "HNO", "HNS", "PRD", "PRM", "STP", "RD", "STS", "POD", "POM")  # RFC 5139, 6848; in spoken order
-_INSIDE = (("BLD", "BLDG"), ("FLR", "FL"), ("UNIT", "UNIT"), ("ROOM", "RM"), ("SEAT", ""), ("LOC", ""))
-_DESIGNATORS = "APT BLDG BSMT DEPT FL FLOOR FRNT LBBY OFC PH REAR RM ROOM SIDE STE SUITE UNIT BUILDING".split()
 NAME_LENGTH = 32  # that every provider takes
 FIELDS = ("name", "street", "inside", "city", "state", "postcode", "country")
 _COMPARED = FIELDS[1:]  # providers cut and rewrite names; nobody is sent anywhere by one
-_BOX = re.compile(r"\b(?:P\.?\s*O\.?\s*B(?:OX|\.)?|POST\s+OFFICE\s+BOX|APDO\.?|APARTADO)(?:\b|\s|$)", re.I)
 _REFUSED = re.compile(r"[&@#]")
 
 
@@ -29,43 +26,43 @@ class Difference(NamedTuple):
     theirs: str
 
 
-def lines(civic: dict[str, str], name: str) -> Postal:
+def lines(place: dict[str, str], name: str) -> Postal:
     """The lines of a civic address (RFC 5139 elements by name), with who is there as `name`."""
+    written = civic.written(place)
     return Postal(
-        street=_join(civic.get(element, "") for element in _STREET),
-        inside=_join(_inside(word, civic.get(element, "")) for element, word in _INSIDE),
-        city=civic.get("A3", ""),
-        state=civic.get("A1", ""),
-        postcode=civic.get("PC", ""),
-        country=civic.get("country", "US"),
-        name=_name(civic.get("NAM", "") or name),
+        street=written.street,
+        inside=written.inside,
+        city=written.city,
+        state=written.area,
+        postcode=written.postal_code,
+        country=written.country or "US",
+        name=_name(written.name or name),
     )
 
 
-def _join(parts: Iterable[str]) -> str:
-    return " ".join(" ".join(parts).split())
-
-
-def _inside(word: str, value: str) -> str:
-    named = not word or value.upper().split(" ")[0].rstrip(".") in _DESIGNATORS
-    return value if named or not value else f"{word} {value}"
-
-
 def _name(name: str) -> str:
-    return _join(_REFUSED.sub(" ", name.replace("&", " and ")).split())[:NAME_LENGTH].rstrip()
+    return " ".join(_REFUSED.sub(" ", name.replace("&", " and ")).split())[:NAME_LENGTH].rstrip()
 
 
-def _plain(field: str, value: str) -> str:
-    folded = re.sub(r"[^\w]+", " ", value).casefold().strip()
+def _plain(field: str, value: str, country: str) -> str:
+    """The form to compare by, with the post's abbreviations; never sent or stored."""
+    folded = re.sub(r"[^\w]+", " ", tables.fold(value)).strip()
     if field == "postcode":
         return folded[:5] if folded[:5].isdecimal() else folded.replace(" ", "")
+    if field == "street":
+        short = {**tables.suffixes(country), **tables.directionals(country)}
+        return " ".join(short.get(word, word) for word in folded.split())
+    if field == "inside":
+        units = tables.units()
+        return " ".join(units[word].word if word in units else word for word in folded.split())
     return folded
 
 
 def difference(ours: Postal, theirs: Postal) -> list[Difference]:
-    """The fields in which two addresses are not the same place; capitals, punctuation and ZIP+4 do not count."""
-    pairs = ((field, getattr(ours, field), getattr(theirs, field)) for field in _COMPARED)
-    return [Difference(*pair) for pair in pairs if _plain(pair[0], pair[1]) != _plain(pair[0], pair[2])]
+    """The fields in which two addresses are not the same place; capitals, abbreviations and ZIP+4 do not count."""
+    pairs = [Difference(field, getattr(ours, field), getattr(theirs, field)) for field in _COMPARED]
+    country = tables.fold(ours.country)
+    return [pair for pair in pairs if _plain(pair[0], pair[1], country) != _plain(pair[0], pair[2], country)]
 
 
 def same(ours: Postal | None, theirs: Postal | None) -> bool:
@@ -90,7 +87,7 @@ def fault(address: Postal, street: int, inside: int) -> str:
         return f"The address has no {' and no '.join(missing)}: complete the location."
     if not re.match(r"\w*\d", address.street):
         return "The address has no house number: complete the location."
-    if _BOX.search(f"{address.street} {address.inside}"):
+    if civic.PO_BOX.search(civic.fold_box(f"{address.street} {address.inside}")):
         return "Nobody can be sent to a post office box: give the street address."
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in everything):
         return "The address has a character that cannot be printed: type it again."

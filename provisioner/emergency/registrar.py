@@ -167,7 +167,7 @@ class Registrar:
             provider = snapshot.providers.get(number.provider)
             if provider is None:
                 continue
-            place = snapshot.locations.get(number.location)
+            place = snapshot.place(number.location)
             wanted = registration.wanted(number, place.civic if place else None, snapshot.practice.name)
             held = snapshot.registrations.get(number.id)
             if held is None or held.provider != provider.id:

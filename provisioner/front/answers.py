@@ -68,20 +68,18 @@ def sentence(status: int, words: str) -> bytes:
     ).encode()
 
 
-def ranged(value: str, size: int) -> tuple[int, int] | bool | None:
-    """The bytes that a Range header asks for, as (first, last + 1).
+def ranged(value: str, size: int) -> tuple[int, int] | None:
+    """The bytes that a Range header asks for, as (first, last + 1); the first is `size` when there are none (416).
 
-    None: answer with the whole (no range, several, or none that we understand; RFC 9110, section 14.2);
-    False: there are no such bytes (416).
+    None: answer with the whole (no range, several, or none that we understand; RFC 9110, section 14.2).
     """
     found = _RANGE.fullmatch(value.strip())
     if not found or found[1] == found[2] == "" or len(value) > 64:
         return None
     if found[1] == "":
-        length = int(found[2])
-        return (max(0, size - length), size) if length and size else False
-    first = int(found[1])
+        return max(0, size - int(found[2])), size
+    first = min(int(found[1]), size)
     last = min(int(found[2]), size - 1) if found[2] else size - 1
-    if found[2] and int(found[2]) < first:
+    if found[2] and int(found[2]) < int(found[1]):
         return None
-    return (first, last + 1) if first < size else False
+    return first, max(first, last + 1)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, cast
 
 import httptools
 
 from provisioner.front import answers
+from provisioner.front.mend import mended
 
 if TYPE_CHECKING:
     from provisioner.front.server import Server
@@ -20,6 +23,11 @@ PROGRESS = 32 << 10
 IDLE_SECONDS = 75.0  # between the requests of one connection
 STALLED_SECONDS = 60.0  # for a receiver that takes nothing
 PIPELINED = 32  # requests that may wait behind the one being answered
+
+
+@lru_cache(maxsize=512)
+def _name(name: bytes) -> str:
+    return name.decode("latin-1").lower()
 
 
 class Body:
@@ -72,7 +80,7 @@ class Body:
 class Request:
     """One request: method, target as sent, headers with lower-case names, and what the answer must mind."""
 
-    __slots__ = ("body", "connection", "headers", "keep_alive", "method", "target", "version")
+    __slots__ = ("_first", "body", "connection", "headers", "keep_alive", "method", "target", "version")
 
     def __init__(self, connection: Connection) -> None:
         self.connection = connection
@@ -80,15 +88,18 @@ class Request:
         self.target = ""
         self.version = "1.1"
         self.headers: list[tuple[str, str]] = []
+        self._first: dict[str, str] = {}
         self.keep_alive = False
         self.body = Body(connection)
 
     def header(self, name: str) -> str:
         """The first header called `name` (lower case), or ""."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return ""
+        return self._first.get(name, "")
+
+    def add(self, name: str, value: str) -> None:
+        """One header more."""
+        self.headers.append((name, value))
+        self._first.setdefault(name, value)
 
     @property
     def body_length(self) -> int | None:
@@ -106,6 +117,7 @@ class Connection(asyncio.Protocol):
         self.server = server
         self.scheme = scheme
         self.address = ""
+        self.subject = ""  # the common name of a client certificate that a maker's authority has signed
         self.transport: asyncio.Transport = cast(asyncio.Transport, None)
         self._parser = httptools.HttpRequestParser(self)
         self._receiving: Request | None = None
@@ -122,6 +134,8 @@ class Connection(asyncio.Protocol):
         self._writing: Request | None = None
         self.streaming = False  # the answer has no end: it ends when the peer does
         self._ended = False  # the peer sends nothing more
+        self._early: bytearray | None = bytearray()  # the first head, until it is complete
+        self._mending = False
 
     # -- asyncio ----------------------------------------
 
@@ -129,6 +143,8 @@ class Connection(asyncio.Protocol):
         self.transport = cast(asyncio.Transport, transport)
         peer = transport.get_extra_info("peername")
         self.address = str(peer[0]) if peer else ""
+        if self.scheme != "http":
+            self.subject = common_name(transport.get_extra_info("peercert"))
         self._since = self.server.now()
         self.server.add(self)
 
@@ -144,6 +160,11 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._closing:
             return
+        if self._early is not None:
+            self._early += data
+            if self._mending:
+                self._mend()
+                return
         if self._in_head:
             self._count(len(data))
         try:
@@ -151,7 +172,29 @@ class Connection(asyncio.Protocol):
         except httptools.HttpParserUpgrade:
             pass  # answered as if nothing had been asked (RFC 9110, section 7.8), and closed
         except httptools.HttpParserError:
+            if self._early is None:
+                self._refuse(400, "this is not a request that can be understood")
+            else:
+                self._mending = True
+                self._mend()
+
+    def _mend(self) -> None:
+        """What the parser does not take: a plain GET of an old phone may be meant."""
+        assert self._early is not None
+        if len(self._early) > MAX_HEAD:
+            self._refuse(431, "the head of the request is too long")
+            return
+        head = mended(bytes(self._early))
+        if head is None:
             self._refuse(400, "this is not a request that can be understood")
+        elif head:
+            self._early, self._mending = None, False
+            self._parser = httptools.HttpRequestParser(self)
+            self._receiving = None
+            try:
+                self._parser.feed_data(head)
+            except httptools.HttpParserError:
+                self._refuse(400, "this is not a request that can be understood")
 
     def eof_received(self) -> bool:
         self._ended = True
@@ -184,12 +227,13 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._count(len(name) + len(value))
         assert self._receiving
-        self._receiving.headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+        self._receiving.add(_name(name), value.decode("latin-1"))
 
     def on_headers_complete(self) -> None:
         request = self._receiving
         assert request
         self._in_head = False
+        self._early = None
         request.method = self._parser.get_method().decode("latin-1")
         request.version = self._parser.get_http_version()
         request.keep_alive = self._parser.should_keep_alive() and not self._parser.should_upgrade()
@@ -305,3 +349,9 @@ class Connection(asyncio.Protocol):
             self._refuse(408, "the request took too long to arrive")
         elif not self._busy and not self._receiving and now - self._since > IDLE_SECONDS:
             self.close()
+
+
+def common_name(certificate: Mapping[str, Any] | None) -> str:
+    """The common name of a certificate as `ssl` shows a verified one; "" without it."""
+    names = (pair for part in (certificate or {}).get("subject", ()) for pair in part)
+    return next((str(value) for name, value in names if name == "commonName"), "")

@@ -14,6 +14,7 @@ import msgspec
 
 from provisioner.front.neighbours import Neighbours
 from provisioner.paths import write_atomically
+from provisioner.phones.boot import Asked
 from provisioner.phones.limits import Limits, Quarantine
 from provisioner.phones.proof import Asker
 from provisioner.phones.render import Renderer
@@ -34,13 +35,14 @@ class Door:
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
         limits: Limits | None = None,
+        kept: Callable[[Asked], bytes | None] = lambda _asked: None,
     ) -> None:
         self._file = file
         self._neighbours = neighbours
         self._publish = publish
         self._now = now
         self._clock = clock
-        self.trust = Trust(now, clock, os.urandom(32), self._tell, limits)
+        self.trust = Trust(now, clock, os.urandom(32), self._tell, limits, kept)
 
     def load(self) -> None:
         """Read the contacts of the last run. What cannot be read is as if no phone had had its files yet."""

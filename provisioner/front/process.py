@@ -8,22 +8,31 @@ import logging
 import os
 import signal
 import socket
+import ssl
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from provisioner import certificates
 from provisioner.errors import OperatorError
+from provisioner.front import tls
+from provisioner.front.connection import Connection
 from provisioner.front.door import Door
 from provisioner.front.events import Hub
+from provisioner.front.firmware import Firmware
 from provisioner.front.inspect import Inspector
+from provisioner.front.lookup import Lookup
 from provisioner.front.neighbours import Neighbours
 from provisioner.front.phone_files import PhoneFiles
+from provisioner.front.pnp import Ask
+from provisioner.front.pnp_server import PnpServer, networks
 from provisioner.front.proxy import Proxy
 from provisioner.front.record import HANDED_OVER_EVERY, Recorder
 from provisioner.front.server import Server
 from provisioner.front.tftp_server import TftpServer
+from provisioner.front.uploads import Uploads
 from provisioner.front.watch import Watch
 from provisioner.ipc import Client, Json
 from provisioner.ipc import Server as ControlServer
@@ -43,7 +52,7 @@ class Options:
     """Where the front listens, and where phones reach it and the edge. Port 0: any free one.
 
     `phone_host`: the address by which phones reach the HTTP port; "" means `bind`, or `sip_host` when
-    `bind` is a wildcard.
+    `bind` is a wildcard. `legacy_https_port`: TLS 1.0 and 1.1, for phones' files only; None: no such port.
     """
 
     bind: str = "0.0.0.0"  # noqa: S104 - phones are on every network of the practice
@@ -53,6 +62,7 @@ class Options:
     sip_host: str = "127.0.0.1"
     sip_port: int = 5060
     phone_host: str = ""
+    legacy_https_port: int | None = None
 
     @property
     def reached_at(self) -> str:
@@ -73,7 +83,7 @@ class Front:
         self._options = options
         self._started = time.monotonic()
         self._hub = Hub()
-        inspector = Inspector(lambda: self._files.renderer, lambda: self._journal)
+        inspector = Inspector(lambda: self._lookup.renderer, lambda: self._journal)
         self._control = ControlServer(
             {
                 "ping": self._ping,
@@ -85,20 +95,26 @@ class Front:
             }
         )
         self._neighbours = Neighbours()
-        self._door = Door(state.root / "contacts.json", self._neighbours, self._publish)
         loop = asyncio.get_running_loop()
         self._recorder = Recorder(self._publish, later=partial(loop.call_later, HANDED_OVER_EVERY))
-        self._files = PhoneFiles(self._recorder, state.root / "uploads", self._door)
+        self._uploads = Uploads(state.root / "uploads", lambda mac: self._lookup.owned(mac))
+        self._firmware = Firmware(state.root / "firmware")
+        door = Door(state.root / "contacts.json", self._neighbours, self._publish, kept=self._uploads.read)
+        self._door = door
+        self._lookup = Lookup(door)
+        self._files = PhoneFiles(self._lookup, self._recorder, self._firmware, self._uploads)
         proxy = Proxy(state.run / "web.http")
         self._server = Server(self._files, proxy, self._hub, self._recorder, loop.time)
         self._edge = Client(state.socket("edge"), on_event=self._of_edge)
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[asyncio.Server | tls.TlsListener] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._tftp: TftpServer | None = None
+        self._pnp: PnpServer | None = None
         self._watch: Watch | None = None
         self._journal: Journal | None = None
         self.http: tuple[str, int] = ("", 0)
         self.https: tuple[str, int] = ("", 0)
+        self.legacy_https: tuple[str, int] = ("", 0)
         self.tftp: tuple[str, int] = ("", 0)
 
     async def start(self) -> None:
@@ -108,13 +124,12 @@ class Front:
         options = self._options
         self._neighbours.open()
         self._door.load()
-        self.http = await self._listen(options.http_port, None)
-        context = await asyncio.to_thread(certificates.context, self._state.root / "tls", _names(options))
-        self.https = await self._listen(options.https_port, context)
-        self._server.https_port = self.https[1]
+        self.http = await self._listen(options.http_port)
+        await self._listen_tls()
         self._journal = await asyncio.to_thread(Journal.open, self._state.journal)
         self._recorder.journal = self._journal
         await self._listen_tftp()
+        self._listen_pnp()
         addresses = Addresses(
             options.sip_host,
             options.sip_port,
@@ -122,6 +137,7 @@ class Front:
             self.http[1],
             https_port=self.https[1],
             tftp_port=self.tftp[1],
+            authority=self._lookup.authority["pem"].decode(),
         )
         versions = self._recorder.versions
         versions |= await asyncio.to_thread(self._journal.versions)
@@ -141,32 +157,54 @@ class Front:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._tftp:
             self._tftp.close()
+        if self._pnp:
+            self._pnp.close()
         await self._server.close()
         await self._edge.close()
         await self._control.close()
-        await self._door.tick(self._files.renderer)
+        await self._door.tick(self._lookup.renderer)
         self._neighbours.close()
         self._recorder.hand_over()
         if self._journal:
             await asyncio.to_thread(self._journal.close)
 
-    async def _listen(self, port: int, context: Any) -> tuple[str, int]:
-        loop = asyncio.get_running_loop()
-        bind = self._options.bind
-        factory = self._server.https if context else self._server.http
-        handshake = {"ssl": context, "ssl_handshake_timeout": 30.0} if context else {}
-        try:
-            listener = await loop.create_server(factory, bind, port, backlog=1024, **handshake)
-        except OSError as error:
-            raise _cannot_listen("TCP", bind, port, error) from None
-        self._listeners.append(listener)
-        host, bound = listener.sockets[0].getsockname()[:2]
-        return str(host), int(bound)
+    async def _listen(self, port: int) -> tuple[str, int]:
+        sock = _listening(self._options.bind, port)
+        self._listeners.append(
+            await asyncio.get_running_loop().create_server(self._server.http, sock=sock, backlog=1024)
+        )
+        return _name(sock)
+
+    async def _listen_tls(self) -> None:
+        """HTTPS, and the port for old phones when there is to be one."""
+        options, folder = self._options, self._state.root / "tls"
+
+        def contexts() -> list[ssl.SSLContext]:
+            return [certificates.context(folder, _names(options)) for _ in range(4)]
+
+        plain, asking, old, old_asking = await asyncio.to_thread(contexts)
+        self._lookup.authority = certificates.authority(folder)
+        self.https = self._accept_tls(options.https_port, self._server.https, plain, asking)
+        self._server.https_port = self.https[1]
+        if options.legacy_https_port is not None:
+            old_pair = tls.legacy(old), tls.legacy(old_asking)
+            self.legacy_https = self._accept_tls(options.legacy_https_port, self._server.legacy, *old_pair)
+
+    def _accept_tls(
+        self, port: int, make: Callable[[], Connection], plain: ssl.SSLContext, asking: ssl.SSLContext
+    ) -> tuple[str, int]:
+        sock = _listening(self._options.bind, port)
+        asks = tls.asking(asking, self._state.root / "tls" / "makers")
+        now = asyncio.get_running_loop().time
+        refused = self._server.refused_certificate
+        pair = (plain, asking if asks else None)
+        self._listeners.append(tls.TlsListener(sock, make, pair, refused, now))
+        return _name(sock)
 
     async def _listen_tftp(self) -> None:
         loop = asyncio.get_running_loop()
         bind, port = self._options.bind, self._options.tftp_port
-        self._tftp = tftp = TftpServer(lambda: self._files.renderer, self._recorder, self._door)
+        self._tftp = tftp = TftpServer(self._lookup, self._recorder, self._firmware, self._uploads)
         family = socket.AF_INET6 if ":" in bind else socket.AF_INET
         sock = socket.socket(family, socket.SOCK_DGRAM)
         try:
@@ -178,8 +216,24 @@ class Front:
         host, bound = transport.get_extra_info("sockname")[:2]
         self.tftp = (str(host), int(bound))
 
+    def _listen_pnp(self) -> None:
+        """Answer plug-and-play in the networks of the phones; the demo, on loopback, has none."""
+        hosts = networks(self._options.bind, self._options.wildcard)
+        if not hosts:
+            return
+        pnp = PnpServer(self._recorder, self._url)
+        try:
+            pnp.open("0.0.0.0" if self._options.wildcard else hosts[0], hosts)  # noqa: S104
+            self._pnp = pnp
+        except OSError as error:
+            pnp.close()
+            _log.warning("no answers to SIP plug-and-play (%s): stop what has that port", error.strerror)
+
+    def _url(self, ask: Ask) -> str:
+        return self._lookup.url(ask.identity.mac, _authority((self._options.reached_at, self.http[1])))
+
     def _swap(self, renderer: Renderer) -> None:
-        self._files.renderer = renderer
+        self._lookup.renderer = renderer
         # The records of all phones live long: no need to search them for garbage again and again.
         gc.freeze()
 
@@ -195,7 +249,7 @@ class Front:
         while True:
             await asyncio.sleep(1.0)
             self._server.sweep()
-            await self._door.tick(self._files.renderer)
+            await self._door.tick(self._lookup.renderer)
 
     def _ping(self, _args: Json) -> Json:
         return {"pid": os.getpid(), "uptime": time.monotonic() - self._started}
@@ -206,6 +260,7 @@ class Front:
             "revision": self._watch.revision if self._watch else -1,
             "http": f"http://{_authority(self.http)}",
             "https": f"https://{_authority(self.https)}",
+            "legacy_https": f"https://{_authority(self.legacy_https)}" if self.legacy_https[1] else "",
             "tftp": _authority(self.tftp),
             "requests": self._recorder.count,
             "streams": len(self._hub),
@@ -229,6 +284,22 @@ class Front:
 def _authority(address: tuple[str, int]) -> str:
     host, port = address
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _name(sock: socket.socket) -> tuple[str, int]:
+    host, port = sock.getsockname()[:2]
+    return str(host), int(port)
+
+
+def _listening(bind: str, port: int) -> socket.socket:
+    """A TCP socket that listens; `::` takes IPv4 too. Raises OperatorError."""
+    family = socket.AF_INET6 if ":" in bind else socket.AF_INET
+    try:
+        sock = socket.create_server((bind, port), family=family, backlog=1024, dualstack_ipv6=bind == "::")
+    except OSError as error:
+        raise _cannot_listen("TCP", bind, port, error) from None
+    sock.setblocking(False)
+    return sock
 
 
 def _names(options: Options) -> set[str]:
@@ -268,9 +339,12 @@ def main(
     sip_port: int = Options.sip_port,
     tftp_port: int = Options.tftp_port,
     phone_host: str = "",
+    legacy_https_port: int | None = None,
 ) -> None:
     """Run until SIGTERM; arguments as in Options. Raises OperatorError when a port cannot be opened."""
-    options = Options(bind, http_port, https_port, tftp_port, sip_host, sip_port, phone_host)
+    options = Options(
+        bind, http_port, https_port, tftp_port, sip_host, sip_port, phone_host, legacy_https_port
+    )
     try:
         import uvloop
     except ImportError:

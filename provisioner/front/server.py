@@ -20,6 +20,7 @@ from provisioner.phones.identity import of_agent
 from provisioner.phones.trust import Verdict
 
 MAX_CONNECTIONS = 4000  # a roll-out to 800 slow phones takes 800
+LEGACY = "legacy"
 _STAFF = ("/staff/", "/api/")
 _STAFF_EXACT = frozenset({"/staff", "/api", "/metrics", "/healthz", "/readyz"})
 _HOST = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(?::\d+)?")
@@ -47,6 +48,10 @@ class Server:
     def https(self) -> Connection:
         """A protocol for a TLS connection."""
         return Connection(self, "https")
+
+    def legacy(self) -> Connection:
+        """A protocol for a connection with TLS of old: phones' files only."""
+        return Connection(self, LEGACY)
 
     def add(self, connection: Connection) -> None:
         """A connection was made; one too many is dropped."""
@@ -79,7 +84,9 @@ class Server:
         if request.target.lower().startswith(("http://", "https://")):
             request.target = _origin_form(request.target)
         path = request.target.partition("?")[0]
-        if path == "/":
+        if request.connection.scheme == LEGACY:
+            self._files.handle(request)
+        elif path == "/":
             self._redirect(request, 302, "/staff/")
         elif not path.startswith(_STAFF) and path not in _STAFF_EXACT:
             self._files.handle(request)
@@ -94,6 +101,11 @@ class Server:
         """A request was refused before it was complete."""
         verdict = Verdict("bad-request", of_agent(""))
         self._recorder.answered(verdict, connection.address, "", "", status, 0, "")
+
+    def refused_certificate(self, address: str) -> None:
+        """A client certificate ended its handshake."""
+        verdict = Verdict("unknown-certificate", of_agent(""))
+        self._recorder.answered(verdict, address, "TLS", "", verdict.status, 0, "")
 
     def _later(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -8,11 +8,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from provisioner.errors import ProvisionerError
+from provisioner.media.codecs import PAYLOAD_TYPES
 from provisioner.media.latch import Address, Network
-from provisioner.media.rtp import PCMA, PCMU, RATE
+from provisioner.media.rtp import RATE
 from provisioner.media.srtp import Keys
-
-PAYLOAD_TYPES = {"PCMU": PCMU, "PCMA": PCMA}  # the codecs that media speaks; others it passes on unseen
 
 PayloadType = Annotated[int, msgspec.Meta(ge=0, le=127)]
 Port = Annotated[int, msgspec.Meta(ge=1, le=65535)]

@@ -10,8 +10,8 @@ from functools import cache
 from random import Random
 
 from provisioner.media import g711
+from provisioner.media.codecs import PAYLOAD_TYPES
 from provisioner.media.digits import DIGITS, DigitReceiver, DigitSender
-from provisioner.media.document import PAYLOAD_TYPES
 from provisioner.media.latch import Address
 from provisioner.media.leg import Playback, read_files
 from provisioner.media.rtp import FRAME, FRAME_SECONDS, PCMA, PCMU, RATE, Packet, build, is_rtcp, parse

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import struct
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from provisioner.media import g711, tones
+from provisioner.media import tones
+from provisioner.media.codecs import SPOKEN, Voice
 from provisioner.media.digits import DIGITS
 from provisioner.media.rtp import Event, Packet, build, build_event, newer, parse_event
 
@@ -27,9 +29,6 @@ CARRIER_GAP = 0.06  # seconds without a packet to ride on, after which our own s
 ENDS = 3  # the last packet of an event comes so many times (RFC 4733 2.5.1.4)
 
 _FIELDS = struct.Struct("!xxHII").unpack_from
-_ENCODE = {"PCMU": g711.encode_mulaw, "PCMA": g711.encode_alaw}
-_DECODE = {"PCMU": g711.decode_mulaw, "PCMA": g711.decode_alaw}
-SPOKEN = frozenset(_ENCODE)  # codecs that tones can be heard and made in
 
 
 @dataclass(slots=True)
@@ -41,12 +40,12 @@ class _Heard:
 
 def samples_of(codec: str, size: int, clock: int) -> int:
     """How many units of its clock a payload of `size` bytes lasts; 20 ms of a codec that cannot be told by its size."""
-    return size if codec in SPOKEN or codec == "G722" else clock // 50
+    return size if codec in SPOKEN else clock // 50
 
 
-def hush(data: bytes, bounds: tuple[int, int], codec: str, payload_type: int) -> bytes:
-    """The packet with silence in G.711 in it."""
-    silence = _ENCODE[codec]([0]) * (bounds[1] - bounds[0])
+def hush(data: bytes, bounds: tuple[int, int], voice: Voice, codec: str, payload_type: int) -> bytes:
+    """The packet with silence in it."""
+    silence = voice.encode([0] * (bounds[1] - bounds[0]), codec)
     return (
         data[:1] + bytes((data[1] & 0x80 | payload_type,)) + data[2 : bounds[0]] + silence + data[bounds[1] :]
     )
@@ -85,6 +84,7 @@ class Ears:
         self._early: dict[int, bytes] = {}
         self._next: int | None = None
         self._codec = ""
+        self._voice = Voice()
         self.taken = False  # whether the held key was kept from the hearers
 
     @property
@@ -92,7 +92,7 @@ class Ears:
         return self._tones.key
 
     def receive(self, sequence: int, payload: bytes, codec: str) -> str:
-        """The keys whose press began in this packet of G.711, or in those that had waited for it."""
+        """The keys whose press began in this packet, or in those that had waited for it."""
         ahead = 0 if self._next is None else newer(sequence, self._next)
         if codec != self._codec or not -100 < ahead < 100:  # another source
             self._codec, self._early, ahead = codec, {}, 0
@@ -106,7 +106,7 @@ class Ears:
             frame = self._early.pop(self._next, None)
             self._next = (self._next + 1) & 0xFFFF
             if frame is not None:  # a lost one is left out: silence in its place would end a press
-                keys += self._tones.receive(_DECODE[codec](frame))
+                keys += self._tones.receive(self._voice.decode(frame, codec))
         return keys
 
 
@@ -157,10 +157,17 @@ class Made:
         start = (packet.timestamp + before) & 0xFFFFFFFF
         return Stamp(packet.sequence, start, packet.ssrc, clock), event.duration - before
 
-    def carry(self, stamp: Stamp, samples: int, codec: str, out: tuple[int, int], now: float) -> bytes:
+    def carry(
+        self,
+        stamp: Stamp,
+        samples: int,
+        speak: Callable[[list[int]], bytes],
+        out: tuple[int, int],
+        now: float,
+    ) -> bytes:
         """What goes out in the place of a packet of `samples` units of its clock; b"": nothing.
 
-        `out`: payload type, and for an event its clock.
+        `speak` makes a payload of linear samples. `out`: payload type, and for an event its clock.
         """
         self.carried = now
         if stamp.ssrc != self._ssrc:  # it begins, or goes on in another stream
@@ -171,7 +178,7 @@ class Made:
         header = Packet(out[0], self._until == 0, stamp.sequence, stamp.timestamp, stamp.ssrc, b"")
         if self.form == "event":
             return self._event(header, offset, offset + seconds, stamp.clock, out[1])
-        return self._tone(header, offset, seconds, codec)
+        return self._tone(header, offset, seconds, speak)
 
     def _event(self, header: Packet, offset: float, end: float, clock: int, wanted: int) -> bytes:
         if offset < 0:
@@ -186,14 +193,16 @@ class Made:
         payload = build_event(Event(DIGITS.index(self.digit), last, duration))
         return build(header._replace(timestamp=start, payload=payload))
 
-    def _tone(self, header: Packet, offset: float, seconds: float, codec: str) -> bytes:
+    def _tone(
+        self, header: Packet, offset: float, seconds: float, speak: Callable[[list[int]], bytes]
+    ) -> bytes:
         first, samples = round(offset * tones.RATE), round(seconds * tones.RATE)
         wanted = max(0, min(samples, round(self.length * tones.RATE) - first)) if first >= 0 else 0
         audio = [*tones.tone(self.digit, wanted, first), *[0] * (samples - wanted)]
         self._until = max(self._until, offset + seconds)
         held, self._held = self._held, False
         self.done = not held and self._until > self.length + PAUSE - 1e-6
-        return build(header._replace(payload=_ENCODE[codec](audio)))
+        return build(header._replace(payload=speak(audio)))
 
 
 class Making:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Any, Literal
 
 from provisioner.errors import ProvisionerError
 from provisioner.media import g711, prompts, rtcp
+from provisioner.media.codecs import SPOKEN, Voice
 from provisioner.media.digits import DigitReceiver
-from provisioner.media.document import PAYLOAD_TYPES, Document, Source, networks
-from provisioner.media.keys import CARRIER_GAP, SPOKEN, Ears, Form, Making, Once, Stamp
+from provisioner.media.document import Document, Source, networks
+from provisioner.media.keys import CARRIER_GAP, Ears, Form, Making, Once, Stamp
 from provisioner.media.latch import Address, Latch
 from provisioner.media.rtp import COMFORT_NOISE, FRAME, FRAME_SECONDS, PCMA, PCMU, Packet, Reception, build
 from provisioner.media.srtp import Guard
@@ -19,17 +20,21 @@ from provisioner.media.srtp import Guard
 Send = Callable[[bytes, Address], object]  # as socket.sendto
 
 _SILENCE = bytes([g711.SILENCE]) * FRAME
+_FADE = 64  # samples, 8 ms
 _REPORT_FRAMES = round(rtcp.INTERVAL / FRAME_SECONDS)
 
 _log = logging.getLogger(__name__)
 
 
-def read_files(names: Iterable[str]) -> bytes:
+Load = Callable[[str], bytes]  # the audio of a name, as `prompts.load`
+
+
+def read_files(names: Iterable[str], load: Load = prompts.load) -> bytes:
     """The audio of files one after the other. What is missing is left out: no call hangs on a prompt."""
     parts = []
     for name in names:
         try:
-            parts.append(prompts.load(name))
+            parts.append(load(name))
         except ProvisionerError as error:
             _log.error("%s", error)
     return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -42,10 +47,22 @@ class Playback:
         self._audio = audio
         self._at = 0
         self._loop = loop
+        self._before = b""  # what is still to be heard of the one before, fading out
         self.done = False  # the end was reported
+
+    def after(self, before: Playback) -> None:
+        """Take the place of another one without a click."""
+        self._before = before.fade()
+
+    def fade(self) -> bytes:
+        """What would come next, brought down to silence: a prompt that is cut off in a word would click."""
+        frame = self.frame()
+        return b"" if frame is None else g711.encode_mulaw(_faded(g711.decode_mulaw(frame)))
 
     def frame(self) -> bytes | None:
         """The next 160 bytes of mu-law; None when all was played. A loop has no seam."""
+        if self._before:
+            return self._mixed()
         audio, at = self._audio, self._at
         frame = audio[at : at + FRAME]
         self._at = at + FRAME
@@ -60,9 +77,23 @@ class Playback:
             return frame + _SILENCE[len(frame) :]
         return _SILENCE if self._loop else None
 
+    def _mixed(self) -> bytes:
+        before, self._before = g711.decode_mulaw(self._before), b""
+        after = self.frame()
+        if after is None:
+            return g711.encode_mulaw(before)
+        both = zip(before, g711.decode_mulaw(after), strict=True)
+        return g711.encode_mulaw(max(-32768, min(a + b, 32767)) for a, b in both)
 
-def _playback(source: Source | None) -> Playback | None:
-    return None if source is None or source.play is None else Playback(read_files(source.play), source.loop)
+
+def _faded(samples: Sequence[int]) -> list[int]:
+    return [sample * (_FADE - at) // _FADE if at < _FADE else 0 for at, sample in enumerate(samples)]
+
+
+def _playback(source: Source | None, load: Load) -> Playback | None:
+    if source is None or source.play is None:
+        return None
+    return Playback(read_files(source.play, load), source.loop)
 
 
 class Leg:
@@ -70,6 +101,7 @@ class Leg:
 
     __slots__ = (
         "_cname",
+        "_load",
         "_octets",
         "_packets",
         "_reported",
@@ -93,6 +125,7 @@ class Leg:
         "muxed",
         "once",
         "orphan",
+        "outro",
         "packets_out",
         "payload_type",
         "playback",
@@ -102,18 +135,24 @@ class Leg:
         "sending",
         "strangers",
         "unspoken",
+        "voice",
     )
 
-    def __init__(self, leg: str, media: Send, control: Send, rng: Random, now: float) -> None:
+    def __init__(
+        self, leg: str, media: Send, control: Send, rng: Random, now: float, load: Load = prompts.load
+    ) -> None:
         self.id = leg
         self.send_media, self.send_control = media, control
+        self._load = load
         self.document = Document(leg)
         self.latch = Latch()
         self.control_at: Address | None = None  # where this party's RTCP was seen to come from
         self.muxed = False  # this party sends RTCP to the RTP port
         self.hearers: list[Leg] = []
         self.playback: Playback | None = None
+        self.outro = b""  # the last frame of what was being played, fading
         self.codec = "PCMU"
+        self.voice = Voice()
         self.payload_type = PCMU  # what the codec is sent as
         self.codecs: dict[int, str] = {}  # what this party may send, by payload type
         self.guard: Guard | None = None
@@ -150,9 +189,24 @@ class Leg:
         if sending and not self.sending:
             self.alarmed, self.fresh = now, True
         if document.source != before.source:
-            self.playback = _playback(document.source)
+            cut, self.playback = self.playback, _playback(document.source, self._load)
+            if document.source is None and self.packets_out:
+                self.playback = Playback(b"", loop=True)  # silence: gaps make some parties hang up
+            self.outro = b""
+            if cut and self.playback:
+                self.playback.after(cut)
+            elif cut:
+                self.outro = cut.fade()
             self.fresh = True
         self.sending = sending
+
+    def leave(self, grid: int) -> None:
+        """Send the last of what was cut off, before anything of whoever is heard next."""
+        if self.outro:
+            outro, self.outro = self.outro, b""
+            self.fresh = False
+            self._speak(outro, grid)
+            self.fresh = True
 
     def _put_codec(self, document: Document) -> None:
         arriving, self.payload_type = document.types
@@ -177,10 +231,13 @@ class Leg:
         frame, ended = self.playback.frame(), False
         if frame is None:
             frame, ended, self.playback.done = _SILENCE, not self.playback.done, True
+        self._speak(frame, grid)
+        return ended
+
+    def _speak(self, frame: bytes, grid: int) -> None:
         target = self.latch.target
-        if self.sending and target and self.codec in PAYLOAD_TYPES:
-            if self.codec == "PCMA":
-                frame = frame.translate(g711.MULAW_TO_ALAW)
+        if self.sending and target and self.codec in SPOKEN:
+            frame = self.voice.speak(frame, self.codec)
             timestamp = (self._timestamp + grid * FRAME) & 0xFFFFFFFF
             packet = Packet(self.payload_type, self.fresh, self._sequence, timestamp, self._ssrc, frame)
             self._sequence = (self._sequence + 1) & 0xFFFF
@@ -188,7 +245,6 @@ class Leg:
             self._packets += 1
             self._octets += FRAME
             self.transmit(build(packet), target)
-        return ended
 
     @property
     def form(self) -> Form | Literal["info", ""]:
@@ -199,6 +255,10 @@ class Leg:
             return "tone" if self.codec in SPOKEN else ""
         return self.document.keys
 
+    def speak(self, samples: Sequence[int]) -> bytes:
+        """Linear samples as a payload for this party."""
+        return self.voice.encode(samples, self.codec)
+
     def make(self, stamp: Stamp, samples: int, now: float, source: str = "") -> bool:
         """Send the next of the press that is being made for this party; False when there is none."""
         made = self.making.current(source)
@@ -206,7 +266,7 @@ class Leg:
             return False
         document = self.document
         number = document.event_out if made.form == "event" else self.payload_type
-        out = made.carry(stamp, samples, self.codec, (number or 0, document.event_clock), now)
+        out = made.carry(stamp, samples, self.speak, (number or 0, document.event_clock), now)
         self.making.passed(samples / stamp.clock)
         target = self.latch.target
         if out and self.sending and target:
@@ -248,6 +308,12 @@ class Leg:
         except OSError:
             return
         self.packets_out += 1
+
+    def relay_control(self, data: bytes) -> None:
+        """RTCP of whom this party hears, without what it says of itself."""
+        nameless = rtcp.nameless(data, self._cname)
+        if nameless:
+            self.transmit_control(nameless)
 
     def transmit_control(self, data: bytes) -> None:
         """Send RTCP where this party wants it: the RTP port, where its own comes from, or one port above."""

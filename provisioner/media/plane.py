@@ -10,17 +10,17 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
 from provisioner.errors import ProvisionerError
-from provisioner.media import rtp
+from provisioner.media import prompts, rtp
+from provisioner.media.codecs import SPOKEN, translated
 from provisioner.media.document import read_document
-from provisioner.media.g711 import ALAW_TO_MULAW, MULAW_TO_ALAW
-from provisioner.media.keys import PRESS_MS, SPOKEN, Made, Method, hush, samples_of, stamp_of
+from provisioner.media.keys import PRESS_MS, Made, Method, hush, samples_of, stamp_of
 from provisioner.media.latch import Address
-from provisioner.media.leg import Leg, Send
+from provisioner.media.leg import Leg, Load, Send
 from provisioner.media.rtp import FRAME_SECONDS
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,6 @@ SILENT = 60.0  # seconds
 SWEEP = 1.0  # seconds between looks for silent legs
 
 _AS_IT_IS = frozenset({("rfc4733", "event"), ("inband", "tone")})  # the packets themselves are passed on
-_TRANSLATE = {("PCMU", "PCMA"): MULAW_TO_ALAW, ("PCMA", "PCMU"): ALAW_TO_MULAW}
 _FIELDS = struct.Struct("!xxHII").unpack_from
 _TIMESTAMP = struct.Struct("!I")
 _DURATION = struct.Struct("!H")
@@ -43,9 +42,11 @@ class Plane:
     showed `epoch`, in seconds since 1970.
     """
 
-    def __init__(self, report: Report, rng: Random, now: float, epoch: float = 0.0) -> None:
+    def __init__(
+        self, report: Report, rng: Random, now: float, epoch: float = 0.0, load: Load = prompts.load
+    ) -> None:
         self.legs: dict[str, Leg] = {}
-        self._report, self._rng = report, rng
+        self._report, self._rng, self._load = report, rng, load
         self._hearers: dict[str, list[Leg]] = {}  # by the id of the leg that is heard, there or not
         self._playing: dict[str, Leg] = {}
         self._making: dict[str, Leg] = {}  # legs for which a press is in the making
@@ -56,7 +57,7 @@ class Plane:
 
     def open(self, leg: str, media: Send, control: Send, now: float) -> Leg:
         """A new leg that sends with the two functions."""
-        self.legs[leg] = new = Leg(leg, media, control, self._rng, now)
+        self.legs[leg] = new = Leg(leg, media, control, self._rng, now, self._load)
         new.hearers = self._hearers.setdefault(leg, [])
         return new
 
@@ -66,6 +67,7 @@ class Plane:
         leg = self.leg(document.leg)
         before = leg.document.source
         leg.put(document, now)
+        leg.leave(self._frames(now) + 1)
         if document.source != before:
             self._unhear(leg, before.leg if before else None)
             if document.source and document.source.leg is not None:
@@ -156,6 +158,7 @@ class Plane:
     @staticmethod
     def _relay_audio(leg: Leg, data: bytes, payload_type: int, bounds: tuple[int, int], now: float) -> None:
         codec = leg.codecs[payload_type]
+        linear: Sequence[int] = ()  # decoded once: a decoder remembers
         hushed = leg.ears is not None and leg.ears.key != ""
         for hearer in leg.hearers:
             target = hearer.latch.target
@@ -167,10 +170,13 @@ class Plane:
             if codec == hearer.codec:
                 if payload_type != hearer.payload_type:
                     out = _renumber(data, hearer.payload_type)
-            elif translation := _TRANSLATE.get((codec, hearer.codec)):
+            elif codec in SPOKEN and hearer.codec in SPOKEN:
                 start, end = bounds
-                out = data[:start] + data[start:end].translate(translation) + data[end:]
-                out = _renumber(out, hearer.payload_type)
+                payload = translated(data[start:end], codec, hearer.codec)
+                if not payload:
+                    linear = linear or leg.voice.decode(data[start:end], codec)
+                    payload = hearer.speak(linear)
+                out = _renumber(data[:start] + payload + data[end:], hearer.payload_type)
             elif codec != "CN":
                 hearer.unspoken += 1
                 continue
@@ -256,7 +262,7 @@ class Plane:
         if not muxed:
             leg.control_at = source
         for hearer in leg.hearers:
-            hearer.transmit_control(data)
+            hearer.relay_control(data)
 
     # time
 
@@ -335,7 +341,9 @@ def _replaced(leg: Leg, hearer: Leg, data: bytes, bounds: tuple[int, int], codec
     if ears is None or not ears.key or (hearer.form == "tone" and not ears.taken):
         return False
     if hearer.latch.target and hearer.codec in SPOKEN:
-        hearer.transmit(hush(data, bounds, hearer.codec, hearer.payload_type), hearer.latch.target)
+        hearer.transmit(
+            hush(data, bounds, hearer.voice, hearer.codec, hearer.payload_type), hearer.latch.target
+        )
     return True
 
 

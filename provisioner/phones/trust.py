@@ -33,6 +33,14 @@ RULES = {
     "not-adopted": (403, "only adopted phones get files and may upload"),
     "quarantined": (403, "the asker behaved like an attacker"),
     "too-many-requests": (429, "too many requests"),
+    "firmware": (200, "a firmware image"),
+    "authority": (200, "the certificate of this appliance's own authority"),
+    "unknown-certificate": (
+        403,
+        "no authority in tls/makers signed its certificate; it is not asked for it again",
+    ),
+    "pnp": (200, "a phone that asked by multicast was told where its files are"),
+    "pnp-refused": (403, "a phone that asked by multicast may not be told: adopt it, or open adoption"),
     "no-such-file": (404, "not the name of a phone's file"),
     "not-there": (404, "an optional file that there is none of"),
     "unknown-model": (404, "there is no template for this model"),
@@ -40,11 +48,12 @@ RULES = {
     "not-this-makers-file": (403, "phones of this maker ask for no such file"),
     "not-a-phone": (403, "the user agent is not a desk phone's"),
     "other-maker": (403, "the adopted phone with this MAC is of another maker"),
-    "upload": (201, "a log of an adopted phone"),
-    "override-refused": (403, "changes made on the phone are not kept: change them in the inventory"),
+    "upload": (201, "an upload of an adopted phone"),
     "upload-refused": (403, "this file may not be uploaded"),
-    "no-such-method": (405, "phones' files can be fetched, and logs be put"),
+    "no-such-method": (405, "phones' files can be fetched, and some be put"),
     "too-large": (413, "an upload is too large"),
+    "not-readable": (400, "an upload is not what its name says"),
+    "quota": (507, "there is no more room for uploads"),
     "no-space": (507, "an upload could not be stored"),
     "bad-request": (400, "the request could not be understood, or took too long"),
     "not-ready": (503, "the inventory has not been read yet"),
@@ -126,7 +135,7 @@ class Trust:
     """Judges every request of a phone, and remembers what it must of the askers; never waits.
 
     `now`: seconds since 1970; `clock`: monotonic seconds; `secret`: 32 bytes of this appliance, for nonces; `tell`
-    hears of each new quarantine.
+    hears of each new quarantine. `kept`: what an adopted phone has uploaded under a name, None for nothing.
     """
 
     def __init__(
@@ -136,8 +145,10 @@ class Trust:
         secret: bytes,
         tell: Callable[[Quarantine], None] = lambda _held: None,
         limits: Limits | None = None,
+        kept: Callable[[boot.Asked], bytes | None] = lambda _asked: None,
     ) -> None:
         self._now = now
+        self._kept = kept
         self.proofs = Proofs(now, secret)
         self.sources = Sources(clock, tell, limits)
 
@@ -146,7 +157,7 @@ class Trust:
         return self._judge(renderer, asker, self._fetch)
 
     def judge_upload(self, renderer: Renderer, asker: Asker) -> Verdict:
-        """Whether the body of any other method may be kept: only the logs of adopted phones, by PUT."""
+        """Whether the body of any other method may be kept: only what adopted phones upload, by PUT or POST."""
         return self._judge(renderer, asker, self._upload)
 
     def _judge(self, renderer: Renderer, asker: Asker, decide: Callable[[_Case], Verdict]) -> Verdict:
@@ -196,17 +207,21 @@ class Trust:
             return case.verdict(who.rule)
         if asked is None:
             return case.verdict("no-such-file")
-        if rule := _refusal(case.renderer, asked, who):
-            return case.verdict(rule)
+        refusal = _refusal(case.renderer, asked, who)
+        kept = self._kept(asked) if case.credential and refusal in ("", "not-there") else None
+        if refusal and kept is None:
+            return case.verdict(refusal)
         rule = self._access(case, asked)
         if RULES[rule][0] != 200:
             return case.verdict(rule)
-        made = case.renderer.rendered(asked, who, _has_its_key(case))
-        if made is None:
+        made = None if refusal else case.renderer.rendered(asked, who, _has_its_key(case))
+        body = made.data if made else kept
+        if body is None:
             return case.verdict("not-there")
         if case.credential and asked.mac:
             self.proofs.served(case.credential, case.asker, rule)
-        return Verdict(rule, who, asked, made.data, made.skeleton.file.content_type, made=made)
+        xml = "text/xml" if body.startswith(b"<?xml") else "text/plain"
+        return Verdict(rule, who, asked, body, made.skeleton.file.content_type if made else xml, made=made)
 
     def _access(self, case: _Case, asked: boot.Asked) -> str:
         """The rule by which a file that there is may be had, or not."""
@@ -255,9 +270,9 @@ class Trust:
             return case.verdict(who.rule)
         if asked is None:
             return case.verdict("no-such-file")
-        if case.asker.method != "PUT":
+        if case.asker.method not in _VERBS.get(who.vendor, ("PUT",)):
             return case.verdict("no-such-method")
-        rule = _UPLOADS.get(asked.kind, "upload-refused")
+        rule = "upload" if asked.kind in UPLOADED else "upload-refused"
         if rule == "upload":
             phone = case.renderer.snapshot.phones.get(asked.mac)
             if who.agent == "other":
@@ -271,7 +286,9 @@ class Trust:
         return case.verdict(rule)
 
 
-_UPLOADS = {"override": "override-refused", "upload": "upload"}
+# Kinds of files: logs, changes made on the phone, its directory and its lists of calls. Never a core of its memory.
+UPLOADED = frozenset({"upload", "override", "directory", "call-list"})
+_VERBS = {boot.YEALINK: ("PUT", "POST")}  # static.auto_provision.custom.upload_method
 
 
 def _has_its_key(case: _Case) -> bool:

@@ -50,7 +50,8 @@ CODECS = {
     "G729": Codec("G729/8000", 8000, 18),
     "opus": Codec("opus/48000/2", 48000, None),  # RFC 7587
 }
-G711 = ("PCMU", "PCMA")  # what media speaks itself; all else it only passes on
+G711 = ("PCMU", "PCMA")  # what every party should have
+SPOKEN = (*G711, "G722")  # what media speaks and translates; all else it only passes on
 _BY_NAME = {codec.rtpmap.upper(): name for name, codec in CODECS.items()}
 _STATIC = {codec.payload: codec.rtpmap for codec in CODECS.values()} | {13: "CN/8000"}
 

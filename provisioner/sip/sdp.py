@@ -14,6 +14,7 @@ from provisioner.sip.description import (
     MAX_LINES,
     MAX_SDP,
     REVERSE,
+    SPOKEN,
     SUITES,
     Crypto,
     Direction,
@@ -24,8 +25,8 @@ from provisioner.sip.description import (
 )
 
 __all__ = [
-    "CODECS", "EVENT_PAYLOAD", "G711", "MAX_LINES", "MAX_SDP", "AudioOffer", "Direction", "Format", "MediaSession",
-    "Negotiated", "Srtp", "Stream", "audio_part", "offered", "parse",
+    "CODECS", "EVENT_PAYLOAD", "G711", "MAX_LINES", "MAX_SDP", "SPOKEN", "AudioOffer", "Direction", "Format",
+    "MediaSession", "Negotiated", "Srtp", "Stream", "audio_part", "offered", "parse",
 ]  # fmt: skip
 
 EVENT_PAYLOAD = 101  # what most phones and cores use for telephone-event

@@ -421,6 +421,9 @@ class SipTransport:
             self._on_lost(flow)
 
 
+_IP_MULTICAST_ALL = 49  # linux/in.h; `socket` has no name for it
+
+
 def _both(host: str) -> tuple[str, ...]:
     """The addresses to bind: `::` stands for both families, a socket for each keeps IPv4 addresses plain."""
     return ("::", "0.0.0.0") if host == "::" else (host,)  # noqa: S104
@@ -436,6 +439,11 @@ def _socket(host: str, port: int, kind: socket.SocketKind) -> socket.socket:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         else:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
+            if host == "0.0.0.0" and port:  # noqa: S104 - compared
+                # What answers plug-and-play has this port in its multicast group, whose packets are not for us. A
+                # second SIP server is still found out: by the TCP port.
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                sock.setsockopt(socket.IPPROTO_IP, _IP_MULTICAST_ALL, 0)
         if family == socket.AF_INET6:
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, DSCP_CS3)

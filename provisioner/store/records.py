@@ -22,8 +22,10 @@ class Practice(Record, frozen=True):
 
     `phone_networks`: where phones may register and call from, as `192.168.1.0/24`; empty: private addresses and
     this host's own. `max_calls`: with so many on, new ones are refused (emergency calls never are).
+    `extension_quarantine_days`: how long an extension that was freed is not given again.
     `services`: the N11 codes that may be dialled. `international_calls_per_day`: to Mexico and to NANP countries other
-    than the United States, its territories and Canada; 0: none.
+    than the United States, its territories and Canada; 0: none. `outbound_at_once`, `outbound_per_line`,
+    `outbound_per_hour` (of a line): how many outside calls; `outbound_closed`: when there are none, as `22:00-06:00`.
     `adoption`: which phones get anything (docs/phones.md, "Trust"); `open` until `adoption_until`, 0: no end.
     `routers`: MACs (twelve hex digits) or addresses of routers on this network that phones are behind; the gateways
     of this host are known anyway.
@@ -33,21 +35,53 @@ class Practice(Record, frozen=True):
     main_number: str
     time_zone: str = "America/Los_Angeles"
     extension_length: int = 3
+    extension_quarantine_days: float = 30.0
     adoption: Literal["open", "adopted", "certificate"] = "open"
     adoption_until: float = 0.0
     routers: tuple[str, ...] = ()
     services: tuple[str, ...] = ("211", "311", "411", "511", "711", "811")
     international_calls_per_day: int = 20
+    outbound_at_once: int = 100
+    outbound_per_line: int = 8
+    outbound_per_hour: int = 120
+    outbound_closed: str = ""
     on_hangup: Literal["complete", "recall"] = "complete"
     phone_networks: tuple[str, ...] = ()
     max_calls: int = 200
 
 
+Level = Literal["practice", "building", "floor", "room"]
+
+
 class Location(Record, frozen=True):
-    """A dispatchable location. `civic`: RFC 5139 elements by name (`country`, `A1`, `A3`, `RD`, `HNO`, `FLR`, …)."""
+    """A place where phones are, or a part of one: a room of a floor of a building of the practice.
+
+    `civic`: RFC 5139 elements by name (`country`, `A1`, `A3`, `RD`, `HNO`, `FLR`, …), only those that are its own; the
+    others come from its `parent` (`Snapshot.place`). `networks`: where its phones register from, as `192.168.1.0/24`;
+    `neighbours`: switch ports that they hang on, as they tell it. Both are the parent's where empty.
+    `identifiers`: what carriers call it, by the names that trunk profiles use (docs/trunks.md).
+    """
 
     name: str
     civic: dict[str, str]
+    parent: str = ""
+    level: Level = "building"
+    networks: tuple[str, ...] = ()
+    neighbours: tuple[str, ...] = ()
+    identifiers: dict[str, str] = {}
+
+
+class Placement(Record, frozen=True):
+    """Somebody confirmed that a phone (the id is its MAC) is at `location`, and how that looked on the network.
+
+    `network`: that it registered from, as `10.0.0.0/24`; `neighbour`: the switch port that it told, or "".
+    """
+
+    location: str
+    network: str
+    neighbour: str
+    at: float
+    who: str
 
 
 AddressStatus = Literal["registered", "unregistered", "pending", "correction", "failed", "stale"]
@@ -207,6 +241,38 @@ class RetiredPhone(Record, frozen=True, tag="retired_phone"):
     who: str
 
 
+class ExtensionRange(Record, frozen=True, tag="extension_range"):
+    """Extensions `first` to `last` for the phones of a place (with its parts), a group, or whatever `name` says.
+
+    The id is `first-last`. Phones that belong there get theirs from it first; others get none of it by themselves.
+    """
+
+    first: str
+    last: str
+    name: str
+    location: str = ""
+    group: str = ""
+
+
+class HeldExtension(Record, frozen=True, tag="held_extension"):
+    """An extension (the id) that is not given: `reserved` until somebody releases it, or `freed` and in quarantine.
+
+    `name`: for whom it is kept, or who had it; `phone`: the MAC that had it. `until`: 0: no end. One that has ended
+    stays, as a record of who had the extension last, until it is given again.
+    """
+
+    reason: Literal["reserved", "freed"]
+    name: str
+    at: float
+    who: str
+    phone: str = ""
+    until: float = 0.0
+
+    def holds(self, now: float) -> bool:
+        """Whether the extension may not be given at `now`."""
+        return self.reason == "reserved" or now < self.until
+
+
 class PhoneGroup(Record, frozen=True, tag="phone_group"):
     """Phones that share settings and keys, as all of one department."""
 
@@ -223,13 +289,55 @@ class PhoneSettings(Record, frozen=True, tag="phone_setting"):
     values: dict[str, str | int | bool | list[str] | dict[str, str]]
 
 
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One of a ring group: an extension, or an outside number (E.164) that is reached through the core.
+
+    `seconds` that it rings for; 0: as long as the group (simultaneous), MEMBER_SECONDS (sequential).
+    """
+
+    target: str
+    seconds: int = 0
+
+
 class RingGroup(Record, frozen=True, tag="ring_group"):
-    """Extensions that ring together (simultaneous), for `seconds` at most."""
+    """Who rings for a number, together or one after the other; a member that is a string has no seconds of its own.
+
+    `seconds`: overall; 0: GROUP_SECONDS (simultaneous), as long as one round takes (sequential). `screening`: who
+    picks up hears who calls, and has the call with key 1.
+    """
 
     name: str
-    members: tuple[str, ...]
+    members: tuple[str | Member, ...]
     mode: Literal["simultaneous", "sequential"] = "simultaneous"
-    seconds: int = 30
+    seconds: int = 0
+    screening: bool = False
+
+    @property
+    def each(self) -> tuple[Member, ...]:
+        """All members in one form."""
+        return tuple(Member(target=each) if isinstance(each, str) else each for each in self.members)
+
+
+class LineFeatures(Record, frozen=True, tag="line_feature"):
+    """What the edge does with calls to one extension (the id): nothing of it is in the phone (docs/calls.md).
+
+    The targets are extensions or E.164 numbers, empty for none. `forward_no_answer_seconds`: how long the phone rings
+    before that. `screening`: as of a RingGroup.
+    """
+
+    do_not_disturb: bool = False
+    forward_always: str = ""
+    forward_busy: str = ""
+    forward_no_answer: str = ""
+    forward_no_answer_seconds: int = 20
+    screening: bool = False
+
+
+class Recording(Record, frozen=True):
+    """A recording of the practice's own in the place of a prompt (the id); `digest`: SHA-256 of what is played."""
+
+    seconds: float
+    digest: str
 
 
 class Trunk(Record, frozen=True):
@@ -289,6 +397,7 @@ class Credential(Record, frozen=True):
 KINDS: tuple[type[Record], ...] = (
     Practice,
     Location,
+    Placement,
     Number,
     Provider,
     ProviderSecret,
@@ -297,7 +406,11 @@ KINDS: tuple[type[Record], ...] = (
     PhoneGroup,
     PhoneSettings,
     RetiredPhone,
+    ExtensionRange,
+    HeldExtension,
+    Recording,
     RingGroup,
+    LineFeatures,
     Trunk,
     TrunkSecret,
     Credential,
@@ -314,6 +427,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     practice: Practice
     locations: dict[str, Location] = {}
+    placements: dict[str, Placement] = {}
     numbers: dict[str, Number] = {}
     providers: dict[str, Provider] = {}
     registrations: dict[str, Registration] = {}
@@ -321,7 +435,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     phone_groups: dict[str, PhoneGroup] = {}
     phone_settings: dict[str, PhoneSettings] = {}
     retired_phones: dict[str, RetiredPhone] = {}
+    extension_ranges: dict[str, ExtensionRange] = {}
+    held_extensions: dict[str, HeldExtension] = {}
+    recordings: dict[str, Recording] = {}
     ring_groups: dict[str, RingGroup] = {}
+    line_features: dict[str, LineFeatures] = {}
     trunks: dict[str, Trunk] = {}
     trunk_secrets: dict[str, TrunkSecret] = {}
     credentials: dict[str, Credential] = {}
@@ -333,6 +451,34 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
                 if line.extension == extension:
                     return phone, index
         return None
+
+    def lineage(self, location: str) -> tuple[Location, ...]:
+        """A location and those that it is a part of, the innermost first; () when there is none of that id."""
+        found: list[Location] = []
+        while (here := self.locations.get(location)) and here not in found:
+            found.append(here)
+            location = here.parent
+        return tuple(found)
+
+    def place(self, location: str) -> Location | None:
+        """A location with its whole address, its networks and neighbours; what is nearer wins."""
+        lineage = self.lineage(location)
+        if not lineage:
+            return None
+        civic: dict[str, str] = {}
+        for each in reversed(lineage):
+            civic |= each.civic
+        return msgspec.structs.replace(
+            lineage[0],
+            civic=civic,
+            networks=next((each.networks for each in lineage if each.networks), ()),
+            neighbours=next((each.neighbours for each in lineage if each.neighbours), ()),
+        )
+
+    def covers(self, outer: str, inner: str) -> bool:
+        """Whether what is registered for `outer` is true of `inner`: it, or a part of it, in one building."""
+        lineage = self.lineage(inner)
+        return any(each.id == outer and each.level != "practice" for each in lineage)
 
     def extensions(self) -> list[str]:
         """All extensions in use, in order."""

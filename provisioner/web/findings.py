@@ -22,7 +22,8 @@ class TrunkRow(NamedTuple):
 
 def findings(world: World, rows: list[PhoneRow]) -> list[Finding]:
     """All that needs a person, the bad before the merely unfinished."""
-    found = [*_processes(world), *_trunks(world), *_bans(world), *_phones(rows), *_numbers(world, rows)]
+    found = [*_processes(world), *_trunks(world), *_bans(world), *_limits(world)]
+    found += [*_phones(rows), *_numbers(world, rows)]
     return sorted(found, key=lambda finding: _ORDER[finding.level])
 
 
@@ -74,6 +75,17 @@ def _bans(world: World) -> Iterator[Finding]:
             what=f"{words.plural(len(held), 'host')} in quarantine asked for phones' files",
             remedy="Find out what each is, by its address and MAC. If it is yours, release it.",
             link="/staff/protection",
+        )
+
+
+def _limits(world: World) -> Iterator[Finding]:
+    for reason, count in (world.edge or {}).get("limits", {}).get("refused", {}).items():
+        yield Finding(
+            level="warn",
+            what=f"{words.plural(count, 'outside call was', 'outside calls were')} refused today: {reason}",
+            remedy="If nobody here placed them, somebody may be calling at your cost: look at the calls. "
+            "Else raise the limit of the practice.",
+            link="/staff/calls",
         )
 
 

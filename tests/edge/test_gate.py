@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from provisioner.edge.edge import MAX_DIALOGS
+from provisioner.edge.placing import MAX_DIALOGS
 from provisioner.errors import OperatorError
 from provisioner.sip import digest
 from provisioner.sip.message import MAX_HEADERS, Response, parse

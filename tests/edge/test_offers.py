@@ -29,9 +29,10 @@ def offer(*formats: Format, ptime: int = 20) -> bytes:
         ((ULAW, ALAW), True, [(ULAW, ALAW)]),
         ((ALAW,), True, [(ALAW, ULAW)]),
         ((OPUS, WIDE, ULAW), False, [(OPUS, WIDE, ULAW, ALAW)]),
-        ((OPUS, WIDE, ALAW), True, [(ALAW, ULAW), (OPUS, WIDE, ALAW, ULAW)]),
-        ((OPUS, WIDE), True, [(OPUS, WIDE)]),
-        ((WIDE,), False, [(WIDE,)]),
+        ((OPUS, WIDE, ALAW), True, [(WIDE, ALAW, ULAW), (OPUS, WIDE, ALAW, ULAW)]),
+        ((OPUS, WIDE), True, [(WIDE, ULAW, ALAW), (OPUS, WIDE, ULAW, ALAW)]),
+        ((WIDE,), False, [(WIDE, ULAW, ALAW)]),
+        ((OPUS,), True, [(OPUS,)]),
     ],
 )
 def test_what_the_other_party_is_offered(formats: tuple, spoken: bool, wanted: list) -> None:
@@ -46,6 +47,8 @@ def test_without_an_offer_it_is_g711() -> None:
 def test_what_was_agreed_stays() -> None:
     agreed = Negotiated(("192.0.2.9", 4000), "PCMA", None, None, True, True)
     assert offers_for(offer(OPUS), agreed, False) == [PLAIN]
+    agreed = Negotiated(("192.0.2.9", 4000), "G722", None, None, True, True)
+    assert offers_for(b"", agreed, False) == [AudioOffer((WIDE, ULAW, ALAW))]
     agreed = Negotiated(
         ("192.0.2.9", 4000), "opus", None, None, True, True, 111, 96, fmtp="stereo=1", ptime=40
     )
@@ -53,7 +56,7 @@ def test_what_was_agreed_stays() -> None:
 
 
 def test_what_can_be_bridged() -> None:
-    assert bridged("PCMU") == bridged("PCMA") == ("PCMU", "PCMA")
+    assert bridged("PCMU") == bridged("G722") == ("PCMU", "PCMA", "G722")
     assert bridged("opus") == ("opus",)
 
 
@@ -140,7 +143,7 @@ def test_an_offer_over_udp_stays_small(world: World) -> None:
 
 def test_g711_where_the_menu_may_be_needed(world: World) -> None:
     for phone in world.phones.values():
-        phone.codecs = ("G722", "PCMA", "PCMU")
+        phone.codecs = ("opus", "PCMA", "PCMU")
     caller = world.phones["101"].call("102")
     desk = world.ringing("102")
     assert _offered(desk) == (ALAW, ULAW)
@@ -149,27 +152,70 @@ def test_g711_where_the_menu_may_be_needed(world: World) -> None:
     assert world.leg_of(desk).document["take"] == "*"
 
 
-def test_a_phone_without_g711_gets_the_call_but_no_menu(
-    world: World, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.INFO)
-    world.phones["101"].codecs = ("PCMU", "G722")
-    world.phones["102"].codecs = ("G722",)
+def in_opus(world: World) -> tuple[Talk, Talk]:
+    """An internal call in a codec that media does not speak, since the desk phone refused all others."""
+    world.phones["101"].codecs = ("PCMU", "opus")
+    world.phones["102"].codecs = ("opus",)
     world.phones["102"].on_call = refuses_narrow_offers
     caller = world.phones["101"].call("102")
     refused, desk = world.phones["102"].calls
     assert refused.over
     desk.answer()
-    assert codecs(world, caller, desk) == ["G722", "G722"]
+    assert codecs(world, caller, desk) == ["opus", "opus"]
     assert world.hears(caller) is desk
     assert world.hears(desk) is caller
-    assert world.leg_of(desk).document["take"] == ""
-    assert world.edge.counters["menu-not-armed"] == world.edge.counters["offered-again"] == 1
-    assert "runs in G722: no keypad menu" in caplog.text
+    assert world.leg_of(desk).document["take"] == "*"
+    return caller, desk
+
+
+def test_the_star_asks_both_parties_for_a_codec_that_we_speak(world: World) -> None:
+    caller, desk = in_opus(world)
+    desk.sdp.codecs = ("PCMU",)
+    world.press(desk, "*")
+    assert codecs(world, caller, desk) == ["PCMU", "PCMU"]
+    assert (world.hears(desk), world.hears(caller)) == ("menu", "music")
+
+
+def test_keys_that_come_before_the_codec_has_changed_count_after_it(world: World) -> None:
+    caller, desk = in_opus(world)
+    desk.sdp.codecs = ("PCMU",)
+    leg = world.leg_of(desk)
+    for digit in "*1":
+        world.edge.on_media("digit", {"leg": leg.id, "digit": digit, "source": "rfc4733"})
+    world.run()
+    assert (world.hears(desk), world.hears(caller)) == ("dialtone", "music")
+
+
+@pytest.mark.parametrize("who", ["desk", "caller"])
+def test_who_does_not_want_another_codec_goes_on_talking(
+    world: World, who: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    caller, desk = in_opus(world)
+    desk.sdp.codecs = ("opus",) if who == "desk" else ("PCMU", "opus")
+    caller.sdp.codecs = ("opus",)
+    for times in (1, 2):
+        world.press(desk, "*")
+        assert codecs(world, caller, desk) == ["opus", "opus"]
+        assert world.hears(caller) is desk
+        assert world.hears(desk) is caller
+        assert world.edge.counters["menu-not-armed"] == times
+    assert "stays in opus: no keypad menu" in caplog.text
+
+
+@pytest.mark.parametrize("who", ["desk", "caller"])
+def test_a_party_that_leaves_while_it_is_asked_ends_the_call(world: World, who: str) -> None:
+    caller, desk = in_opus(world)
+    leaving, other = (desk, caller) if who == "desk" else (caller, desk)
+    leg = world.leg_of(desk)
+    world.edge.on_media("digit", {"leg": leg.id, "digit": "*", "source": "rfc4733"})
+    leaving.session.hangup()
+    world.run()
+    assert other.over
 
 
 def test_who_refuses_every_offer_is_asked_no_more(world: World) -> None:
-    world.phones["101"].codecs = ("PCMU", "G722")
+    world.phones["101"].codecs = ("PCMU", "G729")
     world.phones["102"].codecs = ("opus",)
     world.phones["102"].on_call = refuses_narrow_offers
     assert world.phones["101"].call("102").status == 488
@@ -203,18 +249,18 @@ def test_payload_types_belong_to_each_leg(world: World) -> None:
 
 
 def test_a_call_in_another_codec_refuses_to_change_it(world: World) -> None:
-    world.phones["101"].codecs = world.core.codecs = ("G722", "PCMU")
+    world.phones["101"].codecs = world.core.codecs = ("G729", "PCMU")
     caller = world.phones["101"].call(OUTSIDE)
     far = world.core.calls[-1]
-    far.sdp.codecs = ("G722",)
+    far.sdp.codecs = ("G729",)
     far.answer()
     caller.sdp.codecs = ("PCMU",)
     assert caller.reinvite("sendrecv").status == 488
-    assert codecs(world, caller, far) == ["G722", "G722"]
-    caller.sdp.codecs = ("PCMU", "G722")
+    assert codecs(world, caller, far) == ["G729", "G729"]
+    caller.sdp.codecs = ("PCMU", "G729")
     assert caller.reinvite("sendonly").status == 200
     assert caller.reinvite("sendrecv").status == 200
-    assert codecs(world, caller, far) == ["G722", "G722"]
+    assert codecs(world, caller, far) == ["G729", "G729"]
     assert world.hears(far) is caller
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from provisioner.edge.directory import Directory
 from provisioner.edge.edge import EMERGENCY_RESERVE, Edge
+from provisioner.errors import PeerError
 from provisioner.sip.agent import Agent
 from provisioner.sip.headers import NameAddr, Uri
 from provisioner.sip.message import Header, Request, Response, parse
@@ -79,7 +80,7 @@ def practice(**changes: Any) -> records.Snapshot:
         "numbers": {number.id: number for number in (*numbers, main)},
         "phones": phones,
         "ring_groups": {"all": records.RingGroup(id="all", name="All", members=EXTENSIONS)},
-        "trunks": {"core": records.Trunk(id="core", uri=f"sip:{CORE[0]}:{CORE[1]}")},
+        "trunks": {"core": records.Trunk(id="core", uri=f"sip:{CORE[0]}:{CORE[1]}", profile="stand-in")},
         "credentials": accounts,
     }
     return records.Snapshot(**{**whole, **changes})
@@ -143,8 +144,12 @@ class Talk:
             if self.session.invite.body:
                 self.sdp.accept(event.sdp)
         elif isinstance(event, Offered):
-            body = self.sdp.answer(event.sdp) if event.sdp else self.sdp.offer()
-            session.answer(event.transaction, body)
+            try:
+                body = self.sdp.answer(event.sdp) if event.sdp else self.sdp.offer()
+            except PeerError as error:
+                event.transaction.reply(error.status)
+            else:
+                session.answer(event.transaction, body)
 
     @property
     def up(self) -> bool:
@@ -495,7 +500,7 @@ class World:
     def inbound(self, to: str = MAIN, caller: str = PATIENT, **more: Any) -> Talk:
         """The core brings a patient's call."""
         who = f'"Jane Patient" <sip:{caller}@{CORE[0]}>'
-        headers = [("p-asserted-identity", who), ("privacy", "id"), *more.pop("headers", [])]
+        headers = [("p-asserted-identity", who), *more.pop("headers", [])]
         return self.core.dial(f"sip:{to}@{EDGE[0]}", who, headers=headers, **more)
 
     def ringing(self, extension: str) -> Talk:

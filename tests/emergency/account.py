@@ -46,7 +46,8 @@ class World:
     def connect(self, provider: Provider, secret: ProviderSecret | None) -> Connection:
         assert secret is not None
         adapter = ADAPTERS[provider.api](Credentials(provider.account, secret.user, secret.password))
-        return Connection(adapter, Client(provider.url, PATIENCE).send, (secret.password, f"{secret.user}:{secret.password}"))
+        secrets = (secret.password, f"{secret.user}:{secret.password}")
+        return Connection(adapter, Client(provider.url, PATIENCE).send, secrets)
 
     def start(self, connect: Any = None) -> Registrar:
         """A registrar that knows nothing but what is stored."""
@@ -95,7 +96,8 @@ class World:
         """Nothing is called registered that the last reading did not say so of."""
         if self.number.address_status == "registered":
             held = self.held
-            assert held.reading and held.reading.status == "registered"
+            assert held.reading
+            assert held.reading.status == "registered"
             assert postal.same(held.reading.address, held.accepted)
 
     def settle(self, hours: float = 12.0, most: int = 400) -> Registration:

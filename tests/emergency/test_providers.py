@@ -153,8 +153,10 @@ def test_a_correction_is_used_when_somebody_approved_it(worlds: Any, api: str) -
     world.act(Approved(0))
     held = world.settle()
     assert held.state == "registered"
-    assert held.accepted and held.accepted.city.title() == ELSEWHERE
-    assert held.wanted and held.wanted.city == "San Francisco"  # what was typed is kept
+    assert held.accepted
+    assert held.accepted.city.title() == ELSEWHERE
+    assert held.wanted
+    assert held.wanted.city == "San Francisco"  # what was typed is kept
     assert len(world.provider.account.addresses) == 1
 
 

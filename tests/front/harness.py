@@ -12,14 +12,19 @@ from pathlib import Path
 from typing import Any
 
 from provisioner import certificates as tls
+from provisioner.front.connection import Connection
 from provisioner.front.door import Door
 from provisioner.front.events import Hub
+from provisioner.front.firmware import Firmware
+from provisioner.front.lookup import Lookup
 from provisioner.front.neighbours import Neighbours
 from provisioner.front.phone_files import PhoneFiles
 from provisioner.front.proxy import Proxy
 from provisioner.front.record import Recorder
 from provisioner.front.server import Server
 from provisioner.front.tftp_server import TftpServer
+from provisioner.front.tls import TlsListener, asking, legacy
+from provisioner.front.uploads import Uploads
 from provisioner.ipc import connect_unix, listen_unix
 from tests.phones.samples import renderer
 
@@ -47,9 +52,18 @@ class Front:
         self.events: list[dict[str, Any]] = []
         self.hub = Hub()
         self.recorder = Recorder(self._publish, self.journal, clock=lambda: 1_700_000_000.5)
-        self.door = Door(folder / "contacts.json", Neighbours(), self._publish, clock=lambda: self.time)
-        self.files = PhoneFiles(self.recorder, folder / "uploads", self.door)
-        self.files.renderer = renderer()
+        self.uploads = Uploads(folder / "uploads", lambda mac: self.lookup.owned(mac))
+        self.firmware = Firmware(folder / "firmware")
+        self.door = Door(
+            folder / "contacts.json",
+            Neighbours(),
+            self._publish,
+            clock=lambda: self.time,
+            kept=self.uploads.read,
+        )
+        self.lookup = Lookup(self.door)
+        self.lookup.renderer = renderer()
+        self.files = PhoneFiles(self.lookup, self.recorder, self.firmware, self.uploads)
         self.web_path = folder / "web.http"
         self.server = Server(self.files, Proxy(self.web_path), self.hub, self.recorder, lambda: self.time)
         self.loop = asyncio.new_event_loop()
@@ -64,16 +78,27 @@ class Front:
         self.run(self._open())
 
     async def _open(self) -> None:
-        context = await asyncio.to_thread(tls.context, self.folder / "tls", ["127.0.0.1"])
-        self._listeners = [
-            await self.loop.create_server(self.server.http, "127.0.0.1", 0),
-            await self.loop.create_server(self.server.https, "127.0.0.1", 0, ssl=context),
-        ]
-        self.http, self.https = (each.sockets[0].getsockname()[1] for each in self._listeners)
+        listener = await self.loop.create_server(self.server.http, "127.0.0.1", 0)
+        self.http = listener.sockets[0].getsockname()[1]
+        self._listeners: list[asyncio.Server | TlsListener] = [listener]
+        self.lookup.authority = tls.authority(self.folder / "tls")
+        self.https = self._tls(self.server.https, lambda context: context)
+        self.legacy = self._tls(self.server.legacy, legacy)
         self.server.https_port = self.https
-        self.tftp = TftpServer(lambda: self.files.renderer, self.recorder, self.door)
+        self.tftp = TftpServer(self.lookup, self.recorder, self.firmware, self.uploads)
         transport, _ = await self.loop.create_datagram_endpoint(lambda: self.tftp, ("127.0.0.1", 0))
         self.tftp_port = transport.get_extra_info("sockname")[1]
+
+    def _tls(self, make: Callable[[], Connection], change: Callable[[ssl.SSLContext], ssl.SSLContext]) -> int:
+        """A TLS port as the process opens it."""
+        contexts = [change(tls.context(self.folder / "tls", ["127.0.0.1"])) for _ in range(2)]
+        asks = asking(contexts[1], self.folder / "makers")
+        sock = socket.create_server(("127.0.0.1", 0))
+        sock.setblocking(False)
+        pair = (contexts[0], contexts[1] if asks else None)
+        refused = self.server.refused_certificate
+        self._listeners.append(TlsListener(sock, make, pair, refused, lambda: self.time))
+        return int(sock.getsockname()[1])
 
     def stop(self) -> None:
         self.run(self._close())

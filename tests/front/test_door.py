@@ -50,7 +50,7 @@ def test_a_proxy_here_is_not_the_phone(front: Front, header: str) -> None:
 def test_too_many_requests_says_when(front: Front) -> None:
     front.door.trust.sources.limits = Limits(phone_burst=0)
     front.door.trust.proofs.contacts.proved(YEALINK, "127.0.0.1", 0.0, 0.0)
-    front.files.renderer = type(front.files.renderer)(site(), front.files.renderer.addresses)  # type: ignore[union-attr]
+    front.lookup.renderer = type(front.lookup.renderer)(site(), front.lookup.renderer.addresses)  # type: ignore[union-attr]
     folder = site().credentials[YEALINK].path_secret
     answer = get(front, f"/{folder}{FILE}", {"X-Forwarded-For": "192.0.2.9"})
     assert (answer.status, answer.headers["Retry-After"]) == (429, "60")

@@ -98,7 +98,7 @@ def test_many_on_one_connection(front: Front) -> None:
 
 
 def test_pipelined_requests_are_answered_in_order(front: Front) -> None:
-    paths = [LINE, "/nothing.txt", f"/{POLYCOM}.cfg", "/waiting.cfg"] * 20
+    paths = [LINE, "/nothing.txt", f"/{POLYCOM}.cfg", f"/{POLYCOM}-site.cfg"] * 20
     with front.connect() as sock:
         head = f"Host: x\r\nUser-Agent: {AGENTS[POLYCOM]}\r\n"
         requests = [f"GET {path} HTTP/1.1\r\n{head}\r\n" for path in paths]
@@ -223,7 +223,7 @@ def test_sightings(front: Front) -> None:
 
 
 def test_without_an_inventory_no_phone_is_told_anything(front: Front) -> None:
-    front.files.renderer = None
+    front.lookup.renderer = None
     assert fetch(front, LINE)[0] == 503
     assert fetch(front, LINE, method="PUT", body=b"x")[0] == 503
 
@@ -246,9 +246,10 @@ def test_a_log_is_kept(front: Front) -> None:
 @pytest.mark.parametrize(
     ("path", "status"),
     [
-        (f"/{POLYCOM}-phone.cfg", 403),
-        (f"/{POLYCOM}-web.cfg", 403),
+        (f"/{POLYCOM}-license.cfg", 403),
+        (LINE, 403),
         ("/0004f2000199-app.log", 403),
+        (f"/{POLYCOM}-core.tar.gz", 403),
         (f"/../{POLYCOM}-app.log", 404),
         ("/etc/passwd", 404),
     ],
@@ -285,7 +286,7 @@ def test_expect_continue(front: Front) -> None:
         sock.sendall(b"abc")
         assert read_until(sock, b"\r\n\r\n").startswith(b"HTTP/1.1 201")
     with front.connect() as sock:
-        sock.sendall(f"PUT /{POLYCOM}-web.cfg HTTP/1.1\r\n{head}".encode())
+        sock.sendall(f"PUT /{POLYCOM}-license.cfg HTTP/1.1\r\n{head}".encode())
         assert read_until(sock, b"\r\n\r\n").startswith(b"HTTP/1.1 403")
 
 

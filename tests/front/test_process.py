@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import json
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -27,10 +29,11 @@ from tests.phones.samples import AGENTS
 
 MAC, AGENT = next(iter(AGENTS.items()))
 CODE = """
-import sys
+import json, sys
 from provisioner.front.process import main
 from provisioner.paths import StateDir
-main(StateDir.create(sys.argv[1]), bind="127.0.0.1", http_port=0, https_port=0, tftp_port=0, sip_port=5070)
+state, more = StateDir.create(sys.argv[1]), json.loads(sys.argv[2])
+main(state, bind="127.0.0.1", http_port=0, https_port=0, tftp_port=0, sip_port=5070, **more)
 """
 
 
@@ -43,9 +46,9 @@ def wait_for(condition: Callable[[], Any]) -> Any:
 
 
 class Process:
-    def __init__(self, state: StateDir) -> None:
+    def __init__(self, state: StateDir, **options: int) -> None:
         self.state = state
-        self._process = subprocess.Popen([sys.executable, "-c", CODE, str(state.root)])
+        self._process = subprocess.Popen([sys.executable, "-c", CODE, str(state.root), json.dumps(options)])
         self.status = wait_for(self.ask_status)
 
     def ask_status(self) -> dict[str, Any] | None:
@@ -205,6 +208,25 @@ def test_a_start_with_a_broken_database_takes_the_copy(state: StateDir) -> None:
         assert without.get(f"/{MAC}-line.cfg")[0] == 200
     finally:
         without.stop()
+
+
+@pytest.mark.parametrize("options", [{}, {"legacy_https_port": 0}])
+def test_the_port_for_old_phones_is_open_when_it_is_asked_for(
+    state: StateDir, options: dict[str, int]
+) -> None:
+    process = Process(state, **options)
+    try:
+        assert process.get("/ca.pem")[0] == 200
+        where = process.status["legacy_https"]
+        assert where.startswith("https://127.0.0.1:") if options else where == ""
+        for url in [process.status["https"], *([where] if options else [])]:
+            trust = ssl.create_default_context(cadata=process.get("/ca.pem")[1].decode())
+            connection = http.client.HTTPSConnection(url.removeprefix("https://"), timeout=10, context=trust)
+            connection.request("GET", f"/{MAC}.cfg", headers={"User-Agent": AGENT})
+            assert connection.getresponse().status == 200
+            connection.close()
+    finally:
+        process.stop()
 
 
 def test_a_port_that_is_taken(state: StateDir) -> None:

@@ -1,5 +1,6 @@
 """The relay plane in virtual time: packets and seconds in, packets and events out."""
 
+import itertools
 from random import Random
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from provisioner.errors import ProvisionerError
 from provisioner.media import prompts
 from provisioner.media.digits import DigitSender
-from provisioner.media.g711 import ALAW_TO_MULAW, MULAW_TO_ALAW
+from provisioner.media.g711 import ALAW_TO_MULAW, MULAW_TO_ALAW, decode_mulaw
 from provisioner.media.rtp import Packet, build
 from tests.media.bench import ADDRESS, AUDIO, MENU, QUIET, SR, Bench, audio
 
@@ -270,9 +271,9 @@ def test_the_same_source_again_does_not_restart_but_another_token_does():
     bench.run(0.02)
     assert bench.packets("a")[-1].payload == MENU[50 * 160 : 51 * 160]
     bench.put("a", source={**source, "token": 2})
-    bench.run(0.02)
-    (packet,) = bench.packets("a")
-    assert (packet.marker, packet.payload) == (True, MENU[:160])
+    bench.run(0.04)
+    faded, packet = bench.packets("a")
+    assert (faded.marker, faded.payload[64:], packet.payload) == (True, MENU[64:160], MENU[160:320])
     assert bench.events == []
 
 
@@ -282,7 +283,7 @@ def test_cutting_short_tells_no_end():
     bench.run(1.0)
     bench.put("a", source={"leg": "b"})
     bench.run(10.0)
-    assert len(bench.got("a")) == 50
+    assert len(bench.got("a")) == 51  # the last one fades
     assert bench.events == []
 
 
@@ -304,11 +305,13 @@ def test_G03_back_from_music_never_jumps_back():
     bench.put("a", source={"leg": "b"})
     bench.hear("b", audio(0))
     bench.run(9.9)
-    assert bench.packets("a") == [audio(0, marker=True)]
+    faded, relayed = bench.packets("a")
+    assert (faded.marker, faded.sequence) == (False, (before.sequence + 1) & 0xFFFF)
+    assert relayed == audio(0, marker=True)
     bench.put("a", source={"play": ["music"], "loop": True})
     bench.run(0.02)
     (after,) = bench.packets("a")
-    assert (after.ssrc, after.sequence, after.marker) == (before.ssrc, (before.sequence + 1) & 0xFFFF, True)
+    assert (after.ssrc, after.sequence, after.marker) == (before.ssrc, (before.sequence + 2) & 0xFFFF, True)
     assert (after.timestamp - before.timestamp) & 0xFFFFFFFF == 496 * 160
 
 
@@ -461,7 +464,7 @@ def test_orphans_that_hear_nothing_for_a_minute_are_named():
     [
         ({"codec": "G729"}, "codec"),
         ({"codec": None}, "codec"),
-        ({"codec": "G722", "payload_in": 9}, "payload_out"),
+        ({"codec": "G729", "payload_in": 18}, "payload_out"),
         ({"payload_in": 128}, "payload_in"),
         ({"clock": 0}, "clock"),
         ({"nets": ["10.0.0.0/33"]}, "nets"),
@@ -488,3 +491,38 @@ def test_a_wrong_document_changes_nothing(change, words):
     with pytest.raises(ProvisionerError, match=words):
         bench.plane.put({**bench.documents["a"], **change}, bench.now)
     assert bench.plane.legs["a"].document == before
+
+
+def steps(packets):
+    """The largest step from one sample to the next over the seams of packets."""
+    samples = [sample for packet in packets for sample in decode_mulaw(packet.payload)]
+    return max(abs(b - a) for a, b in itertools.pairwise(samples))
+
+
+def test_a_prompt_that_is_cut_in_a_word_does_not_click():
+    """Wherever it is cut, no step is larger than the ones within the prompt."""
+    largest = max(
+        steps([Packet(0, False, 0, 0, 0, MENU)]), steps([Packet(0, False, 0, 0, 0, prompts.load("music"))])
+    )
+    for frames in range(10, 150, 7):
+        for source in ({"play": ["music"], "loop": True}, {"leg": "b"}, None):
+            bench = Bench("a", "b")
+            bench.put("a", source={"play": ["menu"], "token": 1})
+            bench.run(frames * 0.02)
+            bench.put("a", source=source)
+            bench.run(0.2)
+            assert steps(bench.packets("a")) <= largest
+
+
+def test_where_nothing_plays_there_is_silence_once_anything_was_sent():
+    bench = Bench("a")
+    bench.put("a", source=None)
+    bench.run(1.0)
+    assert bench.packets("a") == []
+    bench.put("a", source={"play": ["menu"], "token": 1})
+    bench.run(0.02)
+    bench.put("a", source=None)
+    bench.run(1.0)
+    assert len(bench.packets("a")) in (51, 52)
+    assert bench.run(1.0) == []
+    assert {packet.payload for packet in bench.packets("a")} == {QUIET}

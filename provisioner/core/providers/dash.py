@@ -24,7 +24,8 @@ class Dash(Provider):
 
     def error(self, status: int, code: int, words: str) -> Response:
         """A fault; DASH names its kind."""
-        kind = {404: "NotFoundException", 400: "ParseException", 423: "LockedException"}.get(status, "ProvisionException")
+        kinds = {404: "NotFoundException", 400: "ParseException", 423: "LockedException"}
+        kind = kinds.get(status, "ProvisionException")
         root = etree.Element(f"{{{_NS}}}{kind}", nsmap={"ns2": _NS})
         etree.SubElement(root, "message").text = words
         return _answer(root, status)
