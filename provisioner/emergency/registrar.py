@@ -124,8 +124,7 @@ class Registrar:
         told = ""
         while not stop.is_set():
             try:
-                self.turn()
-                pause, told = LOOK, ""
+                pause, told = 0.0 if self.turn() else LOOK, ""
             except ProvisionerError as error:
                 pause = BROKEN_STORE
                 if str(error) != told:
@@ -269,7 +268,7 @@ class Registrar:
             offset = datetime.fromtimestamp(now, zone).utcoffset()
         except (ZoneInfoNotFoundError, ValueError):
             offset = None
-        return registration.night(now, offset.total_seconds() if offset else 0.0, self._rng)
+        return registration.night(now, offset.total_seconds() if offset else 0.0, self._rng.random())
 
 
 def _do(held: Registration, connection: Connection) -> Event:

@@ -8,7 +8,6 @@ is noted as `sent` before it is made, so that a start after a crash knows that i
 from __future__ import annotations
 
 from collections.abc import Callable
-from random import Random
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -201,11 +200,14 @@ def status(held: Registration, now: float) -> AddressStatus:
     return _STATUS[held.state]
 
 
-def night(now: float, offset: float, rng: Random) -> float:
-    """A moment between one and five o'clock of the next night; `offset`: seconds that local time is ahead of UTC."""
+def night(now: float, offset: float, random: float) -> float:
+    """A moment between one and five o'clock of the next night; `offset`: seconds that local time is ahead of UTC.
+
+    `random` is from 0 to 1: not all appliances ask in the same second.
+    """
     local = now + offset
     midnight = local - local % 86_400 + 86_400
-    return midnight + 3600 + rng.random() * 4 * 3600 - offset
+    return midnight + 3600 + random * 4 * 3600 - offset
 
 
 def on(held: Registration, event: Event, context: Context) -> Registration:
