@@ -354,9 +354,8 @@ class Connection(asyncio.Protocol):
 
     def check(self, now: float) -> None:
         """Drop the connection if it keeps us waiting too long (called about once a second)."""
-        if self._left and now - self._since > LEAVING_SECONDS:
-            self.abort()
-        elif self._stalled_at is not None and now - self._stalled_at > STALLED_SECONDS:
+        stalled = self._stalled_at is not None and now - self._stalled_at > STALLED_SECONDS
+        if stalled or (self._left and now - self._since > LEAVING_SECONDS):
             self.abort()
         elif self._receiving and not self._held and now - self._began > REQUEST_SECONDS:
             self._refuse(408, "the request took too long to arrive")
