@@ -13,7 +13,20 @@ from werkzeug.exceptions import HTTPException
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import StateDir
-from provisioner.web import api, audio, features, health, orders, session, staff, tables, views, words
+from provisioner.web import (
+    api,
+    audio,
+    extensions,
+    features,
+    health,
+    numbers,
+    orders,
+    session,
+    staff,
+    tables,
+    views,
+    words,
+)
 from provisioner.web.sources import PATIENCE, Sources
 
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
@@ -42,7 +55,11 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
-    parts = [part for room in (audio, features, orders, tables) for part in (room.pages, room.calls)]
+    parts = [
+        part
+        for room in (audio, extensions, features, numbers, orders, tables)
+        for part in (room.pages, room.calls)
+    ]
     for blueprint in (*own, *parts):
         app.register_blueprint(blueprint)
     app.after_request(_finish)

@@ -9,7 +9,14 @@ import web_practice as practice
 from flask import Flask
 from flask.testing import FlaskClient
 
-SAMPLES = {"mac": practice.STRANGER, "token": "0" * 64, "filename": "staff.css", "name": "0" * 64, "extension": "101"}
+SAMPLES = {
+    "mac": practice.STRANGER,
+    "token": "0" * 64,
+    "filename": "staff.css",
+    "name": "0" * 64,
+    "extension": "101",
+    "number": "+14155550101",
+}
 OPEN = {"static", "staff.sign_in", "staff.signed_out", "health.healthz", "health.readyz"}
 
 
