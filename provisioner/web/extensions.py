@@ -101,11 +101,8 @@ def _field(name: str) -> str:
 @pages.post("/extensions/reserve")
 def reserve() -> Response:
     """Keep an extension for somebody."""
-    return _done(
-        lambda: plan.reserve(
-            sources().inventory, _field("extension"), _field("name"), "staff page", sources().now
-        )
-    )
+    what = (_field("extension"), _field("name"), "staff page", sources().now)
+    return _done(lambda: plan.reserve(sources().inventory, *what))
 
 
 @pages.post("/extensions/release")
