@@ -13,16 +13,16 @@ from typing import Any, BinaryIO, TypeVar
 import click
 
 from provisioner import __version__, logs
+from provisioner.cli_plan import extensions, numbers
 from provisioner.errors import OperatorError, ProvisionerError, UsageError
+from provisioner.options import demo_directory, json_option, state_option
+from provisioner.options import state_directory as _state
 from provisioner.paths import StateDir
 from provisioner.supervisor import die_with_parent
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Each process is imported by its own subcommand only: a phone system of six processes pays for every import.
 
-state_option = click.option(
-    "--state", type=click.Path(path_type=Path), envvar="PROVISIONER_STATE", help="State directory."
-)
 log_option = click.option(
     "--log",
     type=click.Choice(["plain", "json"]),
@@ -53,18 +53,6 @@ legacy_option = _port_option(
 )
 
 
-def demo_directory() -> Path:
-    """Where the demo keeps its state: the user's own state directory (XDG base directory specification)."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "provisioner" / "demo"
-
-
-def _state(given: Path | None, fallback: Path | None = None) -> StateDir:
-    directory = given or fallback
-    if directory is None:
-        raise UsageError("name the directory that holds everything that must be kept: --state DIR")
-    return StateDir.create(directory)
-
-
 def _begin(state: Path | None, log: str) -> StateDir:
     """What every process does first."""
     die_with_parent()
@@ -75,6 +63,10 @@ def _begin(state: Path | None, log: str) -> StateDir:
 @click.group(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Phones, numbers, emergency addresses and the SIP edge of a practice, on one appliance."""
+
+
+cli.add_command(extensions)
+cli.add_command(numbers)
 
 
 @cli.command()
@@ -95,6 +87,9 @@ def version() -> None:
 @_port_option("tftp")
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Written (JSON) when all is up.")
 @click.option("--core", default="", metavar="SIP-URI", help="Send the trunk to this core.")
+@click.option(
+    "--transfer", type=click.Choice(["edge", "core"]), help="Who plays the menus of a warm transfer."
+)
 @click.option("--no-life", is_flag=True, help="No simulated phones and patients in the demo.")
 @log_option
 def run(
@@ -103,6 +98,7 @@ def run(
     bind: str | None,
     ready_file: Path | None,
     core: str,
+    transfer: str | None,
     no_life: bool,
     log: str,
     **ports: int | None,
@@ -124,6 +120,7 @@ def run(
         },
         ready_file=ready_file,
         core=core,
+        transfer=transfer or "",
         life=not no_life,
         log=log,
     )
@@ -190,6 +187,7 @@ def front(state: Path | None, log: str, **where: Any) -> None:
 @_port_option("sip", 0)
 @click.option("--edge-sip", default="", metavar="HOST:PORT", help="The edge that it calls.")
 @click.option("--life", is_flag=True, help="A patient calls now and then.")
+@click.option("--menus", is_flag=True, help="It plays the menus of warm transfers (way core).")
 @log_option
 def core(state: Path | None, log: str, **where: Any) -> None:
     """Run the stand-in cloud core of the demo alone."""
@@ -261,9 +259,6 @@ def fleet(log: str, **how: Any) -> None:
     click.get_current_context().exit(main(**how))
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
-
-
 @cli.command()
 @click.argument("digits", nargs=-1, required=True)
 @click.option("--demo", is_flag=True, help="In the demo practice as it begins; nothing needs to run.")
@@ -283,6 +278,15 @@ def dial(state: Path | None, demo: bool, digits: tuple[str, ...], **how: Any) ->
 
     directory = None if demo else _state(state, demo_directory())
     dialled.dial(directory, " ".join(digits), **how)
+
+
+@cli.command("sign-in")
+@state_option
+def sign_in(state: Path | None) -> None:
+    """Print a link that signs in to the staff page, once, within ten minutes."""
+    from provisioner import console
+
+    console.sign_in(_state(state, demo_directory()))
 
 
 @cli.group()
@@ -462,6 +466,17 @@ def phone_files(mac: str, name: str, state: Path | None, as_json: bool) -> None:
     from provisioner import inspection
 
     inspection.phone_files(_state(state, demo_directory()), mac, name, as_json)
+
+
+@phones.command("dhcp")
+@click.option("--for", "kind", default="", help="Kind of DHCP server: dnsmasq, isc, kea, windows or pfsense.")
+@state_option
+@json_option
+def phones_dhcp(kind: str, state: Path | None, as_json: bool) -> None:
+    """Print what the network's DHCP server has to tell phones, with this appliance's addresses."""
+    from provisioner import inspection
+
+    inspection.dhcp(_state(state, demo_directory()), kind, as_json)
 
 
 @cli.group()

@@ -173,9 +173,9 @@ PROCESSES = [
     ),
     (
         "core",
-        ["--bind", "b", "--sip-port", "1", "--edge-sip", "e:2", "--life"],
+        ["--bind", "b", "--sip-port", "1", "--edge-sip", "e:2", "--life", "--menus"],
         (STATE,),
-        {"bind": "b", "sip_port": 1, "edge_sip": "e:2", "life": True},
+        {"bind": "b", "sip_port": 1, "edge_sip": "e:2", "life": True, "menus": True},
     ),
 ]
 

@@ -28,7 +28,7 @@ def test_the_practice(inventory):
     }
     assert snapshot.practice.main_number == "+14155550100"
     assert snapshot.practice.adoption == "open"
-    assert snapshot.trunks["core"] == Trunk(id="core", uri="sip:127.0.0.1:5070")
+    assert snapshot.trunks["core"] == Trunk(id="core", uri="sip:127.0.0.1:5070", profile="stand-in")
     main = snapshot.ring_groups[snapshot.numbers["+14155550100"].ring_group]
     assert (main.members, main.mode) == (("101", "102", "103"), "simultaneous")
 
@@ -39,8 +39,9 @@ def test_each_number_is_registered_where_its_phone_is(inventory):
     assert {number.address_status for number in snapshot.numbers.values()} == {"registered"}
     for phone in snapshot.phones.values():
         assert snapshot.numbers[phone.lines[0].number].location == phone.location
-    rooms = [location.civic["ROOM"] for location in snapshot.locations.values()]
-    streets = {(location.civic["HNO"], location.civic["RD"]) for location in snapshot.locations.values()}
+    places = [snapshot.place(phone.location) for phone in snapshot.phones.values()]
+    rooms = [place.civic["ROOM"] for place in places]
+    streets = {(place.civic["HNO"], place.civic["RD"]) for place in places}
     assert len(set(rooms)) == 3
     assert len(streets) == 1
 

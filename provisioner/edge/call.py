@@ -94,13 +94,15 @@ class Call:
         self.legs["caller"] = leg
         self._hops = hops_left(leg.session.invite)
         self.edge.calls[self.id] = self
+        if self.edge.speech and not self.who.withheld and plan.asks:
+            self.edge.speech.prepare(self.id, self.who.name)
         self._ring_for("call", plan, reached or (lambda member: reach.for_caller(self.edge, self, member)))
         if not self.over and self.state == "ringing":
             self.edge.publish_call(self)
 
     def _ring_for(self, purpose: Purpose, plan: Plan, reached: Reach) -> None:
         party = self.legs.get("caller") or self.legs["desk"]
-        spoken = self.may_transfer or any(member.screened for member in plan.members)
+        spoken = self.may_transfer or plan.asks
 
         def attempts(member: Member) -> list[Attempt]:
             return [replace(each, hops=self._hops, trail=self.trail) for each in reached(member)]
@@ -138,7 +140,8 @@ class Call:
     def announced(self) -> list[str]:
         """The audio names that say who calls, for who is asked whether the call is wanted."""
         if self.direction == "inbound" and not (self._ring and self._ring.purpose == "target"):
-            return callers.spoken(self.who)
+            clip = self.edge.speech.clip(self.id) if self.edge.speech else ""
+            return [clip] if clip else callers.spoken(self.who)
         station = self.edge.directory.stations.get(self._desk_extension) or self.station
         return callers.spoken_station(station)
 
@@ -167,8 +170,13 @@ class Call:
         """Nobody has taken it."""
         self._ring = None
         statuses = [*ring.machine.statuses.values()]
-        if len(statuses) == 1 and self.direction != "inbound":  # the core shall take voicemail: 480
-            status = answers.mapped(statuses[0])
+        if ring.plan.group:  # a busy group is nobody's busy line: the core shall take voicemail
+            status = 480
+        of_core = self.direction == "inbound" and self.station is not None  # it plays the menus
+        if len(statuses) == 1 and (
+            self.direction != "inbound" or of_core
+        ):  # a core shall take voicemail: 480
+            status = answers.mapped(statuses[0], of_core)
             self._reason = next(iter(ring.legs.values())).reason
         if ring.purpose == "call" and self.direction == "outbound" and ring.legs and ring.unreachable:
             self._core_unreachable()

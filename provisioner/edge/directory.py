@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from provisioner.dialing.classify import Destination, Plan
+from provisioner.emergency import references
+from provisioner.emergency.calling import calling_number
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import StateDir, write_atomically
 from provisioner.store.inventory import Inventory
@@ -55,7 +58,7 @@ class Directory:
             secrets = snapshot.credentials.get(phone.id)
             for index, line in enumerate(phone.lines):
                 credential = secrets.lines[index] if secrets and index < len(secrets.lines) else None
-                location = snapshot.locations.get(phone.location)
+                location = snapshot.place(phone.location)
                 station = Station(phone, line, credential, location)
                 self.stations[line.extension] = station
                 if credential:
@@ -86,6 +89,12 @@ class Directory:
         if destination.kind == "extension":
             return station.extension
         return "" if destination.kind == "refused" else self.outside_number(station)
+
+    def with_features(self, extension: str, values: Mapping[str, str | bool]) -> Directory:
+        """The same with other features of one extension; the inventory's revision stays."""
+        changed = msgspec.structs.replace(self.features(extension), **values)
+        features = {**self.snapshot.line_features, extension: changed}
+        return Directory(msgspec.structs.replace(self.snapshot, line_features=features))
 
     @property
     def practice_plan(self) -> Plan:
@@ -118,20 +127,9 @@ class Directory:
         return main or min(numbers, default="")
 
     def emergency_number(self, station: Station | None) -> str:
-        """The calling number of an emergency call (docs/calls.md).
-
-        One whose address is registered for the location of this phone: the line's own, else another of
-        the same location. Without any, the line's own: an operator will then have to ask where it is.
-        """
-        if station is None:
-            return self.snapshot.practice.main_number
-        own = self.number(station.line.number)
-        candidates = [own] if own else []
-        candidates += sorted(self.snapshot.numbers.values(), key=lambda number: number.id)
-        for number in candidates:
-            if number.address_status == "registered" and number.location == station.phone.location:
-                return number.id
-        return self.outside_number(station)
+        """The calling number of an emergency call."""
+        phone, own = (station.phone, station.line.number) if station else (None, "")
+        return calling_number(self.snapshot, phone, own).number
 
 
 class Source:
@@ -158,6 +156,13 @@ class Source:
             _log.error("the snapshot for emergencies cannot be written: %s", problem.strerror)
         return Directory(snapshot)
 
+    def set_features(self, extension: str, values: Mapping[str, str | bool]) -> None:
+        """Keep what a phone has changed. Blocks on the disk. Raises ProvisionerError."""
+        with self._open().change(f"phone {extension}") as change:
+            stored = change.get(LineFeatures, extension)
+            features = stored[0] if stored else LineFeatures(id=extension)
+            change.put(msgspec.structs.replace(features, **values))
+
     def revision(self) -> int | None:
         """Revision of the inventory on disk; None when that cannot be told or nothing was ever written."""
         try:
@@ -165,6 +170,14 @@ class Source:
         except ProvisionerError:
             self._inventory = None
             return None
+
+    def reference_key(self) -> bytes:
+        """The key of location URIs, b"" when it cannot be read. Blocks on the disk."""
+        try:
+            return self._open().secret(references.KEY_NAME)
+        except ProvisionerError as error:
+            _log.error("%s (calls carry no location by reference)", error)
+            return b""
 
     def _open(self) -> Inventory:
         try:

@@ -11,10 +11,22 @@ import msgspec
 
 from provisioner.errors import OperatorError
 from provisioner.phones.adopt import WELCOME_SECONDS, credential
-from provisioner.store.records import Credential, Number, Phone, PhoneSettings, RetiredPhone, RingGroup
+from provisioner.phones.extensions import holders, settle
+from provisioner.store.records import (
+    Credential,
+    LineFeatures,
+    Number,
+    Phone,
+    PhoneSettings,
+    RetiredPhone,
+    RingGroup,
+)
 
 if TYPE_CHECKING:
     from provisioner.store.inventory import Change, Inventory
+
+
+_FORWARDS = ("forward_always", "forward_busy", "forward_no_answer")
 
 
 def retire(inventory: Inventory, mac: str, who: str, clock: Callable[[], float] = time.time) -> RetiredPhone:
@@ -33,6 +45,7 @@ def retire(inventory: Inventory, mac: str, who: str, clock: Callable[[], float] 
         change.delete(Credential, mac)
         change.delete(PhoneSettings, f"phone:{mac}")
         _free(change, extensions)
+        settle(change, holders([phone]), who, clock())
         gone = RetiredPhone(
             id=mac, vendor=phone.vendor, model=phone.model, extensions=extensions, at=clock(), who=who
         )
@@ -41,14 +54,22 @@ def retire(inventory: Inventory, mac: str, who: str, clock: Callable[[], float] 
 
 
 def _free(change: Change, extensions: Collection[str]) -> None:
-    """Nothing leads to `extensions` any more."""
+    """Nothing leads to `extensions` any more, and who has one next finds nothing set."""
+    for extension in extensions:
+        change.delete(LineFeatures, extension)
     for number in change.all(Number):
         if number.extension in extensions:
             change.put(msgspec.structs.replace(number, extension=""))
     for group in change.all(RingGroup):
-        members = tuple(member for member in group.members if member not in extensions)
-        if members != group.members:
-            change.put(msgspec.structs.replace(group, members=members))
+        members = tuple(
+            member
+            for member, each in zip(group.members, group.each, strict=True)
+            if each.target not in extensions
+        )
+        change.put(msgspec.structs.replace(group, members=members))
+    for features in change.all(LineFeatures):
+        gone = {name: "" for name in _FORWARDS if getattr(features, name) in extensions}
+        change.put(msgspec.structs.replace(features, **gone))
 
 
 def renew(

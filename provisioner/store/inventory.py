@@ -19,7 +19,7 @@ from sqlite_utils import Database, Migrations
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.store import database
-from provisioner.store.records import KINDS, SECRET_KINDS, Practice, Record, Snapshot
+from provisioner.store.records import APART_KINDS, KINDS, SECRET_KINDS, Practice, Record, Snapshot
 
 TokenKind = Literal["sign-in", "api", "session"]
 R = TypeVar("R", bound=Record)
@@ -83,6 +83,51 @@ def _proofs(db: Database) -> None:
             body.setdefault("welcome_until", time.time() + WELCOME_SECONDS)
         elif body.get("adoption") == "closed":
             body["adoption"] = "adopted"
+        db.table("records").update((row["kind"], row["id"]), {"body": _encode(body).decode()})
+
+
+INSIDE = ("FLR", "UNIT", "ROOM", "SEAT", "LOC")  # RFC 5139 elements that say where in a building
+
+
+@migrations(name="3")
+def _places(db: Database) -> None:
+    """Locations become parts of each other: those with one street address get a building that they are in."""
+    rows = db.query("SELECT kind, id, body FROM records WHERE kind = 'location' ORDER BY id")
+    bodies = {row["id"]: msgspec.json.decode(row["body"]) for row in rows}
+    parts: dict[bytes, list[str]] = {}
+    for name, body in bodies.items():
+        if body.get("civic", {}).keys() & set(INSIDE):
+            street = {key: value for key, value in body["civic"].items() if key not in INSIDE}
+            parts.setdefault(msgspec.json.encode(street, order="sorted"), []).append(name)
+    revision = int(next(db.query("SELECT value FROM meta WHERE key = 'revision'"))["value"])
+    for key, names in parts.items():
+        street = msgspec.json.decode(key)
+        whole = next((name for name, body in bodies.items() if body.get("civic") == street), "")
+        if street and not whole:
+            whole = next(free for n in range(1, len(bodies) + 2) if (free := f"building-{n}") not in bodies)
+            words = f"{street.get('HNO', '')} {street.get('RD', '')}".strip() or "Building"
+            bodies[whole] = {"kind": "location", "id": whole, "name": words, "civic": street}
+        for name in names:
+            inside = {key: value for key, value in bodies[name]["civic"].items() if key in INSIDE}
+            level = "floor" if set(inside) == {"FLR"} else "room"
+            bodies[name] |= {"parent": whole, "level": level, "civic": inside}
+    for name, body in bodies.items():
+        db.execute(
+            "INSERT INTO records (kind, id, revision, body) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
+            ("location", name, revision, _encode(body).decode()),
+        )
+
+
+@migrations(name="4")
+def _carriage(db: Database) -> None:
+    """Whether a trunk takes a location was yes or no; now it is how. What was sent is sent on."""
+    took = ("generic", "bandwidth", "kamailio")
+    for row in list(db.query("SELECT kind, id, body FROM records WHERE kind = 'trunk'")):
+        body = msgspec.json.decode(row["body"])
+        settings = body.setdefault("settings", {})
+        if settings.pop("pidf_lo", body.get("profile", "generic") in took):
+            settings.setdefault("location", "value")
         db.table("records").update((row["kind"], row["id"]), {"body": _encode(body).decode()})
 
 
@@ -265,13 +310,15 @@ class Inventory:
         for kind, name, body in rows:
             by_kind.setdefault(kind, {})[name] = _decode(kind, name, body)
         practice = by_kind.pop("practice").get("practice", _UNSET)
-        fields = {f"{kind}s": records for kind, records in by_kind.items()}
+        fields = {f"{kind}s": records for kind, records in by_kind.items() if kind not in APART_KINDS}
         return Snapshot(revision=revision, practice=practice, **fields)  # type: ignore[arg-type]
 
-    def audit(self, limit: int = 100) -> list[Audit]:
-        """The last changes, newest first."""
+    def audit(self, limit: int = 100, kind: str = "", name: str = "") -> list[Audit]:
+        """The last changes, newest first; of one record when `kind` (`kind_of`) and its id are given."""
+        where, values = ("WHERE kind = ? AND id = ?", (kind, name)) if kind else ("", ())
+        sql = f"SELECT * FROM audit {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - our own words
         with self._reading() as connection:
-            rows = connection.execute("SELECT * FROM audit ORDER BY seq DESC LIMIT ?", (limit,)).fetchall()
+            rows = connection.execute(sql, (*values, limit)).fetchall()
         return [Audit(**dict(row)) for row in rows]
 
     def secret(self, name: str) -> bytes:

@@ -155,6 +155,16 @@ def test_overall_seconds_end_a_sequential_group(make: Make) -> None:
     assert live(world) == []
 
 
+@pytest.mark.rule("inbound.nobody")
+@pytest.mark.parametrize("mode", ["simultaneous", "sequential"])
+def test_a_group_whose_members_are_all_busy_is_480(make: Make, mode: str) -> None:
+    world = make(**group("101", "102", mode=mode))
+    caller = world.inbound()
+    for extension in ("101", "102"):
+        world.ringing(extension).refuse(486)
+    assert caller.status == 480
+
+
 @pytest.mark.rule("inbound.simultaneous")
 def test_a_member_of_a_simultaneous_group_stops_after_its_own_seconds(make: Make) -> None:
     world = make(**group(member("101", 5), "102"))
@@ -436,6 +446,49 @@ def test_who_is_announced(make: Make, who: str, said: str) -> None:
     desk = world.ringing("102")
     desk.answer()
     assert world.hears(desk) == f"call-from {said} press-1"
+
+
+class Voice:
+    """Speaks at once, or never."""
+
+    def __init__(self, speaks: bool = True) -> None:
+        self.names: dict[str, str] = {}
+        self._speaks = speaks
+
+    def prepare(self, call: str, name: str) -> None:
+        self.names[call] = name
+
+    def clip(self, call: str) -> str:
+        return f"said-{call}" if self._speaks and self.names.get(call) else ""
+
+    def forget(self, call: str) -> None:
+        self.names.pop(call, None)
+
+
+@pytest.mark.rule("inbound.screening")
+@pytest.mark.parametrize("speaks", [True, False])
+def test_a_name_is_spoken_once_a_voice_has_said_it_else_the_digits(make: Make, speaks: bool) -> None:
+    world = make(features("102", screening=True))
+    world.edge.speech = voice = Voice(speaks)
+    caller = world.core.dial(f"sip:{number_of('102')}@{EDGE[0]}", '"Jane Patient" <sip:+12065550142@x>')
+    (call,) = world.edge.calls
+    assert voice.names == {call: "Jane Patient"}
+    desk = world.ringing("102")
+    desk.answer()
+    digits = " ".join(f"say-{digit}" for digit in "2065550142")
+    assert world.hears(desk) == f"call-from {f'said-{call}' if speaks else digits} press-1"
+    caller.hangup()
+    assert voice.names == {}
+
+
+def test_no_name_is_spoken_where_nobody_is_asked_or_it_is_withheld(make: Make) -> None:
+    world = make(features("102", screening=True))
+    world.edge.speech = voice = Voice()
+    world.core.dial(f"sip:{number_of('101')}@{EDGE[0]}", '"Jane Patient" <sip:+12065550142@x>')
+    world.core.dial(
+        f"sip:{number_of('102')}@{EDGE[0]}", '"Jane Patient" <sip:+12065550142@x>', [("privacy", "id")]
+    )
+    assert voice.names == {}
 
 
 # who is shown

@@ -13,6 +13,8 @@ from provisioner.phones.retire import renew, retire
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import (
     Credential,
+    LineFeatures,
+    Member,
     Number,
     Phone,
     PhoneSettings,
@@ -29,13 +31,14 @@ def inventory(tmp_path: Path) -> Iterator[Inventory]:
     inventory = Inventory.open(tmp_path / "inventory.db", clock=lambda: 1000.0)
     with inventory.change("test") as change:
         change.put(Practice(id="practice", name="x", main_number="+14155550100"))
-        change.put(Number(id="+14155550102", label="Lab", extension="102"))
+        change.put(Number(id="+14155550102", label="Lab", extension="102", address_status="registered"))
         change.put(Number(id="+14155550100", label="Main", ring_group="all"))
     for mac, extension in ((MAC, "102"), (OTHER, "103")):
         adopt(inventory, mac, "yealink", "T46S", "test", extension)
     with inventory.change("test") as change:
         change.put(RingGroup(id="all", name="All", members=("102", "103")))
-        change.put(RingGroup(id="own", name="Own", members=("102",)))
+        change.put(RingGroup(id="own", name="Own", members=(Member(target="102", seconds=5),)))
+        change.put(LineFeatures(id="102", do_not_disturb=True))
         change.put(PhoneSettings(id=f"phone:{MAC}", values={"language": "English"}))
         change.put(PhoneSettings(id=f"phone:{OTHER}", values={"language": "English"}))
     yield inventory
@@ -52,6 +55,7 @@ def test_nothing_is_left_of_its_secrets(inventory: Inventory) -> None:
     assert list(snapshot.phone_settings) == [f"phone:{OTHER}"]
     assert snapshot.retired_phones == {MAC: gone}
     assert snapshot.line("102") is None
+    assert snapshot.line_features == {}
 
 
 def test_its_numbers_and_groups_are_free(inventory: Inventory) -> None:
@@ -74,9 +78,11 @@ def test_it_is_one_change_that_says_who(inventory: Inventory) -> None:
         ("phone", "Kim"),
         ("credential", "Kim"),
         ("phone_setting", "Kim"),
+        ("line_feature", "Kim"),
         ("number", "Kim"),
         ("ring_group", "Kim"),
         ("retired_phone", "Kim"),
+        ("held_extension", "Kim"),
     }
     secret = next(row for row in rows if row.kind == "credential")
     assert (secret.before, secret.after) == ('"changed"', None)

@@ -123,7 +123,7 @@ def test_the_audit_names_who_when_and_what(inventory, clock):
     with inventory.change("api") as change:
         change.delete(Location, "a")
     deleted, made = inventory.audit()
-    body = '{"kind":"location","name":"A","civic":{},"id":"a"}'
+    body = msgspec.json.encode(room).decode()
     assert (made.at, made.who) == (clock.now - 60, "console")
     assert (made.kind, made.id, made.revision) == ("location", "a", 1)
     assert (made.before, made.after) == (None, body)
@@ -344,3 +344,58 @@ def test_a_database_of_a_newer_version_is_left_alone(inventory, path):
     )
     with pytest.raises(OperatorError, match="newer version"):
         Inventory.open(path)
+
+
+def test_flat_locations_become_rooms_of_one_building(inventory, path):
+    street = {"country": "US", "A1": "CA", "RD": "Main", "HNO": "1"}
+    civics = {
+        "desk": {**street, "ROOM": "101", "FLR": "1"},
+        "lab": {**street, "FLR": "2"},
+        "shed": {**street, "HNO": "3"},
+        "attic": {**street, "HNO": "3", "LOC": "Attic"},
+        "nowhere": {},
+    }
+    inventory.close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM _sqlite_migrations WHERE name = '3'")
+        for name, civic in civics.items():
+            body = msgspec.json.encode(
+                {"kind": "location", "id": name, "name": name, "civic": civic}
+            ).decode()
+            db.execute("INSERT INTO records VALUES ('location', ?, 1, ?)", (name, body))
+    with closing(Inventory.open(path)) as again:
+        snapshot = again.snapshot()
+    assert {name: snapshot.place(name).civic for name in civics} == civics
+    tree = {name: (each.parent, each.level, each.civic) for name, each in snapshot.locations.items()}
+    assert tree == {
+        "building-1": ("", "building", street),
+        "desk": ("building-1", "room", {"ROOM": "101", "FLR": "1"}),
+        "lab": ("building-1", "floor", {"FLR": "2"}),
+        "shed": ("", "building", civics["shed"]),
+        "attic": ("shed", "room", {"LOC": "Attic"}),
+        "nowhere": ("", "building", {}),
+    }
+    assert snapshot.locations["building-1"].name == "1 Main"
+
+
+def test_a_trunk_that_was_sent_locations_is_sent_them_still(inventory, path):
+    trunks = {
+        "a": {},
+        "b": {"profile": "twilio"},
+        "c": {"settings": {"pidf_lo": False}},
+        "d": {"profile": "telnyx", "settings": {"pidf_lo": True, "expires": 60}},
+    }
+    inventory.close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM _sqlite_migrations WHERE name = '4'")
+        for name, more in trunks.items():
+            body = msgspec.json.encode({"kind": "trunk", "id": name, "uri": "sip:x", **more}).decode()
+            db.execute("INSERT INTO records VALUES ('trunk', ?, 1, ?)", (name, body))
+    with closing(Inventory.open(path)) as again:
+        settings = {name: trunk.settings for name, trunk in again.snapshot().trunks.items()}
+    assert settings == {
+        "a": {"location": "value"},
+        "b": {},
+        "c": {},
+        "d": {"location": "value", "expires": 60},
+    }
