@@ -1,10 +1,10 @@
-"""Calls through the real edge and media processes on loopback, with sipp at all ends.
+"""Calls through the real edge and media processes on loopback, with sipp at all ends (Debian: sip-tester).
 
-200 calls at once, each with a transfer by keypad: errors, gaps in the audio at the far ends, CPU, memory. Then what a call
-and a registration cost. Run: .venv/bin/python benchmarks/calls.py [--calls 200] [--no-audio]. Needs sipp (Debian: sip-tester).
+What a registration and a call cost; then 200 calls at once, each with a transfer by keypad: errors, gaps in the audio
+at the far ends, CPU and memory. Run: .venv/bin/python benchmarks/calls.py [--calls 200] [--no-audio]
 
-All signalling is sipp's; the audio and the keys are sent from here, to the ports that sipp was told by the edge. Gaps are
-between the kernel's receive times (SO_TIMESTAMPNS) of packets of one party, so that a late reader here makes none.
+All signalling is sipp's; the audio and the keys are sent from here, to the ports that sipp was told by the edge. Gaps
+are between the kernel's receive times of packets of one party (SO_TIMESTAMPNS): that we read them late makes none.
 """
 
 from __future__ import annotations
@@ -21,12 +21,11 @@ import sys
 import tempfile
 import time
 from array import array
-from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-
+from typing import ClassVar
 
 import psutil
 
@@ -43,14 +42,18 @@ NET = "127.73.0"
 EDGE, CORE = f"{NET}.1", f"{NET}.2"
 HOSTS = {"caller": CORE, "desk": f"{NET}.3", "target": f"{NET}.4"}
 SIP = {"caller": 7000, "desk": 5060, "target": 5060}
-RTP = 6000
+RTP = 17000
 EVENT = 101
 SO_TIMESTAMPNS = 35  # asm-generic/socket.h; `socket` has no name for it
 FRAME = 160
 EVENTS = {key: code for code, key in enumerate("0123456789*#")}
 RAMP = 20  # new calls a second
 KEYS_GAP = 0.12  # seconds between two keys
-PROCESS = "import sys; from provisioner.{0}.process import main; from provisioner.paths import StateDir; main(StateDir.create(sys.argv[1]){1})"
+PROCESS = """import sys
+from provisioner.{0}.process import main
+from provisioner.paths import StateDir
+main(StateDir.create(sys.argv[1]){1})
+"""
 
 
 def practice(calls: int) -> Iterator[records.Record]:
@@ -61,7 +64,11 @@ def practice(calls: int) -> Iterator[records.Record]:
     for number, extension in enumerate([*extensions("desk", calls), *extensions("target", calls)]):
         mac = f"0004f2{number:06x}"
         yield records.Phone(
-            id=mac, vendor="polycom", model="VVX 411", location="main", lines=(records.Line(extension=extension),)
+            id=mac,
+            vendor="polycom",
+            model="VVX 411",
+            location="main",
+            lines=(records.Line(extension=extension),),
         )
         yield records.Credential(
             id=mac, lines=(records.LineCredential(auth_user=extension, password=f"secret{extension}"),)
@@ -110,6 +117,8 @@ def wait_for(path: Path) -> None:
 class Sipp:
     """One sipp, with a scenario of tests/peers whose audio comes from here."""
 
+    running: ClassVar[list[Sipp]] = []
+
     def __init__(
         self, folder: Path, role: str, scenario: str, calls: int, rows: Iterable[str] = (), steps: str = "",
         rate: float = RAMP, host: str = "", port: int = 0, status: str = "200",
@@ -135,8 +144,11 @@ class Sipp:
         command += ["-m", str(calls)] if calls else []
         command += ["-inf", "rows.csv", "-r", str(rate)] if rows else []
         with (self.folder / "screen.log").open("wb") as screen:
-            self.process = subprocess.Popen(command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=screen)
+            self.process = subprocess.Popen(
+                command, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=screen, stderr=screen
+            )
         self._read = 0
+        self.running.append(self)
 
     def new_lines(self) -> list[str]:
         """What it has logged since the last time."""
@@ -155,7 +167,10 @@ class Sipp:
         code = self.process.wait()
         if code:
             errors = self.folder / "errors.log"
-            print(f"sipp {self.folder.name}: exit {code}", errors.read_text(errors="replace")[-800:] if errors.exists() else "")
+            print(
+                f"sipp {self.folder.name}: exit {code}",
+                errors.read_text(errors="replace")[-800:] if errors.exists() else "",
+            )
         return code
 
     def stop(self) -> None:
@@ -165,7 +180,9 @@ class Sipp:
 
 
 def register(folder: Path, role: str, calls: int, rate: float = 60) -> None:
-    rows = [f"{each};[authentication username={each} password=secret{each}]" for each in extensions(role, calls)]
+    rows = [
+        f"{each};[authentication username={each} password=secret{each}]" for each in extensions(role, calls)
+    ]
     if Sipp(folder, role, "register", calls, rows, rate=rate).finish():
         raise SystemExit(f"the phones of {role} could not register")
 
@@ -308,7 +325,8 @@ def percentiles(values: list[float], *shares: float) -> list[float]:
 def words_of_gaps(values: list[float]) -> str:
     p50, p99, p999 = percentiles(values, 0.5, 0.99, 0.999)
     over = sum(value > 60 for value in values)
-    return f"p50 {p50:.1f}, p99 {p99:.1f}, p99.9 {p999:.1f}, max {max(values):.1f} ms; {over} of {len(values)} over 60 ms"
+    words = f"p50 {p50:.1f}, p99 {p99:.1f}, p99.9 {p999:.1f}, max {max(values):.1f} ms"
+    return f"{words}; {over} of {len(values)} over 60 ms"
 
 
 # what is measured
@@ -355,7 +373,13 @@ def transfers(folder: Path, state: StateDir, processes: dict[str, psutil.Process
     for part in ("*", "1"):
         talk.press({desk: part for role, desk in talk.streams if role == "desk"})
         talk.run(0.5)
-    talk.press({desk: f"{target}#" for desk, target in zip(desks, targets, strict=True) if ("desk", desk) in talk.streams})
+    talk.press(
+        {
+            desk: f"{target}#"
+            for desk, target in zip(desks, targets, strict=True)
+            if ("desk", desk) in talk.streams
+        }
+    )
     talk.run(3)
     for part in ("*", "1"):
         talk.press({desk: part for role, desk in talk.streams if role == "desk"})
@@ -409,7 +433,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         with appliance(folder / "state", options.calls) as (state, processes):
-            trunk = Sipp(folder, "core", "trunk", 0)
+            Sipp(folder, "core", "trunk", 0)
             try:
                 register_cost(folder, processes, options.calls)
                 register(folder, "target", options.calls)
@@ -417,7 +441,8 @@ def main() -> None:
                 if not options.no_audio:
                     transfers(folder, state, processes, options.calls)
             finally:
-                trunk.stop()
+                for sipp in Sipp.running:
+                    sipp.stop()
             for each in ("edge", "media"):
                 print((folder / "state" / f"{each}.log").read_text(errors="replace")[-1000:], end="")
     print(f"load after: {os.getloadavg()[0]:.1f}")

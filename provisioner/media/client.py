@@ -68,7 +68,7 @@ class MediaClient:
         host: str,
         boot: str,
         on_event: Callable[[str, dict[str, Any]], None] = lambda _name, _data: None,
-        pool: int = 64,
+        pool: int = 128,
         retry: float = 0.1,
     ) -> None:
         self._host, self._boot, self._size, self._retry = host, boot, pool, retry

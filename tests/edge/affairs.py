@@ -61,6 +61,11 @@ class Affair:
         self._turned = False  # who called has used the transfer key of its phone
 
     @property
+    def urgent(self) -> bool:
+        """An emergency call that is on."""
+        return self.state != "over" and bool(URGENT.fullmatch(self.dialled))
+
+    @property
     def roles(self) -> dict[str, Talk]:
         named = {"caller": self.caller, "desk": self.desk, "target": self.target}
         return {name: talk for name, talk in named.items() if talk}
@@ -101,7 +106,9 @@ class Affair:
         self.rung, self.asked = [], []
         if self.state in ("ringing", "recall"):
             self.desk = talk
-            staff = self.dialled == MAIN and user_of(talk) == STAFF and not isinstance(self.first.party, Phone)
+            staff = (
+                self.dialled == MAIN and user_of(talk) == STAFF and not isinstance(self.first.party, Phone)
+            )
             self.may_transfer = self.inside and (isinstance(talk.party, Phone) or staff)
             self.talk()
         else:
@@ -301,7 +308,7 @@ class Affair:
         if talk in self.held:
             assert heard is None, (self.state, heard)
         elif isinstance(expected, Talk):
-            held = expected in self.held and not URGENT.fullmatch(self.dialled)
+            held = expected in self.held and not self.urgent
             assert heard == "music" if held else heard is expected, (self.state, heard)
         elif expected == "early":
             assert not isinstance(heard, Talk) or heard in self.early, (self.state, heard)

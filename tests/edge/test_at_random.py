@@ -53,7 +53,9 @@ class Practice(RuleBasedStateMachine):
         self.of: dict[str, Any] = {
             "practice": records.Practice(id="practice", name="Demo", main_number=MAIN, on_hangup=on_hangup),
             "ring_groups": {
-                "all": records.RingGroup(id="all", name="All", members=members, mode=mode, screening=screening)
+                "all": records.RingGroup(
+                    id="all", name="All", members=members, mode=mode, screening=screening
+                )
             },
             "trunks": {
                 "core": records.Trunk(
@@ -81,6 +83,7 @@ class Practice(RuleBasedStateMachine):
         affair = Affair(self.world, self.held, talk, dialled, inside, self.on_hangup)
         self.affairs[self._hops] = affair
         unknown = talk.party is self.world.core and talk.status == 404
+        unknown |= talk.status == 403 and talk.failure.reason.startswith("Too many calls")
         self.rows[0] += not unknown and talk.status != 503  # without a media port there may be no call at all
         self.rows[1] += not unknown
         self.look()
@@ -106,11 +109,8 @@ class Practice(RuleBasedStateMachine):
 
     def urgent(self, talk: Talk) -> Affair:
         """The emergency call that a leg to the core belongs to: a phone has one at a time."""
-        return next(
-            affair
-            for affair in self.affairs.values()
-            if affair.dialled == user_of(talk) and affair.state == "ringing" and number_of_caller(affair) in str(talk.invite.get("from"))
-        )
+        shown = talk.invite.get("from")
+        return next(a for a in self.affairs.values() if a.urgent and f"{number_of_caller(a)}@" in shown)
 
     def timeouts(self) -> None:
         for affair in list(self.affairs.values()):
@@ -138,9 +138,10 @@ class Practice(RuleBasedStateMachine):
     @rule(extension=st.sampled_from(EXTENSIONS), number=st.sampled_from(NUMBERS), offer=st.booleans())
     def phone_calls(self, extension: str, number: str, offer: bool) -> None:
         phone = self.world.phones[extension]
-        urgent = any(a.state != "over" and URGENT.fullmatch(a.dialled) and a.first.party is phone for a in self.affairs.values())
+        urgent = any(a.urgent and a.first.party is phone for a in self.affairs.values())
+        inside = number in (*EXTENSIONS, number_of("102"))
         if not (urgent and URGENT.fullmatch(number)):
-            self.begin(lambda more: phone.call(number, offer=offer, headers=more), number, number in EXTENSIONS or number == number_of("102"))
+            self.begin(lambda more: phone.call(number, offer=offer, headers=more), number, inside)
 
     @rule(
         called=st.sampled_from((MAIN, number_of("101"), number_of("102"), "103", "+14155559999")),
@@ -245,25 +246,43 @@ class Practice(RuleBasedStateMachine):
         if talk and talk.sdp.negotiated and not self.lossy and talk.reinvite(direction).status < 300:
             (self.held.add if direction in ("sendonly", "inactive") else self.held.discard)(talk)
 
+    def at_phones(self) -> list[Talk]:
+        """The parties at desk phones that talk to somebody."""
+        talking = [affair for affair in self.affairs.values() if affair.state == "talking"]
+        each = [talk for affair in talking for talk in (affair.caller, affair.desk) if talk]
+        return [talk for talk in each if isinstance(talk.party, Phone) and talk.up]
+
     @rule(number=st.integers(0, 9), where=st.sampled_from((*EXTENSIONS, "2124567890", "911", "12345")))
     def transfer_key(self, number: int, where: str) -> None:
-        talk = self.pick(number, "up", phone=True)
+        found = self.at_phones()
+        talk = found[number % len(found)] if found else self.pick(number, "up", phone=True)
         affair = self.affair_of(talk) if talk else None
-        if talk and affair and not self.lossy and refer(talk, to(where)).status < 300:
+        if talk and affair and refer(talk, to(where)).status < 300:
             affair.refer(talk)
             affair.enter("referred")
             self.look()
 
-    @rule(number=st.integers(0, 9), other=st.integers(0, 9))
-    def transfer_key_between_two_calls(self, number: int, other: int) -> None:
-        talk, second = self.pick(number, "up", phone=True), self.pick(other, "up", phone=True)
-        if not talk or not second or talk is second or talk.party is not second.party or self.lossy:
-            return
-        mine, theirs = self.affair_of(talk), self.affair_of(second)
-        if mine and theirs and refer(talk, replacing(second, "x")).status < 300 and (talk.over or second.over):
-            mine.refer(talk)
-            mine.take_over(theirs, second)
-            self.look()
+    @rule(number=st.integers(0, 9))
+    def transfer_key_between_two_calls(self, number: int) -> None:
+        found = self.at_phones()
+        pairs = [(a, b) for a in found for b in found if a is not b and a.party is b.party]
+        if pairs and not self.lossy:
+            talk, second = pairs[number % len(pairs)]
+            mine, theirs = self.affair_of(talk), self.affair_of(second)
+            if mine and theirs and refer(talk, replacing(second, "x")).status < 300 and talk.over:
+                mine.refer(talk)
+                mine.take_over(theirs, second)
+                self.look()
+
+    @rule(
+        number=st.integers(0, 9),
+        extension=st.sampled_from(EXTENSIONS),
+        last=st.sampled_from(("*1", "*2", "*", "")),
+    )
+    def warm_transfer(self, number: int, extension: str, last: str) -> None:
+        self.desk_presses(number, f"*1{extension}#")
+        self.answer(-1)
+        self.desk_presses(number, last)
 
     # what else happens
 
@@ -272,7 +291,9 @@ class Practice(RuleBasedStateMachine):
         end = self.world.clock.now + seconds
         while True:
             due = [a.deadline for a in self.affairs.values() if a.deadline is not None and a.deadline <= end]
-            timers = [when for p in (self.world, *self.world.parties.values()) if (when := p.timers.deadline())]
+            timers = [
+                when for p in (self.world, *self.world.parties.values()) if (when := p.timers.deadline())
+            ]
             until = min([end, *due, *timers])
             self.world.pass_time(max(0.0, until - self.world.clock.now) + SOON)
             self.look()
@@ -390,7 +411,9 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=random.randrange(1 << 32))
     options = parser.parse_args()
     print(f"seed {options.seed}", flush=True)
-    long = settings(max_examples=options.examples, stateful_step_count=options.steps, deadline=None, database=None)
+    long = settings(
+        max_examples=options.examples, stateful_step_count=options.steps, deadline=None, database=None
+    )
     for machine in (Practice, LossyPractice):
         seed(options.seed)(machine)
         run_state_machine_as_test(machine, settings=long)

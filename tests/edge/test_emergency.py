@@ -83,6 +83,7 @@ def location_in(invite: Request) -> dict[str, str]:
         ("988", "988"), ("9988", "988"),
     ],
 )  # fmt: skip
+@pytest.mark.rule("emergency.always", "dialled.emergency", "dialled.emergency-test", "dialled.crisis")
 def test_goes_out_without_digest(world: World, dialled: str, code: str) -> None:
     caller = bare(world, dialled)
     far = world.core.calls[-1]
@@ -95,6 +96,7 @@ def test_goes_out_without_digest(world: World, dialled: str, code: str) -> None:
 
 
 @pytest.mark.parametrize("account", [("user102", "wrong"), ("nobody", "x"), ("user102", "secret102")])
+@pytest.mark.rule("emergency.always")
 def test_credentials_make_no_difference(world: World, account: tuple[str, str]) -> None:
     junk = f"Digest username={account[0]}, response={account[1]}"
     caller = bare(world, headers=[("proxy-authorization", junk), ("authorization", "Basic eHg=")])
@@ -102,6 +104,7 @@ def test_credentials_make_no_difference(world: World, account: tuple[str, str]) 
     assert caller.up
 
 
+@pytest.mark.rule("emergency.location")
 def test_carries_the_location_of_the_phone(world: World) -> None:
     bare(world)
     assert location_in(world.core.calls[-1].invite) == ADDRESS
@@ -113,6 +116,7 @@ def test_crisis_call_carries_no_location(world: World) -> None:
     assert world.core.calls[-1].invite.get("content-type") == "application/sdp"
 
 
+@pytest.mark.rule("emergency.told")
 def test_emergency_is_told_at_once_and_when_answered(world: World) -> None:
     bare(world)
     name, told = world.events[-1]
@@ -135,6 +139,7 @@ def test_a_test_call_raises_no_alarm(world: World) -> None:
     assert "emergency" not in {name for name, _ in world.events}
 
 
+@pytest.mark.rule("log.row")
 def test_the_row_of_the_log_is_marked(world: World) -> None:
     bare(world).hangup()
     row = next(row for table, row in world.rows if table == "calls")
@@ -144,6 +149,7 @@ def test_the_row_of_the_log_is_marked(world: World) -> None:
 # who calls, from where
 
 
+@pytest.mark.rule("emergency.always")
 def test_provisioned_phone_that_is_not_registered(world: World) -> None:
     world.phones["103"].register(expires=0)
     bare(world, extension="103")
@@ -189,6 +195,7 @@ def test_a_stranger_gets_through_with_the_main_number(world: World) -> None:
     assert (told["extension"], told["location"]) == ("", "unknown")
 
 
+@pytest.mark.rule("emergency.calling-number")
 def test_number_without_a_registered_address_gives_way_to_one_of_the_same_place() -> None:
     snapshot = practice()
     own = records.Number(id=number_of("102"), label="x", extension="102", location="main")
@@ -225,6 +232,7 @@ def _end(world: World) -> None:
         ("from-the-phone", "x"),
     ],
 )
+@pytest.mark.rule("emergency.calling-number", "outbound.caller-id")
 def test_nothing_a_phone_claims_gets_out(world: World, claim: tuple[str, str]) -> None:
     bare(world, from_='"Anonymous" <sip:anonymous@anonymous.invalid>', headers=[claim])
     invite = world.core.calls[-1].invite
@@ -240,6 +248,7 @@ def refuse(status: int) -> Callable[[Talk], None]:
     return lambda talk: talk.session.reject(status)
 
 
+@pytest.mark.rule("emergency.location")
 def test_424_is_tried_again_at_once_without_the_location(world: World) -> None:
     caller = bare(world)
     first = world.core.calls[-1]
@@ -253,6 +262,7 @@ def test_424_is_tried_again_at_once_without_the_location(world: World) -> None:
     assert world.hears(caller) is second
 
 
+@pytest.mark.rule("emergency.always")
 def test_silent_route_is_left_after_4_seconds(world: World) -> None:
     routed(world).core.dead = True
     caller = bare(world)
@@ -339,6 +349,7 @@ def test_all_fail(world: World) -> None:
     assert len(world.core.calls) == len(world.backup.calls) == 2  # every route twice
 
 
+@pytest.mark.rule("emergency.always")
 def test_route_known_to_be_down_comes_last_but_is_tried(world: World) -> None:
     routed(world)
     world.edge.trunks.peers[0].up = False
@@ -384,6 +395,7 @@ def test_while_the_appliance_is_closing(world: World) -> None:
     assert caller.up
 
 
+@pytest.mark.rule("emergency.stripped")
 def test_star_is_just_a_tone(world: World) -> None:
     caller = bare(world)
     world.core.calls[-1].answer()
@@ -450,6 +462,7 @@ def test_either_end_hangs_up(world: World, who: str) -> None:
     assert world.edge.calls == {}
 
 
+@pytest.mark.rule("emergency.stripped")
 def test_hold_by_the_phone_ends_nothing(world: World) -> None:
     caller = bare(world)
     far = world.core.calls[-1]
@@ -459,6 +472,7 @@ def test_hold_by_the_phone_ends_nothing(world: World) -> None:
     assert world.hears(caller) is far
 
 
+@pytest.mark.rule("log.masked")
 def test_no_number_of_the_outside_in_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     bare(world)
