@@ -420,6 +420,46 @@ def phone_files(mac: str, name: str, state: Path | None, as_json: bool) -> None:
 
 
 @cli.group()
+def calls() -> None:
+    """List the calls of the log, and export them."""
+
+
+def _call_options(command: F) -> F:
+    """Which calls."""
+    for option in (
+        click.option("--until", default="", metavar="DATE", help="Before that, as 2026-04-01T08:00."),
+        click.option("--since", default="", metavar="DATE", help="From then on, as 2026-03-31."),
+        click.option(
+            "--search", "text", default="", metavar="TEXT", help="A name, extension, number or outcome."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@calls.command("list")
+@state_option
+@_call_options
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@json_option
+def list_calls(state: Path | None, limit: int, as_json: bool, **which: str) -> None:
+    """List the newest calls that fit, the newest first."""
+    from provisioner import console_calls
+
+    console_calls.list_calls(_state(state, demo_directory()), limit, as_json, **which)
+
+
+@calls.command("export")
+@state_option
+@_call_options
+def export_calls(state: Path | None, **which: str) -> None:
+    """Print all calls that fit as CSV, the oldest first."""
+    from provisioner import console_calls
+
+    console_calls.export_calls(_state(state, demo_directory()), **which)
+
+
+@cli.group()
 def protection() -> None:
     """List addresses that are shut out of the phone service, and let one in again."""
 

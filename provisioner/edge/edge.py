@@ -20,6 +20,7 @@ from provisioner.edge.leg import Attempt, Leg, Owner
 from provisioner.edge.limits import Limits
 from provisioner.edge.placing import EXTENSION_SECONDS, MAX_DIALOGS
 from provisioner.edge.presence import EVENTS, Presence
+from provisioner.edge.quality import Records
 from provisioner.edge.registrar import Binding, IntervalTooBriefError, Registrar
 from provisioner.edge.resync import Resyncs
 from provisioner.edge.texts import Delivery
@@ -94,6 +95,7 @@ class Edge:
         self.calls: dict[str, ActiveCall] = {}
         self.media_owners: dict[str, Leg] = {}
         self.counters: Counter[str] = Counter()
+        self.records = Records(lambda row: record("calls", row), lambda call: call in self.calls)
         self.limits = Limits(
             timers.clock,
             wall_clock,
@@ -243,7 +245,7 @@ class Edge:
             key: view[key] for key in ("id", "started", "answered", "direction", "desk", "target", "steps")
         }
         row |= {"caller": view["from"], "called": view["to"], "ended": self.wall_clock(), "outcome": outcome}
-        self.record("calls", {**row, "emergency": int(view["direction"] == "emergency")})
+        self.records.over({**row, "emergency": int(view["direction"] == "emergency")})
         if isinstance(call, EmergencyCall) and call.station and call.kind != "emergency-test":
             self.resyncs.emergency(call.station.phone.id, self.wall_clock())
 
@@ -508,6 +510,8 @@ def _identities(station: Station) -> set[str]:
 
 class _Nobody:
     """Owner of a leg for the moment before its call takes it."""
+
+    id = ""
 
     def on_leg(self, leg: Leg, kind: str, detail: int | str) -> None: ...
 

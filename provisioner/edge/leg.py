@@ -46,6 +46,9 @@ Kind = Literal["ringing", "early", "answered", "failed", "ended", "held"]
 class Owner(Protocol):
     """The call that a leg belongs to. `detail`: SIP status of "failed", how it "ended"."""
 
+    @property
+    def id(self) -> str: ...
+
     def on_leg(self, leg: Leg, kind: Kind, detail: int | str) -> None: ...
 
     def on_digit(self, leg: Leg, digit: str) -> None: ...
@@ -429,7 +432,7 @@ class Leg:
             if self._limit:
                 self._limit.cancel()
             self.edge.media_owners.pop(self.media.id, None)
-            self.media.drop()
+            self.edge.records.drop(self)
 
     def hangup(self, status: int = 480, reason: str = "") -> None:
         """End this leg: BYE or CANCEL with `reason` as Reason, or refuse with `status`."""

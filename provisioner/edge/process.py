@@ -34,6 +34,8 @@ from provisioner.sip.transport import LoopTimers, SipTransport
 from provisioner.store.journal import Journal
 
 WATCH_SECONDS = 1.0
+PURGE_SECONDS = 60.0  # between deletions of old calls
+DAY = 86_400.0
 MEASURE_SECONDS = 0.1
 BYE_SECONDS = 2.0  # for the answers to our last BYEs
 MEDIA_SECONDS = 10.0
@@ -236,9 +238,14 @@ class Process:
                     _log.error("%s (calls go on with the inventory in memory)", error)
 
     async def _sweep(self) -> None:
+        purged = float("-inf")
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             self._edge.registrar.expire()
+            if time.monotonic() - purged >= PURGE_SECONDS:
+                purged = time.monotonic()
+                kept = max(1, self._edge.directory.snapshot.practice.keep_calls_days)
+                self._journal.purge_calls(time.time() - kept * DAY)
             await self._hear()
             await self._remember()
 

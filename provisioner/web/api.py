@@ -53,8 +53,8 @@ def window() -> tuple[int, int]:
 def listed(rows: list[T], limit: int, offset: int) -> Response:
     """One page of `rows` and the address of the next, null on the last."""
     more = len(rows) > offset + limit
-    here = dict(request.view_args or {})
-    following = url_for(str(request.endpoint), **here, limit=limit, offset=offset + limit) if more else None
+    here = {**request.args.to_dict(), **(request.view_args or {}), "limit": limit, "offset": offset + limit}
+    following = url_for(str(request.endpoint), **here) if more else None
     return answer({"items": rows[offset : offset + limit], "next": following})
 
 
@@ -75,14 +75,6 @@ def adopt(mac: str) -> Response:
         return answer(adoption.adopt(sources(), mac, "api", extension), 201)
     except ProvisionerError as error:
         return problem(409, "The phone was not adopted", str(error))
-
-
-@blueprint.get("/calls")
-def calls() -> Response:
-    """Calls, live first, then the newest past ones."""
-    limit, offset = window()
-    world = sources().world(limit + offset + 1)
-    return listed(views.calls_now(world) + views.calls_past(world), limit, offset)
 
 
 @blueprint.get("/status")

@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import StateDir
-from provisioner.web import api, health, orders, session, staff, tables, views, words
+from provisioner.web import api, call_log, health, orders, session, staff, tables, views, words
 from provisioner.web.sources import PATIENCE, Sources
 
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
@@ -42,7 +42,15 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
-    for blueprint in (*own, orders.pages, orders.calls, tables.pages, tables.calls):
+    for blueprint in (
+        *own,
+        orders.pages,
+        orders.calls,
+        tables.pages,
+        tables.calls,
+        call_log.pages,
+        call_log.calls,
+    ):
         app.register_blueprint(blueprint)
     app.after_request(_finish)
     app.register_error_handler(HTTPException, _http_error)
