@@ -20,47 +20,12 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.media.g711 import encode_mulaw
+from provisioner.media.prompts import sentences
 from provisioner.media.rtp import FRAME, RATE
 
 AUDIO = Path(__file__).parent.parent / "provisioner" / "media" / "audio"
 SPEECH_DB, MUSIC_DB, TONE_DB = -19.0, -24.0, -19.0  # dBFS, RMS
 
-SENTENCES = {
-    "menu": "Press 1 to transfer the call, or press 2 to return to the caller.",
-    "completing": "Press 1 to complete the transfer, "
-    "or press 2 to cancel the transfer and return to the original call.",
-    "invalid": "That number is not valid.",
-    "own-extension": "That is your own extension.",
-    "desk-phones-only": "Extensions can be dialled from desk phones only. Dial all ten digits.",
-    "emergency-target": "Calls to emergency services cannot be transferred. Hang up and dial 9 1 1 directly.",
-    "crisis-target": "The crisis line cannot be transferred to. Hang up and dial 9 8 8 directly.",
-    "refused": "That number cannot be dialled from here.",
-    "area-code": "Dial the area code as well.",
-    "not-nanp": "Calls outside the North American Numbering Plan are not supported.",
-    "dial-911": "For emergencies, dial 9 1 1.",
-    "busy-target": "That line is busy.",
-    "no-answer": "There is no answer.",
-    "unreachable": "That line cannot be reached.",
-    "caller-hung-up": "The caller has hung up.",
-    "trunk-down": "Outside calls are not possible at the moment. Please try again later.",
-    "no-abroad": "Calls to other countries are not possible from here.",
-    "day-limit": "The limit of calls to other countries is reached for today.",
-    "too-many-calls": "There are too many outside calls at the moment. Please try again later.",
-    "not-now": "Outside calls are not possible at this hour.",
-    "patient-hello": "Hello, this is a patient calling. I would like to make an appointment, please.",
-    "patient-talk": "I was hoping to come in some time next week, if that is possible. Tuesday or "
-    "Wednesday morning would suit me best, but I could also manage Thursday after lunch. It is only a "
-    "check of my blood pressure, so it should not take long.",
-    "desk-hello": "Good morning, front desk, how can I help you?",
-    "desk-talk": "Of course, let me look at the calendar. I have an opening on Tuesday at ten fifteen, and "
-    "another on Wednesday at nine. Which of these would you prefer? And please bring "
-    "your insurance card with you.",
-    "emergency-centre": "Emergency centre of the demonstration. Your address is registered as",
-    "emergency-test": "This is an emergency test call. Your address is registered as",
-    "callback-number": "Your callback number is",
-    "no-address": "There is no address registered for this number.",
-    "number-reached": "This is the demonstration network. You have reached",
-}
 WORDS = """
 street avenue road drive lane boulevard suite floor room building unit north south east west main
 springfield california illinois san francisco market exam nurse station front desk reception dash
@@ -72,7 +37,8 @@ def spoken() -> dict[str, str]:
     """Words to say, by file name."""
     letters = {f"say-{x}": SPOKEN_LETTERS.get(x, f"{x.upper()}.") for x in "abcdefghijklmnopqrstuvwxyz"}
     digits = {f"say-{x}": f"{x}." for x in "0123456789"}
-    return SENTENCES | digits | letters | {f"say-{word}": f"{word}." for word in WORDS.split()}
+    said = {name: words for name, words in sentences().items() if not words.startswith("(")}
+    return said | digits | letters | {f"say-{word}": f"{word}." for word in WORDS.split()}
 
 
 def speak(words: str, wave: Path) -> None:

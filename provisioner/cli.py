@@ -95,6 +95,9 @@ def version() -> None:
 @_port_option("tftp")
 @click.option("--ready-file", type=click.Path(path_type=Path), help="Written (JSON) when all is up.")
 @click.option("--core", default="", metavar="SIP-URI", help="Send the trunk to this core.")
+@click.option(
+    "--transfer", type=click.Choice(["edge", "core"]), help="Who plays the menus of a warm transfer."
+)
 @click.option("--no-life", is_flag=True, help="No simulated phones and patients in the demo.")
 @log_option
 def run(
@@ -103,6 +106,7 @@ def run(
     bind: str | None,
     ready_file: Path | None,
     core: str,
+    transfer: str | None,
     no_life: bool,
     log: str,
     **ports: int | None,
@@ -124,6 +128,7 @@ def run(
         },
         ready_file=ready_file,
         core=core,
+        transfer=transfer or "",
         life=not no_life,
         log=log,
     )
@@ -190,6 +195,7 @@ def front(state: Path | None, log: str, **where: Any) -> None:
 @_port_option("sip", 0)
 @click.option("--edge-sip", default="", metavar="HOST:PORT", help="The edge that it calls.")
 @click.option("--life", is_flag=True, help="A patient calls now and then.")
+@click.option("--menus", is_flag=True, help="It plays the menus of warm transfers (way core).")
 @log_option
 def core(state: Path | None, log: str, **where: Any) -> None:
     """Run the stand-in cloud core of the demo alone."""
@@ -199,21 +205,66 @@ def core(state: Path | None, log: str, **where: Any) -> None:
     main(directory, **where)
 
 
-@cli.command()
-@click.option("--server", required=True, metavar="URL", help="Where the phones read their files.")
+server_option = click.option("--server", default="", metavar="URL", help="Where the phones read their files.")
+phones_bind_option = click.option(
+    "--bind", default="127.0.0.1", show_default=True, help="The phones' own address."
+)
+
+
+def _served(server: str) -> str:
+    if not server:
+        raise UsageError("say where the phones read their files: --server http://HOST:PORT/")
+    return server
+
+
+@cli.group(invoke_without_command=True)
+@server_option
 @click.option("--mac", default="", help="One phone with this MAC. [the three of the demo]")
 @click.option("--vendor", default="", help="Maker of that phone, where the MAC does not tell.")
+@click.option("--model", default="", help="Its model. [the maker's in the demo]")
 @click.option("--life", is_flag=True, help="People use the phones: they transfer calls and call each other.")
 @click.option("--do", default="", metavar="SCRIPT", help='As "call 101; wait 3; press *1103#; hangup".')
-@click.option("--bind", default="127.0.0.1", show_default=True, help="The phones' own address.")
+@phones_bind_option
 @log_option
-def simulate(log: str, **what: Any) -> None:
+@click.pass_context
+def simulate(context: click.Context, /, log: str, **what: Any) -> None:
     """Run simulated phones, one of each maker, that boot, register and call like the real ones."""
+    if context.invoked_subcommand:
+        return
+    _served(what["server"])
     die_with_parent()
     logs.set_up(log)
     from provisioner.simulate.process import main
 
     main(**what)
+
+
+@simulate.command()
+@server_option
+@click.option(
+    "--count", type=click.IntRange(1, 10_000), default=30, show_default=True, help="So many phones."
+)
+@click.option("--mix", default="", help="As polycom=2,yealink/w,grandstream/GRP2614=3. [every family alike]")
+@click.option(
+    "--phones", type=click.Path(path_type=Path), help="These, from a CSV file with mac, vendor, model."
+)
+@click.option("--register/--no-register", default=True, help="Whether they register.  [register]")
+@click.option("--wait", type=float, default=0.0, show_default=True, help="Seconds to wait for adoption.")
+@click.option(
+    "--at-once", type=click.IntRange(1, 1000), default=50, show_default=True, help="Phones under way."
+)
+@click.option("--ca", type=click.Path(path_type=Path), help="Certificate of who certifies an https server.")
+@click.option("--pnp", is_flag=True, help="Phones that do so ask by multicast first.")
+@phones_bind_option
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a phone, and one for them all.")
+@log_option
+def fleet(log: str, **how: Any) -> None:
+    """Boot many phones of all models: what each asked for, why it restarted, whether it registered."""
+    _served(how["server"])
+    logs.set_up(log)
+    from provisioner.simulate.fleet import main
+
+    click.get_current_context().exit(main(**how))
 
 
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
@@ -488,7 +539,7 @@ def unban(source: str, state: Path | None, as_json: bool) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; 0 ok, 1 failed at work, 2 wrong use. An error is one line on standard error."""
     try:
-        cli.main(arguments, prog_name="provisioner", standalone_mode=False)
+        return cli.main(arguments, prog_name="provisioner", standalone_mode=False) or 0
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.format_message(), err=True)
         return error.exit_code
@@ -504,7 +555,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         where = traceback.extract_tb(error.__traceback__)[-1]
         place = f"{Path(where.filename).name}:{where.lineno}"
         return _fail(f"a fault in the program ({type(error).__name__} at {place}): please report it", 1)
-    return 0
 
 
 def _fail(message: str, code: int) -> int:

@@ -1,4 +1,4 @@
-"""The demo practice: three phones in three rooms of one building, four numbers that ring, and a free one."""
+"""The demo practice: three phones on three floors of one building, four numbers that ring, and a free one."""
 
 from __future__ import annotations
 
@@ -53,11 +53,19 @@ def _records() -> list[Record]:
         Number(id=FREE, label="Spare", location="front-desk", address_status="registered"),
         RingGroup(id="main", name="Everyone", members=tuple(place[4] for place in _PLACES)),
     ]
+    records.append(Location(id="harbor-point", name="Harbor Point", civic=_BUILDING))
     for location, words, floor, room, extension, name, mac, vendor, model in _PLACES:
         number = f"+14155550{extension}"
         line = Line(extension=extension, number=number, name=name)
         records += [
-            Location(id=location, name=words, civic={**_BUILDING, "FLR": floor, "ROOM": room}),
+            Location(
+                id=f"floor-{floor}",
+                name=f"Floor {floor}",
+                civic={"FLR": floor},
+                parent="harbor-point",
+                level="floor",
+            ),
+            Location(id=location, name=words, civic={"ROOM": room}, parent=f"floor-{floor}", level="room"),
             Number(
                 id=number,
                 label=name,
@@ -87,17 +95,25 @@ def snapshot(core_uri: str) -> Snapshot:
     return Snapshot(revision=1, practice=practice, **kinds)  # type: ignore[arg-type]
 
 
-def seed(inventory: Inventory, core_uri: str) -> None:
+def seed(inventory: Inventory, core_uri: str, transfer: str = "") -> None:
     """Put the practice into an empty inventory, and point its trunk to `core_uri`. Raises OperatorError."""
     with inventory.change(who="demo") as change:
         if change.get(Practice, "practice") is None:
             for record in _records():
                 change.put(record)
-    set_trunk(inventory, core_uri, who="demo")
+    set_trunk(inventory, core_uri, who="demo", transfer=transfer)
 
 
-def set_trunk(inventory: Inventory, uri: str, who: str) -> None:
-    """Point the trunk `core` to `uri`; whatever else is set for it stays. Raises OperatorError."""
+def set_trunk(inventory: Inventory, uri: str, who: str, transfer: str = "") -> None:
+    """Point the trunk `core` to `uri`, with that way of `transfer` when one is given; whatever else is set for it
+    stays. Raises OperatorError."""
     with inventory.change(who=who) as change:
         stored = change.get(Trunk, "core")
-        change.put(Trunk(id="core", uri=uri) if stored is None else replace(stored[0], uri=uri))
+        trunk = Trunk(id="core", uri=uri) if stored is None else replace(stored[0], uri=uri)
+        change.put(replace(trunk, transfer=transfer) if transfer else trunk)
+
+
+def plays_menus(inventory: Inventory) -> bool:
+    """Whether the core of the trunk `core` is to play the menus of warm transfers."""
+    stored = inventory.get(Trunk, "core")
+    return stored is not None and stored[0].transfer == "core"

@@ -57,6 +57,7 @@ class Options:
     and those of OFF_UNLESS_NAMED closed.
 
     `core`: the SIP URI that the trunk goes to, "" for the demo's own core (or what the inventory says).
+    `transfer`: who plays the menus of a warm transfer on that trunk, "edge" or "core"; "": as before.
     """
 
     state: StateDir
@@ -65,6 +66,7 @@ class Options:
     ports: Mapping[str, int] = field(default_factory=dict)
     ready_file: Path | None = None
     core: str = ""
+    transfer: str = ""
     life: bool = True
     log: str = "plain"
 
@@ -137,8 +139,10 @@ def _choose(name: str, port: Port, options: Options, rng: random.Random) -> int:
     return wanted
 
 
-def processes(options: Options, ports: Mapping[str, int], required: bool = True) -> list[Child]:
-    """The table of processes. Without `required` the appliance is ready when calls work."""
+def processes(
+    options: Options, ports: Mapping[str, int], required: bool = True, menus: bool = False
+) -> list[Child]:
+    """The table of processes. Without `required` the appliance is ready when calls work; `menus`: of the demo core."""
     state = ("--state", str(options.state.root))
     sip = ("--sip-port", str(ports["sip"]))
     bind = ("--bind", options.bind)
@@ -160,7 +164,8 @@ def processes(options: Options, ports: Mapping[str, int], required: bool = True)
         where = ("--bind", LOOPBACK, "--sip-port", str(ports["core"]))
         edge = ("--edge-sip", f"{options.host}:{ports['sip']}")
         life = ("--life",) if options.life else ()
-        table.append(child("core", *state, *where, *edge, *life))
+        way = ("--menus",) if menus else ()
+        table.append(child("core", *state, *where, *edge, *life, *way))
     if options.demo and options.life:
         table.append(child("simulate", "--server", _http(options, ports), "--life", needed=False))
     return table
@@ -179,13 +184,13 @@ def prepare(options: Options, ports: Mapping[str, int]) -> Inventory | None:
     try:
         inventory = Inventory.open(options.state.inventory)
         if options.demo:
-            demo.seed(inventory, core)
+            demo.seed(inventory, core, options.transfer)
         else:
             with inventory.change(who="first start") as change:
                 if change.get(Practice, "practice") is None:
                     change.put(Practice(id="practice", name="New practice", main_number=""))
             if core:
-                demo.set_trunk(inventory, core, who="command line")
+                demo.set_trunk(inventory, core, "command line", options.transfer)
     except OperatorError as error:
         if not options.state.snapshot.exists():
             raise
@@ -252,7 +257,8 @@ def _round(options: Options, pid: int, rng: random.Random) -> bool:
     """Run with one choice of ports; False when somebody else took one before our process did."""
     ports = choose_ports(options, rng)
     inventory = prepare(options, ports)
-    children = processes(options, ports, required=inventory is not None)
+    menus = inventory is not None and demo.plays_menus(inventory)
+    children = processes(options, ports, inventory is not None, menus)
     supervisor = Supervisor(options.state, children)
     try:
         asyncio.run(supervisor.run(lambda: announce(options, ports, inventory, pid)))

@@ -74,6 +74,11 @@ class StateDir:
         return self.root / "snapshot.json"
 
     @property
+    def audio(self) -> Path:
+        """The practice's own recordings."""
+        return self.root / "audio"
+
+    @property
     def run(self) -> Path:
         return self.root / "run"
 

@@ -173,9 +173,9 @@ PROCESSES = [
     ),
     (
         "core",
-        ["--bind", "b", "--sip-port", "1", "--edge-sip", "e:2", "--life"],
+        ["--bind", "b", "--sip-port", "1", "--edge-sip", "e:2", "--life", "--menus"],
         (STATE,),
-        {"bind": "b", "sip_port": 1, "edge_sip": "e:2", "life": True},
+        {"bind": "b", "sip_port": 1, "edge_sip": "e:2", "life": True, "menus": True},
     ),
 ]
 
@@ -199,8 +199,36 @@ def test_simulated_phones_need_no_state(monkeypatch):
         main(["simulate", "--server", "http://127.0.0.1", "--mac", "m", "--vendor", "v", "--do", "wait 1"])
         == 0
     )
-    what = {"mac": "m", "vendor": "v", "do": "wait 1", "life": False, "bind": "127.0.0.1"}
+    what = {"mac": "m", "vendor": "v", "model": "", "do": "wait 1", "life": False, "bind": "127.0.0.1"}
     assert given == [{"server": "http://127.0.0.1", **what}]
+
+
+def test_a_fleet_gets_what_it_was_given_and_tells_its_end(monkeypatch):
+    given = []
+    monkeypatch.setattr("provisioner.simulate.fleet.main", lambda **how: given.append(how) or 1)
+    arguments = [
+        "--server",
+        "http://127.0.0.1",
+        "--count",
+        "5",
+        "--mix",
+        "yealink=2",
+        "--no-register",
+        "--json",
+    ]
+    assert main(["simulate", "fleet", *arguments, "--wait", "3"]) == 1
+    assert given == [
+        {
+            "server": "http://127.0.0.1", "count": 5, "mix": "yealink=2", "phones": None, "register": False,
+            "wait": 3.0, "at_once": 50, "ca": None, "pnp": False, "bind": "127.0.0.1", "as_json": True,
+        }
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("arguments", [["simulate"], ["simulate", "fleet"]])
+def test_simulated_phones_want_a_server(capsys, arguments):
+    assert main(arguments) == 2
+    assert "--server http" in capsys.readouterr().err
 
 
 def test_the_command_alone_imports_nothing_heavy():

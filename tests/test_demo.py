@@ -39,8 +39,9 @@ def test_each_number_is_registered_where_its_phone_is(inventory):
     assert {number.address_status for number in snapshot.numbers.values()} == {"registered"}
     for phone in snapshot.phones.values():
         assert snapshot.numbers[phone.lines[0].number].location == phone.location
-    rooms = [location.civic["ROOM"] for location in snapshot.locations.values()]
-    streets = {(location.civic["HNO"], location.civic["RD"]) for location in snapshot.locations.values()}
+    places = [snapshot.place(phone.location) for phone in snapshot.phones.values()]
+    rooms = [place.civic["ROOM"] for place in places]
+    streets = {(place.civic["HNO"], place.civic["RD"]) for place in places}
     assert len(set(rooms)) == 3
     assert len(streets) == 1
 

@@ -131,6 +131,8 @@ class Core:
             session.reject(error.status)
             return
         who = network.behaviour(dialled)
+        if who and any("msg-taker" in value for value in invite.all("reject-contact")):  # RFC 3841 9.2
+            who = network.past_mailboxes(who)
         emergency = who is not None and who.kind in ("emergency", "emergency-test")
         if who is None or (len(self.active) >= MAX_CALLS and not emergency):
             session.reject(404 if who is None else 503)

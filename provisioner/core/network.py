@@ -10,6 +10,7 @@ What a number does is told by its last four digits, so that everything can be tr
 | 0486 | busy: 486 |
 | 0503 | the network fails: 503 |
 | 0603 | rings once and declines: 603 |
+| 0187 | rings, then a mailbox answers; where the call asks for none, it rings on: 480 |
 | any other | a patient: rings two seconds, answers, talks, hangs up after half a minute |
 
 911, 112 and `urn:service:sos` reach the emergency centre, 933 and `urn:service:test.sos` its test, 988 the
@@ -21,7 +22,7 @@ from __future__ import annotations
 import re
 from typing import Literal, NamedTuple
 
-Kind = Literal["patient", "emergency", "emergency-test", "crisis", "service", "inbound"]
+Kind = Literal["patient", "mailbox", "emergency", "emergency-test", "crisis", "service", "inbound"]
 
 
 class Behaviour(NamedTuple):
@@ -42,6 +43,7 @@ NEVER = 180.0  # seconds that a network lets a phone ring (timer C of proxies)
 
 BY_LAST_FOUR = {
     "0183": Behaviour(early=True),
+    "0187": Behaviour("mailbox", ring=5.0, talk=(10.0, 10.0), says=("mailbox",)),
     "0404": Behaviour(ring=0, refuse=404),
     "0480": Behaviour(ring=NEVER, refuse=480),
     "0486": Behaviour(ring=0, refuse=486),
@@ -76,6 +78,11 @@ def e164(dialled: str) -> str:
     """A NANP number as `+1` and ten digits; what is none is given back as it is."""
     found = _E164.match(dialled)
     return f"+1{found.group(1)}" if found else dialled
+
+
+def past_mailboxes(who: Behaviour) -> Behaviour:
+    """What a called number does where no mailbox may answer."""
+    return BY_LAST_FOUR["0480"] if who.kind == "mailbox" else who
 
 
 def behaviour(dialled: str) -> Behaviour | None:

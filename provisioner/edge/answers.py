@@ -15,8 +15,13 @@ _REASON = re.compile(
 _MAPPED = {401: 500, 407: 500, 408: 480, 421: 480, 422: 480, 430: 480, 481: 480, 487: 480, 503: 480}
 
 
-def mapped(status: int) -> int:
-    """The final status for a caller whose call failed with `status` further on; 3xx is nobody's to follow."""
+def mapped(status: int, menus: bool = False) -> int:
+    """The final status for a caller whose call failed with `status` further on; 3xx is nobody's to follow.
+
+    `menus`: the caller is a core that tells its user why; 503 would say that of us (16.7).
+    """
+    if menus and status == 503:
+        return 500
     return 480 if 300 <= status < 400 else _MAPPED.get(status, status)
 
 
@@ -29,3 +34,8 @@ def reason(values: list[str]) -> str:
             text = f";text={match[3]}" if match[3] and len(match[3]) <= MAX_REASON else ""
             texts.append(f"{match[1].upper()};cause={match[2]}{text}")
     return ", ".join(texts[:2])
+
+
+def bare(value: str) -> str:
+    """A Reason without its words, which may name the caller, but for those of RFC 3326 section 3.1."""
+    return re.sub(r';text="(?!Call completed elsewhere")[^"]*"', "", value)

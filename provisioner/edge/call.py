@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from provisioner.dialing import transfer
 from provisioner.dialing.classify import Destination
 from provisioner.dialing.transfer import MUSIC, Party, Play, Transfer
-from provisioner.edge import answers, outbound, ringing
+from provisioner.edge import answers, callers, leads, outbound, reach, ringing
 from provisioner.edge.announce import UNREACHABLE, Announcement
+from provisioner.edge.callers import Caller
 from provisioner.edge.leg import Attempt, Kind, Leg
 from provisioner.edge.release import Release, possible
 from provisioner.edge.renegotiation import Renegotiation
+from provisioner.edge.ringing import Member, Plan
+from provisioner.edge.rung import Purpose, Reach, Rung
 from provisioner.sip.message import Request
 from provisioner.sip.sdp import SPOKEN
 from provisioner.sip.timers import Timer
@@ -29,35 +32,23 @@ SILENT_SECONDS = 65.0  # media tells of a silent party once a minute
 _log = logging.getLogger(__name__)
 
 
-@dataclass
-class _Ring:
-    """Those who are being rung now, and what for."""
-
-    purpose: Literal["call", "target", "recall"]
-    machine: ringing.Ringing
-    legs: dict[str, Leg]
-    timer: Timer | None = None
-
-    @property
-    def unreachable(self) -> bool:
-        """All failed without a word from the far end, or because it can take no calls at all."""
-        failed = self.machine.ringing
-        return all(
-            failed[name] == 503 or (failed[name] == 408 and not leg.heard) for name, leg in self.legs.items()
-        )
-
-    def member(self, leg: Leg) -> str:
-        return next((name for name, other in self.legs.items() if other is leg), "")
-
-
 def hops_left(invite: Request) -> int:
     """Max-Forwards of a call that goes on from `invite`, so that loops across us end (RFC 3261 16.6)."""
     text = invite.get("max-forwards", "70").strip()
     return max(0, min(int(text), 255) - 1) if text.isdecimal() and len(text) < 6 else 69
 
 
+def _outcome(ring: Rung, status: int) -> tuple[str, int]:
+    """What the log says of a call that nobody took, and the answer."""
+    if not ring.legs:
+        return ("no media port", 503) if ring.no_media else ("nobody to ring", 480)
+    if ring.machine.timed_out:
+        return "no answer", 480
+    return ("busy" if status == 486 else "nobody answered"), status
+
+
 class Call:
-    """A back-to-back call. `group`: extensions to fall back on when a transfer loses its desk."""
+    """A back-to-back call. `who`: who calls, when it is not a desk phone."""
 
     def __init__(self, edge: Edge, direction: Direction, caller: str, called: str) -> None:
         self.edge = edge
@@ -66,7 +57,9 @@ class Call:
         self.caller_number = caller
         self.called = called
         self.station: Station | None = None  # of the caller, when it is a desk phone
-        self.group: Sequence[str] = ()
+        self.who = Caller(caller)
+        self.diversions = 0  # before it came to us
+        self.urgent = False  # it rings past all that would keep it from a phone
         self.may_transfer = direction in ("internal", "inbound")
         self.legs: dict[Party, Leg] = {}
         self.transfer: Transfer | None = None
@@ -76,7 +69,7 @@ class Call:
         self.answered: float | None = None
         self.steps: list[tuple[float, str]] = []
         self.over = False
-        self._ring: _Ring | None = None
+        self._ring: Rung | None = None
         self._wait: Timer | None = None
         self._hears: dict[Party, Party | Play | None] = {}
         self._desk_extension = ""
@@ -94,79 +87,48 @@ class Call:
 
     def begin(self, leg: Leg, attempts: list[Attempt], seconds: float) -> None:
         """Ring `attempts` for the caller's `leg`."""
+        self.begin_plan(leg, Plan((Member(),), seconds=seconds), lambda _member: attempts)
+
+    def begin_plan(self, leg: Leg, plan: Plan, reached: Reach | None = None) -> None:
+        """Ring those of `plan` for the caller's `leg`."""
         self.legs["caller"] = leg
         self._hops = hops_left(leg.session.invite)
         self.edge.calls[self.id] = self
-        if not attempts:
-            self._finish("nobody to ring", 480)
-            return
-        if not self._ring_all("call", attempts, seconds):
-            self._finish("no media port", 503)
-            return
-        self.edge.publish_call(self)
+        if self.edge.speech and not self.who.withheld and any(member.screened for member in plan.members):
+            self.edge.speech.prepare(self.id, self.who.name)
+        self._ring_for("call", plan, reached or (lambda member: reach.for_caller(self.edge, self, member)))
+        if not self.over and self.state == "ringing":
+            self.edge.publish_call(self)
 
-    def _ring_all(
-        self, purpose: Literal["call", "target", "recall"], attempts: list[Attempt], seconds: float | None
-    ) -> bool:
-        """Ring all of `attempts`; False when there is none, or no media port for any."""
-        legs: dict[str, Leg] = {}
+    def _ring_for(self, purpose: Purpose, plan: Plan, reached: Reach) -> None:
         party = self.legs.get("caller") or self.legs["desk"]
-        offers = party.offers(self.may_transfer)
-        for index, attempt in enumerate(attempts):
-            media = self.edge.take_media()
-            if media:
-                attempt = replace(attempt, hops=self._hops, trail=self.trail)
-                legs[str(index)] = Leg.dial(self.edge, self, attempt, media, offers)
-        if not legs:
-            return False
-        self._ring = _Ring(purpose, ringing.Ringing(legs), legs)
-        if seconds is not None:
-            self._ring.timer = self.edge.timers.after(seconds, self._ring_timeout)
-        return True
+        spoken = self.may_transfer or any(member.screened for member in plan.members)
 
-    def _ring_timeout(self) -> None:
-        ring = self._ring
-        if ring is None:
-            return
-        for leg in ring.legs.values():
-            self.edge.contact_failed(leg)
-        self._stop_ringing()
-        if ring.purpose == "call":
-            self._finish("no answer", 480)
-        elif self.transfer:
-            self._do(self.transfer.desk_failed())
+        def attempts(member: Member) -> list[Attempt]:
+            return [replace(each, hops=self._hops, trail=self.trail) for each in reached(member)]
+
+        self._ring = Rung(self.edge, self, self, purpose, plan, attempts, party.offers(spoken))
+        self._ring.begin()
 
     def _stop_ringing(self, reason: str = "") -> None:
         if self._ring:
             ring, self._ring = self._ring, None
-            if ring.timer:
-                ring.timer.cancel()
-            for action in ring.machine.stop(reason):
-                if isinstance(action, ringing.Stop):
-                    ring.legs[action.member].hangup(reason=action.reason)
+            ring.stop(reason)
 
-    def _on_ringing(self, ring: _Ring, leg: Leg, kind: Kind, detail: int | str) -> None:
-        """News of a leg that is being rung."""
-        member = ring.member(leg)
-        if kind == "answered":
-            self._carry_out(ring, ring.machine.answered(member))
-        elif kind in ("failed", "ended"):
-            status = detail if isinstance(detail, int) else 480
-            if status == 408:
-                self.edge.contact_failed(leg)
-            self._carry_out(ring, ring.machine.failed(member, status))
-        elif ring.purpose == "call":
+    def rings(self, ring: Rung, leg: Leg, kind: Kind) -> None:
+        """A leg that is being rung rings, or has early media."""
+        if ring.purpose == "call":
             self._tell_caller(ring, leg, kind)
         elif ring.purpose == "target" and self.transfer:
             if self._referral:
                 self._referral.report(180)
-            if kind == "early" and len(ring.legs) == 1:
+            if kind == "early" and ring.machine.alone:
                 self.legs["target"] = leg
                 self._do(self.transfer.target_early())
 
-    def _tell_caller(self, ring: _Ring, leg: Leg, kind: Kind) -> None:
+    def _tell_caller(self, ring: Rung, leg: Leg, kind: Kind) -> None:
         caller = self.legs["caller"]
-        if kind == "early" and len(ring.legs) == 1:
+        if kind == "early" and ring.machine.alone:
             if not caller.early(leg):
                 self._finish("no codec in common", 488)
                 return
@@ -175,22 +137,19 @@ class Call:
         else:
             caller.progress(180)
 
-    def _carry_out(self, ring: _Ring, actions: list[ringing.Action]) -> None:
-        for action in actions:
-            if isinstance(action, ringing.Stop):
-                ring.legs[action.member].hangup(reason=action.reason)
-            elif isinstance(action, ringing.Won):
-                self._won(ring, ring.legs[action.member])
-            else:
-                self._nobody(ring, action.status)
+    def announced(self) -> list[str]:
+        """The audio names that say who calls, for who is asked whether the call is wanted."""
+        if self.direction == "inbound" and not (self._ring and self._ring.purpose == "target"):
+            clip = self.edge.speech.clip(self.id) if self.edge.speech else ""
+            return [clip] if clip else callers.spoken(self.who)
+        station = self.edge.directory.stations.get(self._desk_extension) or self.station
+        return callers.spoken_station(station)
 
-    def _end_ring(self, ring: _Ring) -> None:
-        if ring.timer:
-            ring.timer.cancel()
+    def won(self, ring: Rung, leg: Leg, member: Member) -> None:
+        """Somebody has taken the call."""
         self._ring = None
-
-    def _won(self, ring: _Ring, leg: Leg) -> None:
-        self._end_ring(ring)
+        if member.screened:
+            leg.take("")
         if ring.purpose == "target":
             self.legs["target"] = leg
             if self.transfer:
@@ -207,20 +166,27 @@ class Call:
         else:
             self._finish("no codec in common", 488)
 
-    def _nobody(self, ring: _Ring, status: int) -> None:
-        self._end_ring(ring)
-        statuses = [*ring.machine.ringing.values()]
-        if len(statuses) == 1 and self.direction != "inbound":  # the core shall take voicemail: 480
-            status = answers.mapped(statuses[0])
+    def nobody(self, ring: Rung, status: int) -> None:
+        """Nobody has taken it."""
+        self._ring = None
+        statuses = [*ring.machine.statuses.values()]
+        of_core = self.direction == "inbound" and self.station is not None  # it plays the menus
+        if len(statuses) == 1 and (
+            self.direction != "inbound" or of_core
+        ):  # a core shall take voicemail: 480
+            status = answers.mapped(statuses[0], of_core)
             self._reason = next(iter(ring.legs.values())).reason
-        if ring.purpose == "call" and self.direction == "outbound" and ring.unreachable:
+        if ring.purpose == "call" and self.direction == "outbound" and ring.legs and ring.unreachable:
             self._core_unreachable()
         elif ring.purpose == "call":
-            self._finish("busy" if status == 486 else "nobody answered", status)
+            self._finish(*_outcome(ring, status))
         elif self.transfer and ring.purpose == "target":
-            self._failure = answers.mapped(statuses[0] if len(statuses) == 1 else status)
+            if not ring.legs:
+                status = 480 if self.target_name in self.edge.directory.stations else 503
+            status = statuses[0] if len(statuses) == 1 else status
+            self._failure = answers.mapped(status) if ring.legs else 480
             self.legs.pop("target", None)
-            self._do(self.transfer.target_failed(statuses[0] if len(statuses) == 1 else status))
+            self._do(self.transfer.target_failed(status))
         elif self.transfer:
             self._do(self.transfer.desk_failed())
 
@@ -321,9 +287,10 @@ class Call:
         if isinstance(action, transfer.Dial):
             self._dial_target(action.destination)
         elif isinstance(action, transfer.Recall):
-            self._recall([self._desk_extension or self._desk_outside], None)
+            desk = Member(self._desk_extension or self._desk_outside, screened=bool(self._desk_outside))
+            self._recall(Plan((desk,)))
         elif isinstance(action, transfer.RingGroup):
-            self._recall(self.group, transfer.RECALL_SECONDS)
+            self._recall(self._group())
         elif isinstance(action, transfer.Promote):
             self._promote()
 
@@ -351,17 +318,22 @@ class Call:
     def _dial_target(self, destination: object) -> None:
         assert isinstance(destination, Destination)
         self.target_name = destination.number
-        attempts = self.edge.target_attempts(destination, self._desk_extension)
-        if not self._ring_all("target", attempts, None) and self.transfer:
-            self._failure = 480
-            self._do(self.transfer.target_failed(480 if destination.kind == "extension" else 503))
+        plan = leads.of_target(self.edge.directory, destination, self._desk_extension)
+        self._ring_for(
+            "target", plan, lambda member: reach.for_target(self.edge, self._desk_extension, member)
+        )
 
-    def _recall(self, extensions: Sequence[str], seconds: float | None) -> None:
+    def _recall(self, plan: Plan | None) -> None:
         """Ring desk phones with a caller who is already here."""
-        name, user = self.edge.shown_caller(self)
-        attempts = [a for extension in extensions for a in self.edge.staff_attempts(extension, user, name)]
-        if not self._ring_all("recall", attempts, seconds) and self.transfer:
+        if plan:
+            self._ring_for("recall", plan, lambda member: reach.for_caller(self.edge, self, member))
+        elif self.transfer:
             self._do(self.transfer.desk_failed())
+
+    def _group(self) -> Plan | None:
+        """The ring group of the number that was called."""
+        plan = leads.of_number(self.edge.directory, self.called, self.edge.first)
+        return plan if plan and plan.group else None
 
     def _promote(self) -> None:
         """The transfer is complete: the target has the desk's place, and its desk phone may transfer again."""
@@ -439,14 +411,12 @@ class Call:
 
     def replace(self, old: Leg, new: Leg) -> None:
         """`new`, which just called, takes the place of `old`: it is answered, and `old` released."""
-        ring = self._ring
-        member = ring.member(old) if ring else ""
-        if not new.accept(None if member else self.legs["caller"]):
+        ring = self._ring if self._ring and self._ring.name_of(old) else None
+        if not new.accept(None if ring else self.legs["caller"]):
             return
-        if ring and member:
-            ring.legs[member] = new
+        if ring:
+            ring.take_over(old, new)
             old.hangup(reason=ringing.ELSEWHERE)
-            self._carry_out(ring, ring.machine.answered(member))
             return
         party = next(party for party, leg in self.legs.items() if leg is old)
         self.legs[party] = new
@@ -477,12 +447,13 @@ class Call:
                 self._hear(party, source)
             return
         ring = self._ring
-        if ring and ring.member(leg):
-            self._on_ringing(ring, leg, kind, detail)
+        if ring and ring.name_of(leg):
+            ring.on_leg(leg, kind, detail)
             return
         gone: list[Party] = [party for party, other in self.legs.items() if other is leg]
         if gone and kind in ("ended", "failed"):
-            self._reason = leg.reason
+            private = self.direction == "inbound" and gone[0] == "caller"
+            self._reason = answers.bare(leg.reason) if private else leg.reason
             self._on_gone(gone[0])
 
     def _on_gone(self, party: Party) -> None:
@@ -503,6 +474,8 @@ class Call:
 
     def on_digit(self, leg: Leg, digit: str) -> None:
         """A key that media kept for us."""
+        if self._ring:
+            self._ring.on_digit(leg, digit)
         if leg is not self.legs.get("desk"):
             return
         if self.transfer:
@@ -514,6 +487,8 @@ class Call:
 
     def on_played(self, leg: Leg) -> None:
         """What a leg was played has ended."""
+        if self._ring:
+            self._ring.on_played(leg)
         if self.transfer and leg is self.legs.get("desk"):
             self._do(self.transfer.played())
 
@@ -562,7 +537,9 @@ class Call:
             "state": self.state,
             "from": self.caller_number,
             "to": self.called,
-            "desk": self._desk_extension or (self.station.extension if self.station else ""),
+            "desk": self._desk_extension
+            or self._desk_outside
+            or (self.station.extension if self.station else ""),
             "target": self.target_name,
             "started": self.started,
             "answered": self.answered,

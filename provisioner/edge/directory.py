@@ -14,6 +14,7 @@ from provisioner.store.inventory import Inventory
 from provisioner.store.records import (
     Line,
     LineCredential,
+    LineFeatures,
     Location,
     Number,
     Phone,
@@ -54,7 +55,7 @@ class Directory:
             secrets = snapshot.credentials.get(phone.id)
             for index, line in enumerate(phone.lines):
                 credential = secrets.lines[index] if secrets and index < len(secrets.lines) else None
-                location = snapshot.locations.get(phone.location)
+                location = snapshot.place(phone.location)
                 station = Station(phone, line, credential, location)
                 self.stations[line.extension] = station
                 if credential:
@@ -85,6 +86,15 @@ class Directory:
         if destination.kind == "extension":
             return station.extension
         return "" if destination.kind == "refused" else self.outside_number(station)
+
+    @property
+    def practice_plan(self) -> Plan:
+        """What the practice itself may be forwarded to: from no line of its own."""
+        return Plan(self._extensions, "", self.snapshot.practice.extension_length)
+
+    def features(self, extension: str) -> LineFeatures:
+        """What the edge does with calls to an extension."""
+        return self.snapshot.line_features.get(extension) or LineFeatures(id=extension)
 
     def number(self, number: str) -> Number | None:
         return self.snapshot.numbers.get(number)

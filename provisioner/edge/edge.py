@@ -5,20 +5,19 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import replace
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
 
 from provisioner.dialing.classify import Destination, classify
-from provisioner.edge import outbound, placing, referral, routes
+from provisioner.edge import callers, leads, outbound, placing, referral, routes
 from provisioner.edge.call import Call
 from provisioner.edge.directory import Directory, Station
 from provisioner.edge.emergency import EmergencyCall
 from provisioner.edge.gate import EdgeGate
 from provisioner.edge.leg import Attempt, Leg, Owner
 from provisioner.edge.limits import Limits
-from provisioner.edge.placing import EXTENSION_SECONDS, MAX_DIALOGS
+from provisioner.edge.placing import MAX_DIALOGS
 from provisioner.edge.presence import EVENTS, Presence
 from provisioner.edge.quality import Records
 from provisioner.edge.registrar import Binding, IntervalTooBriefError, Registrar
@@ -50,6 +49,16 @@ class Media(Protocol):
     """Where media legs come from: `MediaClient`."""
 
     def take(self) -> MediaLeg | None: ...
+
+
+class Speech(Protocol):
+    """What speaks names: `provisioner.media.speech`."""
+
+    def prepare(self, call: str, name: str) -> None: ...
+
+    def clip(self, call: str) -> str: ...
+
+    def forget(self, call: str) -> None: ...
 
 
 class ActiveCall(Protocol):
@@ -105,7 +114,9 @@ class Edge:
         self.gate = EdgeGate(self, nonce_key)
         self.presence = Presence(self)
         self.resyncs = Resyncs(self)
+        self.first: dict[str, str] = {}  # who was the first to ring of each ring group, last time
         self.closing = False
+        self.speech: Speech | None = None
         self._reserve: list[MediaLeg] = []
         self._token = 0
 
@@ -192,33 +203,16 @@ class Edge:
             return []
         return [routes.to_phone(self, binding, user, name) for binding in self.registrar.contacts(extension)]
 
-    def staff_attempts(self, who: str, user: str, name: str) -> list[Attempt]:
-        """One attempt for each contact of an extension, or at the number of a person outside, past its mailbox."""
-        if who in self.directory.stations:
-            return self.phone_attempts(who, user, name)
-        attempts = self.outside_attempts(who, None, mailbox=False) if who else []
-        return [replace(attempt, outside=who) for attempt in attempts]
-
-    def target_attempts(self, destination: Destination, desk: str) -> list[Attempt]:
-        """How to reach the target of a transfer, called in the name of the desk phone."""
-        station = self.directory.stations.get(desk)
-        if destination.kind == "extension":
-            name = routes.label_of(station) if station else desk
-            return self.phone_attempts(destination.number, desk, name)
-        return self.outside_attempts(destination.number, station, mailbox=False)
-
-    def outside_attempts(self, number: str, station: Station | None, mailbox: bool = True) -> list[Attempt]:
-        """An attempt over the best gateway that is not known to be down, with a number of the practice."""
-        return outbound.attempts(self, number, station, mailbox=mailbox)
-
     def shown_caller(self, call: Call) -> tuple[str, str]:
         """(display name, user) that a desk phone shows; of an outside caller with privacy, the label."""
         if call.station:
             return routes.label_of(call.station), call.station.extension
-        number = self.directory.number(call.called)
-        if number is None or number.caller_privacy:
-            return (number.label if number else "Outside call"), call.called
-        return "", call.caller_number
+        return callers.shown(call.who, call.called, self.directory.number(call.called), call.urgent)
+
+    def rang_first(self, group: str, target: str) -> None:
+        """Somebody of a ring group was the first to ring: the next call begins with who follows."""
+        if group:
+            self.first[group] = target
 
     def contact_failed(self, leg: Leg) -> None:
         """A contact that says nothing to an INVITE, not even 100, is dead."""
@@ -237,6 +231,8 @@ class Edge:
         """The call is over: tell, and write its row."""
         if self.calls.pop(call.id, None) is None:
             return
+        if self.speech:
+            self.speech.forget(call.id)
         view = {**call.view(), "state": "ended", "outcome": outcome}
         self.publish("call", view)
         self.presence.changed()
@@ -445,15 +441,9 @@ class Edge:
         return called in self.directory.stations or bool(number and (number.extension or number.ring_group))
 
     def _from_core(self, session: Session, peer: Peer, called: str, trail: str) -> None:
-        number = self.directory.number(called)
-        group = self.directory.group(number.ring_group) if number and number.ring_group else None
-        if group:
-            members, seconds = group.members, float(group.seconds)
-        elif number and number.extension:
-            members, seconds = (number.extension,), EXTENSION_SECONDS
-        elif called in self.directory.stations:
-            members, seconds = (called,), EXTENSION_SECONDS
-        else:
+        urgent = "psap-callback" in session.invite.get("priority").lower()  # RFC 7090
+        plan = leads.of_number(self.directory, called, self.first, urgent)
+        if plan is None:
             session.reject(404)
             return
         session.reliable_early = peer.profile.reliable_provisional
@@ -464,19 +454,16 @@ class Edge:
         if leg is None:
             return
         leg.peer = peer
-        caller, _display = routes.caller_of(session.invite)
-        call = Call(self, "inbound", caller, called)
-        if (
-            called in self.directory.stations and peer.trunk.transfer == "core"
-        ):  # the target of a transfer there
-            call.station = self.directory.stations.get(caller)
-        call.group = members if group else ()
+        who = callers.identify(session.invite)
+        call = Call(self, "inbound", who.number, called)
+        call.who, call.urgent = who, urgent
+        call.diversions = callers.diversions(session.invite)
+        if called in self.directory.stations and peer.trunk.transfer == "core":  # target of a transfer there
+            call.station = self.directory.stations.get(who.number)
         call.may_transfer = peer.trunk.transfer == "edge"
         call.trail = trail
         leg.owner = call
-        name, user = self.shown_caller(call)
-        attempts = [a for member in members for a in self.phone_attempts(member, user, name)]
-        call.begin(leg, attempts, seconds)
+        call.begin_plan(leg, plan)
 
     # media events
 

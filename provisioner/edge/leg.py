@@ -82,6 +82,7 @@ class Attempt:
     srtp: Srtp = "optional"  # over TLS
     patience: float = 0.0
     after: Callable[[], Attempt] | None = None
+    diverted: str = ""  # the number of the practice that a call sent on outside shows
     location: bytes = field(default=b"", repr=False)  # PIDF-LO that travels with an emergency call
 
 
@@ -439,6 +440,11 @@ class Leg:
         if not self.over:
             self._drop()
             self.session.hangup(status, reason)
+
+    @property
+    def diverted(self) -> str:
+        """The number of the practice that this leg shows for a call that was sent on."""
+        return self._attempt.diverted if self._attempt else ""
 
     @property
     def heard(self) -> bool:

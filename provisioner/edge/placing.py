@@ -6,9 +6,10 @@ import logging
 from typing import TYPE_CHECKING
 
 from provisioner.dialing.classify import Destination
-from provisioner.edge import outbound, routes
+from provisioner.edge import leads, outbound
 from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.call import Call
+from provisioner.edge.ringing import Plan
 
 if TYPE_CHECKING:
     from provisioner.edge.directory import Station
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from provisioner.edge.leg import Leg
     from provisioner.sip.session import Session
 
-EXTENSION_SECONDS = 30.0
 OUTBOUND_SECONDS = 180.0  # Timer C's lower bound (RFC 3261 16.6)
 MAX_DIALOGS = 20  # call legs of one line
 _log = logging.getLogger(__name__)
@@ -45,9 +45,8 @@ def place(
     call.station, call.trail = station, trail
     leg.owner = call
     if inside:
-        label = routes.label_of(station)
-        attempts = edge.phone_attempts(destination.number, station.extension, label)
-        call.begin(leg, attempts, EXTENSION_SECONDS)
+        rung = leads.of_extension(edge.directory, destination.number, trail=(station.extension,))
+        call.begin_plan(leg, Plan(rung))
     elif attempts := outbound.attempts(edge, destination.number, station, calling):
         call.begin(leg, attempts, OUTBOUND_SECONDS)
     else:

@@ -226,7 +226,7 @@ class Presence:
         number = directory.number(called)
         group = directory.group(number.ring_group) if number and number.ring_group else None
         if group:
-            return tuple(member for member in group.members if member in directory.stations)
+            return tuple(each.target for each in group.each if each.target in directory.stations)
         extension = number.extension if number else called
         return (extension,) if extension in directory.stations else ()
 

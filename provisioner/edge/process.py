@@ -23,6 +23,7 @@ from provisioner.edge.trunk import Peer
 from provisioner.errors import OperatorError
 from provisioner.interfaces import local_addresses
 from provisioner.media.client import MediaClient
+from provisioner.media.speech import Speech
 from provisioner.paths import StateDir, write_atomically
 from provisioner.phones.notify import Dialects
 from provisioner.sip import tls
@@ -86,6 +87,7 @@ class Process:
             self._journal.write,
             secrets.token_bytes(32),
         )
+        self._edge.speech = Speech(self._media.speak, self._state.run)
         self._limits = Kept(self._state.root / LIMITS_FILE, self._edge.limits.remember)
         self._edge.limits.recall(await asyncio.to_thread(self._limits.load))
         self._edge.limits.changed = self._limits.changed

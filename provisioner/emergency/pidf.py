@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from lxml import etree
 
+from provisioner.emergency.civic import CIVIC_ORDER, EXTENSION_ORDER
 from provisioner.errors import OperatorError
 
 PIDF = "urn:ietf:params:xml:ns:pidf"
@@ -22,10 +23,6 @@ CIVIC_EXTENSION = f"{CIVIC}:ext"
 _NAMESPACES = {None: PIDF, "dm": DATA_MODEL, "gp": GEOPRIV, "gbp": POLICY, "ca": CIVIC}
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
-_IN_ORDER = """country A1 A2 A3 A4 A5 A6 PRM PRD RD STS POD POM RDSEC RDBR RDSUBBR HNO HNS LMK LOC FLR NAM PC
-BLD UNIT ROOM SEAT PLC PCN POBOX ADDCODE"""
-CIVIC_ORDER = tuple(_IN_ORDER.split())  # RFC 5139, section 4
-EXTENSION_ORDER = ("PN", "MP", "STP", "HNP")  # RFC 6848, after all others
 METHODS = frozenset({"Manual", "DHCP", "Wiremap", "Default"})  # those of the IANA registry that can be ours
 RETENTION = timedelta(hours=24)  # RFC 4119's own default, said aloud
 CONTENT_TYPE = "application/pidf+xml"

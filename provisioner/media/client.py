@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from base64 import b64encode
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
@@ -97,6 +98,10 @@ class MediaClient:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         await self._ipc.close()
+
+    def speak(self, name: str, audio: bytes) -> None:
+        """Have media keep a clip (mu-law, 8 kHz) that can be played by its name for a while."""
+        self._tell("speak", {"name": name, "audio": b64encode(audio).decode()})
 
     @property
     def connected(self) -> bool:

@@ -26,12 +26,15 @@ _REPORT_FRAMES = round(rtcp.INTERVAL / FRAME_SECONDS)
 _log = logging.getLogger(__name__)
 
 
-def read_files(names: Iterable[str]) -> bytes:
+Load = Callable[[str], bytes]  # the audio of a name, as `prompts.load`
+
+
+def read_files(names: Iterable[str], load: Load = prompts.load) -> bytes:
     """The audio of files one after the other. What is missing is left out: no call hangs on a prompt."""
     parts = []
     for name in names:
         try:
-            parts.append(prompts.load(name))
+            parts.append(load(name))
         except ProvisionerError as error:
             _log.error("%s", error)
     return parts[0] if len(parts) == 1 else b"".join(parts)
@@ -87,8 +90,10 @@ def _faded(samples: Sequence[int]) -> list[int]:
     return [sample * (_FADE - at) // _FADE if at < _FADE else 0 for at, sample in enumerate(samples)]
 
 
-def _playback(source: Source | None) -> Playback | None:
-    return None if source is None or source.play is None else Playback(read_files(source.play), source.loop)
+def _playback(source: Source | None, load: Load) -> Playback | None:
+    if source is None or source.play is None:
+        return None
+    return Playback(read_files(source.play, load), source.loop)
 
 
 class Leg:
@@ -96,6 +101,7 @@ class Leg:
 
     __slots__ = (
         "_cname",
+        "_load",
         "_octets",
         "_packets",
         "_reported",
@@ -132,9 +138,12 @@ class Leg:
         "voice",
     )
 
-    def __init__(self, leg: str, media: Send, control: Send, rng: Random, now: float) -> None:
+    def __init__(
+        self, leg: str, media: Send, control: Send, rng: Random, now: float, load: Load = prompts.load
+    ) -> None:
         self.id = leg
         self.send_media, self.send_control = media, control
+        self._load = load
         self.document = Document(leg)
         self.latch = Latch()
         self.control_at: Address | None = None  # where this party's RTCP was seen to come from
@@ -180,7 +189,7 @@ class Leg:
         if sending and not self.sending:
             self.alarmed, self.fresh = now, True
         if document.source != before.source:
-            cut, self.playback = self.playback, _playback(document.source)
+            cut, self.playback = self.playback, _playback(document.source, self._load)
             if document.source is None and self.packets_out:
                 self.playback = Playback(b"", loop=True)  # silence: gaps make some parties hang up
             self.outro = b""

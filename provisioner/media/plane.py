@@ -15,12 +15,12 @@ from random import Random
 from typing import Any
 
 from provisioner.errors import ProvisionerError
-from provisioner.media import rtp
+from provisioner.media import prompts, rtp
 from provisioner.media.codecs import SPOKEN, translated
 from provisioner.media.document import read_document
 from provisioner.media.keys import PRESS_MS, Made, Method, hush, samples_of, stamp_of
 from provisioner.media.latch import Address
-from provisioner.media.leg import Leg, Send
+from provisioner.media.leg import Leg, Load, Send
 from provisioner.media.rtp import FRAME_SECONDS
 
 _log = logging.getLogger(__name__)
@@ -42,9 +42,11 @@ class Plane:
     showed `epoch`, in seconds since 1970.
     """
 
-    def __init__(self, report: Report, rng: Random, now: float, epoch: float = 0.0) -> None:
+    def __init__(
+        self, report: Report, rng: Random, now: float, epoch: float = 0.0, load: Load = prompts.load
+    ) -> None:
         self.legs: dict[str, Leg] = {}
-        self._report, self._rng = report, rng
+        self._report, self._rng, self._load = report, rng, load
         self._hearers: dict[str, list[Leg]] = {}  # by the id of the leg that is heard, there or not
         self._playing: dict[str, Leg] = {}
         self._making: dict[str, Leg] = {}  # legs for which a press is in the making
@@ -55,7 +57,7 @@ class Plane:
 
     def open(self, leg: str, media: Send, control: Send, now: float) -> Leg:
         """A new leg that sends with the two functions."""
-        self.legs[leg] = new = Leg(leg, media, control, self._rng, now)
+        self.legs[leg] = new = Leg(leg, media, control, self._rng, now, self._load)
         new.hearers = self._hearers.setdefault(leg, [])
         return new
 

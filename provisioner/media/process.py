@@ -10,23 +10,28 @@ import select
 import signal
 import socket
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from random import Random, SystemRandom
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
 from provisioner.errors import OperatorError, PeerError, ProvisionerError
 from provisioner.ipc import MAX_BACKLOG, Lines, encode, listen_unix
+from provisioner.media import prompts
 from provisioner.media.keys import PRESS_MS
-from provisioner.media.leg import Leg
+from provisioner.media.leg import Leg, Load
 from provisioner.media.plane import Plane
+from provisioner.media.recordings import Recordings
 from provisioner.paths import StateDir
 
 PORTS = range(20000, 30000, 2)  # below the ephemeral range of Linux, so that nothing else takes one by chance
 EXPEDITED = 46 << 2  # DSCP EF (RFC 3246), as the type-of-service byte
 MAX_PACKET = 2048
+MAX_CLIP = 30 * 8000  # bytes
+CLIPS = 64  # the oldest goes
 PRIORITY = 10  # of SCHED_FIFO: above everything of ours, below the kernel's own threads
 
 _log = logging.getLogger(__name__)
@@ -46,6 +51,13 @@ class Pressing(msgspec.Struct, frozen=True):
     leg: str
     digit: Literal["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "*", "#", "A", "B", "C", "D"]
     milliseconds: int = PRESS_MS
+
+
+class Clip(msgspec.Struct, frozen=True):
+    """The arguments of `speak`: audio (mu-law, 8 kHz) that can be played by its name for a while."""
+
+    name: Annotated[str, msgspec.Meta(pattern=r"^said-[0-9a-f]{1,32}$")]
+    audio: Annotated[bytes, msgspec.Meta(max_length=MAX_CLIP)]  # base64
 
 
 class Pair:
@@ -104,10 +116,13 @@ class Process:
         rng: Random,
         clock: Callable[[], float],
         wall_clock: Callable[[], float] = time.time,
+        load: Load = prompts.load,
     ) -> None:
         self._clock, self._rng = clock, rng
         self._started = clock()
-        self.plane = Plane(self._report, rng, self._started, wall_clock() - self._started)
+        self._clips: OrderedDict[str, bytes] = OrderedDict()
+        self._files = load
+        self.plane = Plane(self._report, rng, self._started, wall_clock() - self._started, self._load)
         self._epoll = select.epoll()
         self._handlers: dict[int, Callable[[int], None]] = {}
         self._pairs: dict[str, Pair] = {}
@@ -121,6 +136,7 @@ class Process:
             "put": self._put,
             "drop": self._drop,
             "press": self._press,
+            "speak": self._speak,
             "stats": self._stats,
             "subscribe": self._subscribe,
         }
@@ -325,6 +341,19 @@ class Process:
         self._own(self.plane.put(args, self._clock()).id, link)
         return {}
 
+    def _load(self, name: str) -> bytes:
+        return self._clips.get(name) or self._files(name)
+
+    def _speak(self, args: dict[str, Any], _link: Link) -> dict[str, Any]:
+        try:
+            clip = msgspec.convert(args, Clip)
+        except msgspec.ValidationError as error:
+            raise ProvisionerError(f"speak: {error}") from None
+        self._clips[clip.name] = clip.audio
+        if len(self._clips) > CLIPS:
+            self._clips.popitem(last=False)
+        return {}
+
     def _press(self, args: dict[str, Any], _link: Link) -> dict[str, Any]:
         try:
             pressing = msgspec.convert(args, Pressing)
@@ -377,7 +406,7 @@ def main(state: StateDir, rng: Random | None = None) -> int:
         raise OperatorError(
             f"cannot listen at {path} ({error.strerror})", "give this user the right to write there"
         ) from None
-    process = Process(listener, rng or SystemRandom(), time.monotonic)
+    process = Process(listener, rng or SystemRandom(), time.monotonic, load=Recordings(state.audio).load)
     # the wake-up descriptor makes epoll return: a handler alone would wait for the next packet
     wake, woken = socket.socketpair()
     wake.setblocking(False)

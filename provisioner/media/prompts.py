@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 import unicodedata
 from functools import cache
 from pathlib import Path
@@ -38,6 +39,12 @@ _PART = re.compile(r"[a-z]+|[0-9]|-")
 def names() -> frozenset[str]:
     """The names of all audio files."""
     return frozenset(path.stem for path in _AUDIO.glob("*.ulaw"))
+
+
+@cache
+def sentences() -> dict[str, str]:
+    """What each prompt says, by name."""
+    return tomllib.loads((_AUDIO / "sentences.toml").read_text("utf-8"))
 
 
 @cache

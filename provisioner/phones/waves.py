@@ -25,7 +25,7 @@ def ring_groups(snapshot: Snapshot, there: Collection[str]) -> dict[str, frozens
     """The MACs behind each ring group, of phones that are `there` only: who is away anyhow cannot stand in."""
     phone_of = {line.extension: phone.id for phone in snapshot.phones.values() for line in phone.lines}
     return {
-        name: frozenset(mac for member in group.members if (mac := phone_of.get(member, "")) in there)
+        name: frozenset(mac for member in group.each if (mac := phone_of.get(member.target, "")) in there)
         for name, group in snapshot.ring_groups.items()
     }
 

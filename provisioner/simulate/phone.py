@@ -8,9 +8,9 @@ from collections.abc import Callable
 from random import Random
 
 from provisioner.errors import PeerError, ProvisionerError
-from provisioner.simulate import files
 from provisioner.simulate.call import Call
-from provisioner.simulate.vendors.base import Account, Configuration, Flash, Maker, integer
+from provisioner.simulate.handset import Handset
+from provisioner.simulate.vendors.base import Account, Action, Configuration, Flash, PhoneType, integer
 from provisioner.sip.agent import Agent
 from provisioner.sip.digest import Authenticator
 from provisioner.sip.headers import NameAddr, Uri, split_list
@@ -33,20 +33,18 @@ class Phone:
 
     def __init__(
         self,
-        maker: Maker,
+        kind: PhoneType,
         mac: str,
         server: str,
         rng: Random,
         bind: str = "127.0.0.1",
         poll_cap: float = 3600.0,
     ) -> None:
-        self.maker = maker
-        self.flash = Flash(mac)
-        self.server = server
+        self.kind = kind
+        self.handset = Handset(kind, mac, server, lambda: f"{rng.getrandbits(64):016x}")
         self.rng = rng
         self.host, self.port = bind, 0  # of SIP
         self.poll_cap = poll_cap
-        self.configuration = Configuration()
         self.calls: set[Call] = set()
         self.registered = False
         self.speech: tuple[str, ...] = ("desk-hello", "desk-talk")
@@ -54,7 +52,9 @@ class Phone:
         self.on_news: Callable[[str], None] = lambda line: None
         self.agent: Agent
         self._transport = SipTransport()
-        self.told = asyncio.Event()  # a NOTIFY says: ask for your files
+        self.told = asyncio.Event()  # a NOTIFY said what is in `action`
+        self.action: Action = "check"
+        self.idle = False  # it waits for the next poll, or to be told
         self._refresh: asyncio.Task[None] | None = None
         self._call_id = ""
         self._seq = 0
@@ -65,11 +65,12 @@ class Phone:
         timers = LoopTimers(asyncio.get_running_loop())
         transport = self._transport
         _, self.port = await transport.open(self.host, 0)
-        self.agent = Agent(self, timers, self.rng, transport.send, transport.connect, self.maker.sip_agent)
+        name = self.kind.sip_agent(self.flash)
+        self.agent = Agent(self, timers, self.rng, transport.send, transport.connect, name)
         transport.agent = self.agent
         self._call_id = self.agent.new_tag()
         secret = self.rng.getrandbits(128).to_bytes(16, "big")
-        self._authenticator = Authenticator(self.maker.name, secret, timers.clock)
+        self._authenticator = Authenticator(self.kind.maker.name, secret, timers.clock)
 
     async def close(self, seconds: float = 1.0) -> None:
         """Hang up, give what is under way `seconds` to be answered, and free the sockets."""
@@ -93,6 +94,16 @@ class Phone:
     # settings
 
     @property
+    def flash(self) -> Flash:
+        """What it keeps over a restart."""
+        return self.handset.flash
+
+    @property
+    def configuration(self) -> Configuration:
+        """What it works with."""
+        return self.handset.configuration
+
+    @property
     def account(self) -> Account:
         """Line 1. Raises PeerError while the phone has none."""
         if self.configuration.account is None:
@@ -104,28 +115,40 @@ class Phone:
         return self.account.auth_user, self.account.password
 
     def use(self, configuration: Configuration) -> None:
-        """Work with `configuration`, as a boot would find it."""
-        self.configuration = configuration
+        """Work with `configuration`, as a start would find it."""
+        self.handset.configuration = configuration
+        self.agent.name = self.kind.sip_agent(self.flash)
         if configuration.account:
             self.agent.user = configuration.account.user
 
-    async def boot(self) -> Configuration:
-        """Ask the server for all files in the make's order, and use them. Raises UnreachableError."""
-        self.flash.faults.clear()
-        boot = self.maker.boot(self.flash)
-        self.flash.settings = await files.run(boot, self.server, self.agent.new_tag)
-        self.use(self.maker.read(self.flash.settings))
+    async def boot(self, action: Action = "restart") -> Configuration:
+        """Ask the server for all files in the model's order, and use them. Raises UnreachableError or PeerError."""
+        before = len(self.handset.restarts)
+        try:
+            if action == "check":
+                await self.handset.check()
+            elif before or self.handset.requests:
+                await self.handset.restart("told to")
+            else:
+                await self.handset.start()
+        finally:
+            self.use(self.handset.configuration)
+            self.registered &= len(self.handset.restarts) == before
+            for restart in self.handset.restarts[before:]:
+                self.news(None, f"restarts: {restart.words}")
         for fault in self.flash.faults:
             self.news(None, fault)
         return self.configuration
 
-    async def run(self) -> None:
-        """Boot, register when there is an account, boot again when the poll interval or a NOTIFY says so."""
+    async def run(self, action: Action = "restart") -> None:
+        """Start, register when there is an account, ask again when the poll interval or a NOTIFY says so."""
         before: Account | None = None
         while True:
             poll: float | None = self.poll_cap
             try:
-                configuration = await self.boot()
+                if action == "reset":
+                    self.handset.reset()
+                configuration = await self.boot(action)
                 if configuration.account:
                     poll = configuration.poll
                     if configuration.account != before or not self.registered:
@@ -136,15 +159,20 @@ class Phone:
                     poll = min(configuration.poll or self.poll_cap, self.poll_cap)
             except (ProvisionerError, OSError, TimeoutError) as error:
                 self.news(None, str(error) or "no answer in time")
-            await self._pause(poll)
+            action = await self._pause(poll)
 
-    async def _pause(self, seconds: float | None) -> None:
+    async def _pause(self, seconds: float | None) -> Action:
+        """What to do after at most so many seconds."""
+        self.idle = True
         try:
             async with asyncio.timeout(seconds):
                 await self.told.wait()
         except TimeoutError:
-            pass
+            return "check"
+        finally:
+            self.idle = False
         self.told.clear()
+        return self.action
 
     # registration
 
@@ -174,7 +202,15 @@ class Phone:
         return granted
 
     async def _register(self, expires: int) -> Response | None:
-        flow = await self._flow(self.account.host, self.account.port)
+        """At the first registrar, and where that does not answer or is out of service at the second."""
+        response = await self._register_at((self.account.host, self.account.port), expires)
+        failed = response is None or response.status == 503
+        if failed and self.account.backup:
+            return await self._register_at(self.account.backup, expires)
+        return response
+
+    async def _register_at(self, server: tuple[str, int], expires: int) -> Response | None:
+        flow = await self._flow(*server)
         me = NameAddr(self._uri(self.account.user), self.account.display)
         target = str(self._uri(""))
         request = self.agent.new_request(
@@ -244,24 +280,30 @@ class Phone:
             transaction.reply(200 if method == "OPTIONS" else 405, "", self.agent.abilities)
 
     def _on_notify(self, transaction: ServerTransaction) -> None:
+        """Obey as the maker's phones do (facts 7), a Grandstream only who knows its account."""
         request, source = transaction.request, transaction.flow.remote[0]
-        if not request.get("event").startswith("check-sync"):
-            transaction.reply(200)
+        action = self.kind.maker.notified(request.get("event"), self.flash.settings)
+        if action and self.configuration.challenges and not self._proved(transaction, source):
             return
-        if self.maker.challenges:
-            value, known = request.get("authorization"), self.configuration.account
-            verdict = self._authenticator.check(
-                value,
-                "NOTIFY",
-                source,
-                lambda user: known.password if known and user == known.auth_user else None,
-            )
-            if verdict.outcome != "ok":
-                challenges = self._authenticator.challenges(source, verdict.outcome == "stale")
-                transaction.reply(401, "", [("www-authenticate", each) for each in challenges])
-                return
         transaction.reply(200)
-        self.told.set()
+        if action:
+            self.action = action
+            self.told.set()
+
+    def _proved(self, transaction: ServerTransaction, source: str) -> bool:
+        """Whether a NOTIFY has the digest of this phone's account; else it is challenged."""
+        known = self.configuration.account
+        verdict = self._authenticator.check(
+            transaction.request.get("authorization"),
+            "NOTIFY",
+            source,
+            lambda user: known.password if known and user == known.auth_user else None,
+        )
+        if verdict.outcome == "ok":
+            return True
+        challenges = self._authenticator.challenges(source, verdict.outcome == "stale")
+        transaction.reply(401, "", [("www-authenticate", each) for each in challenges])
+        return False
 
     def _uri(self, user: str) -> Uri:
         port = self.account.port if self.account.port != 5060 else None

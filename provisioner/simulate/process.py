@@ -16,8 +16,8 @@ from provisioner.simulate.desk import Desk
 from provisioner.simulate.files import check_url
 from provisioner.simulate.phone import Phone
 from provisioner.simulate.script import Player, Step, parse
-from provisioner.simulate.vendors import MAKERS
-from provisioner.simulate.vendors.base import Maker
+from provisioner.simulate.vendors import MAKERS, phone_type
+from provisioner.simulate.vendors.base import PhoneType
 
 DEMO_PHONES = (("0004f2000101", "polycom"), ("001565000102", "yealink"), ("000b82000103", "grandstream"))
 POLL_CAP = 5.0  # seconds; a demo must not wait an hour for its adoption
@@ -25,10 +25,10 @@ POLL_CAP = 5.0  # seconds; a demo must not wait an hour for its adoption
 _log = logging.getLogger(__name__)
 
 
-def choose(mac: str, vendor: str) -> list[tuple[Maker, str]]:
-    """Which phones: one by MAC and vendor, or the three of the demo. Raises UsageError."""
+def choose(mac: str, vendor: str, model: str = "") -> list[tuple[PhoneType, str]]:
+    """Which phones: one by MAC, vendor and model, or the three of the demo. Raises UsageError."""
     if not mac:
-        return [(MAKERS[name], each) for each, name in DEMO_PHONES]
+        return [(phone_type(name), each) for each, name in DEMO_PHONES]
     found = re.sub("[:.-]", "", mac).lower()
     if not re.fullmatch("[0-9a-f]{12}", found):
         raise UsageError(f"{mac!r} is no MAC address; give 12 hex digits")
@@ -36,7 +36,7 @@ def choose(mac: str, vendor: str) -> list[tuple[Maker, str]]:
     name = vendor or by_prefix.get(found[:6], "")
     if name not in MAKERS:
         raise UsageError(f"say which make phone {found} is: --vendor {' | '.join(MAKERS)}")
-    return [(MAKERS[name], found)]
+    return [(phone_type(name, model), found)]
 
 
 async def live(phones: list[Phone], rng: Random, busy: bool, stop: asyncio.Event) -> None:
@@ -69,14 +69,14 @@ def _tell(phone: Phone, started: float, do: str) -> Callable[[str], None]:
 
 
 async def _run(
-    server: str, which: list[tuple[Maker, str]], busy: bool, do: str, bind: str, rng: Random
+    server: str, which: list[tuple[PhoneType, str]], busy: bool, do: str, bind: str, rng: Random
 ) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     started = time.monotonic()
     async with AsyncExitStack() as stack:
-        phones = [Phone(maker, mac, server, rng, bind, POLL_CAP) for maker, mac in which]
+        phones = [Phone(kind, mac, server, rng, bind, POLL_CAP) for kind, mac in which]
         for phone in phones:
             phone.on_news = _tell(phone, started, do)
             await phone.open()
@@ -97,6 +97,7 @@ def main(
     server: str,
     mac: str = "",
     vendor: str = "",
+    model: str = "",
     life: bool = False,
     do: str = "",
     bind: str = "127.0.0.1",
@@ -108,7 +109,9 @@ def main(
     """
     parse(do)
     try:
-        asyncio.run(_run(check_url(server), choose(mac, vendor), life, do, bind, rng or SystemRandom()))
+        asyncio.run(
+            _run(check_url(server), choose(mac, vendor, model), life, do, bind, rng or SystemRandom())
+        )
     except TimeoutError:
         raise ProvisionerError("the script waited in vain; see the last line above") from None
     return 0

@@ -176,7 +176,7 @@ class Agent:
         self.session_expires = INTERVAL  # seconds that we ask for (RFC 4028); 0: only what peers ask for
         self.reliable_early = False  # whether early media of ours is sent reliably when the caller can (3262)
         self.exempt: Callable[[Request], bool] = lambda _request: False  # calls that nothing here refuses
-        self._name = name
+        self.name = name
         self._secret = self.new_tag()
         self.supported: tuple[str, ...] = SUPPORTED
         self.events: tuple[str, ...] = ()  # packages that may be subscribed to
@@ -184,7 +184,7 @@ class Agent:
     @property
     def abilities(self) -> list[Header]:
         """What every request outside a dialog and every 2xx says of us."""
-        headers = [("allow", ALLOW), ("supported", ", ".join(self.supported)), ("user-agent", self._name)]
+        headers = [("allow", ALLOW), ("supported", ", ".join(self.supported)), ("user-agent", self.name)]
         return [*headers, *([("allow-events", ", ".join(self.events))] if self.events else [])]
 
     # what goes out

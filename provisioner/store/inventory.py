@@ -86,6 +86,39 @@ def _proofs(db: Database) -> None:
         db.table("records").update((row["kind"], row["id"]), {"body": _encode(body).decode()})
 
 
+INSIDE = ("FLR", "UNIT", "ROOM", "SEAT", "LOC")  # RFC 5139 elements that say where in a building
+
+
+@migrations(name="3")
+def _places(db: Database) -> None:
+    """Locations become parts of each other: those with one street address get a building that they are in."""
+    rows = db.query("SELECT kind, id, body FROM records WHERE kind = 'location' ORDER BY id")
+    bodies = {row["id"]: msgspec.json.decode(row["body"]) for row in rows}
+    parts: dict[bytes, list[str]] = {}
+    for name, body in bodies.items():
+        if body.get("civic", {}).keys() & set(INSIDE):
+            street = {key: value for key, value in body["civic"].items() if key not in INSIDE}
+            parts.setdefault(msgspec.json.encode(street, order="sorted"), []).append(name)
+    revision = int(next(db.query("SELECT value FROM meta WHERE key = 'revision'"))["value"])
+    for key, names in parts.items():
+        street = msgspec.json.decode(key)
+        whole = next((name for name, body in bodies.items() if body.get("civic") == street), "")
+        if street and not whole:
+            whole = next(free for n in range(1, len(bodies) + 2) if (free := f"building-{n}") not in bodies)
+            words = f"{street.get('HNO', '')} {street.get('RD', '')}".strip() or "Building"
+            bodies[whole] = {"kind": "location", "id": whole, "name": words, "civic": street}
+        for name in names:
+            inside = {key: value for key, value in bodies[name]["civic"].items() if key in INSIDE}
+            level = "floor" if set(inside) == {"FLR"} else "room"
+            bodies[name] |= {"parent": whole, "level": level, "civic": inside}
+    for name, body in bodies.items():
+        db.execute(
+            "INSERT INTO records (kind, id, revision, body) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (kind, id) DO UPDATE SET body = excluded.body",
+            ("location", name, revision, _encode(body).decode()),
+        )
+
+
 class Conflict(ProvisionerError):  # noqa: N818
     """The record is not the one that the caller read: somebody changed it meanwhile."""
 

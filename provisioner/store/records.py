@@ -50,11 +50,38 @@ class Practice(Record, frozen=True):
     max_calls: int = 200
 
 
+Level = Literal["practice", "building", "floor", "room"]
+
+
 class Location(Record, frozen=True):
-    """A dispatchable location. `civic`: RFC 5139 elements by name (`country`, `A1`, `A3`, `RD`, `HNO`, `FLR`, …)."""
+    """A place where phones are, or a part of one: a room of a floor of a building of the practice.
+
+    `civic`: RFC 5139 elements by name (`country`, `A1`, `A3`, `RD`, `HNO`, `FLR`, …), only those that are its own; the
+    others come from its `parent` (`Snapshot.place`). `networks`: where its phones register from, as `192.168.1.0/24`;
+    `neighbours`: switch ports that they hang on, as they tell it. Both are the parent's where empty.
+    `identifiers`: what carriers call it, by the names that trunk profiles use (docs/trunks.md).
+    """
 
     name: str
     civic: dict[str, str]
+    parent: str = ""
+    level: Level = "building"
+    networks: tuple[str, ...] = ()
+    neighbours: tuple[str, ...] = ()
+    identifiers: dict[str, str] = {}
+
+
+class Placement(Record, frozen=True):
+    """Somebody confirmed that a phone (the id is its MAC) is at `location`, and how that looked on the network.
+
+    `network`: that it registered from, as `10.0.0.0/24`; `neighbour`: the switch port that it told, or "".
+    """
+
+    location: str
+    network: str
+    neighbour: str
+    at: float
+    who: str
 
 
 class Number(Record, frozen=True):
@@ -130,13 +157,55 @@ class PhoneSettings(Record, frozen=True, tag="phone_setting"):
     values: dict[str, str | int | bool | list[str] | dict[str, str]]
 
 
+class Member(msgspec.Struct, frozen=True, kw_only=True):
+    """One of a ring group: an extension, or an outside number (E.164) that is reached through the core.
+
+    `seconds` that it rings for; 0: as long as the group (simultaneous), MEMBER_SECONDS (sequential).
+    """
+
+    target: str
+    seconds: int = 0
+
+
 class RingGroup(Record, frozen=True, tag="ring_group"):
-    """Extensions that ring together (simultaneous), for `seconds` at most."""
+    """Who rings for a number, together or one after the other; a member that is a string has no seconds of its own.
+
+    `seconds`: overall; 0: GROUP_SECONDS (simultaneous), as long as one round takes (sequential). `screening`: who
+    picks up hears who calls, and has the call with key 1.
+    """
 
     name: str
-    members: tuple[str, ...]
+    members: tuple[str | Member, ...]
     mode: Literal["simultaneous", "sequential"] = "simultaneous"
-    seconds: int = 30
+    seconds: int = 0
+    screening: bool = False
+
+    @property
+    def each(self) -> tuple[Member, ...]:
+        """All members in one form."""
+        return tuple(Member(target=each) if isinstance(each, str) else each for each in self.members)
+
+
+class LineFeatures(Record, frozen=True, tag="line_feature"):
+    """What the edge does with calls to one extension (the id): nothing of it is in the phone (docs/calls.md).
+
+    The targets are extensions or E.164 numbers, empty for none. `forward_no_answer_seconds`: how long the phone rings
+    before that. `screening`: as of a RingGroup.
+    """
+
+    do_not_disturb: bool = False
+    forward_always: str = ""
+    forward_busy: str = ""
+    forward_no_answer: str = ""
+    forward_no_answer_seconds: int = 20
+    screening: bool = False
+
+
+class Recording(Record, frozen=True):
+    """A recording of the practice's own in the place of a prompt (the id); `digest`: SHA-256 of what is played."""
+
+    seconds: float
+    digest: str
 
 
 class Trunk(Record, frozen=True):
@@ -196,12 +265,15 @@ class Credential(Record, frozen=True):
 KINDS: tuple[type[Record], ...] = (
     Practice,
     Location,
+    Placement,
     Number,
     Phone,
     PhoneGroup,
     PhoneSettings,
     RetiredPhone,
+    Recording,
     RingGroup,
+    LineFeatures,
     Trunk,
     TrunkSecret,
     Credential,
@@ -215,12 +287,15 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     revision: int
     practice: Practice
     locations: dict[str, Location] = {}
+    placements: dict[str, Placement] = {}
     numbers: dict[str, Number] = {}
     phones: dict[str, Phone] = {}
     phone_groups: dict[str, PhoneGroup] = {}
     phone_settings: dict[str, PhoneSettings] = {}
     retired_phones: dict[str, RetiredPhone] = {}
+    recordings: dict[str, Recording] = {}
     ring_groups: dict[str, RingGroup] = {}
+    line_features: dict[str, LineFeatures] = {}
     trunks: dict[str, Trunk] = {}
     trunk_secrets: dict[str, TrunkSecret] = {}
     credentials: dict[str, Credential] = {}
@@ -232,6 +307,34 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
                 if line.extension == extension:
                     return phone, index
         return None
+
+    def lineage(self, location: str) -> tuple[Location, ...]:
+        """A location and those that it is a part of, the innermost first; () when there is none of that id."""
+        found: list[Location] = []
+        while (here := self.locations.get(location)) and here not in found:
+            found.append(here)
+            location = here.parent
+        return tuple(found)
+
+    def place(self, location: str) -> Location | None:
+        """A location with its whole address, its networks and neighbours; what is nearer wins."""
+        lineage = self.lineage(location)
+        if not lineage:
+            return None
+        civic: dict[str, str] = {}
+        for each in reversed(lineage):
+            civic |= each.civic
+        return msgspec.structs.replace(
+            lineage[0],
+            civic=civic,
+            networks=next((each.networks for each in lineage if each.networks), ()),
+            neighbours=next((each.neighbours for each in lineage if each.neighbours), ()),
+        )
+
+    def covers(self, outer: str, inner: str) -> bool:
+        """Whether what is registered for `outer` is true of `inner`: it, or a part of it, in one building."""
+        lineage = self.lineage(inner)
+        return any(each.id == outer and each.level != "practice" for each in lineage)
 
     def extensions(self) -> list[str]:
         """All extensions in use, in order."""

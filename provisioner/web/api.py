@@ -104,5 +104,10 @@ def numbers() -> Response:
 
 @blueprint.get("/locations")
 def locations() -> Response:
-    """The practice's dispatchable locations."""
-    return listed(list(sources().snapshot().locations.values()), *window())
+    """The practice's locations, each with its whole address as `civic` and what of it is its own as `own`."""
+    snapshot = sources().snapshot()
+    rows = [
+        {**msgspec.to_builtins(snapshot.place(name)), "own": held.civic}
+        for name, held in snapshot.locations.items()
+    ]
+    return listed(rows, *window())

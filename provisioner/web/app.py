@@ -13,7 +13,7 @@ from werkzeug.exceptions import HTTPException
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import StateDir
-from provisioner.web import api, call_log, health, orders, session, staff, tables, views, words
+from provisioner.web import api, audio, call_log, health, orders, session, staff, tables, views, words
 from provisioner.web.sources import PATIENCE, Sources
 
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
@@ -42,15 +42,8 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
-    for blueprint in (
-        *own,
-        orders.pages,
-        orders.calls,
-        tables.pages,
-        tables.calls,
-        call_log.pages,
-        call_log.calls,
-    ):
+    pairs = [(module.pages, module.calls) for module in (orders, tables, audio, call_log)]
+    for blueprint in (*own, *(each for pair in pairs for each in pair)):
         app.register_blueprint(blueprint)
     app.after_request(_finish)
     app.register_error_handler(HTTPException, _http_error)

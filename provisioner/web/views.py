@@ -193,7 +193,7 @@ def _adopted(world: World, phone: Phone, seen: Json, registration: Json | None, 
         )
         for line in phone.lines
     ]
-    location = world.snapshot.locations.get(phone.location)
+    location = world.snapshot.place(phone.location)
     held = registration or {}
     row = _sighted(phone.id, seen)
     row.adopted, row.lines, row.front_desk = True, lines, phone.front_desk
@@ -368,7 +368,7 @@ def _callback(snapshot: Snapshot, held: tuple[Phone, int] | None) -> tuple[str, 
 
 def _emergency(world: World, call: Json) -> Emergency:
     held = world.snapshot.line(str(call.get("desk") or call.get("from") or ""))
-    location = world.snapshot.locations.get(held[0].location) if held else None
+    location = world.snapshot.place(held[0].location) if held else None
     callback, known = _callback(world.snapshot, held)
     return Emergency(
         call=_call(world.snapshot, call),

@@ -300,10 +300,14 @@ def test_desk_hangs_up_and_is_rung_back_by_setting(state: State) -> None:
 
 
 def test_failure_prompts() -> None:
-    told = {status: failure_prompt(status) for status in (404, 408, 410, 484, 480, 486, 487, 488, 500, 503, 600, 603)}
+    told = {
+        status: failure_prompt(status)
+        for status in (404, 408, 410, 484, 480, 486, 487, 488, 500, 503, 600, 603)
+    }
     assert told == {
-        404: "invalid", 408: "no-answer", 410: "invalid", 484: "invalid", 480: "no-answer", 486: "busy-target", 487: "no-answer",
-        488: "unreachable", 500: "unreachable", 503: "unreachable", 600: "busy-target", 603: "busy-target",
+        404: "invalid", 408: "no-answer", 410: "invalid", 484: "invalid", 480: "no-answer",
+        486: "busy-target", 487: "no-answer", 488: "unreachable", 500: "unreachable",
+        503: "unreachable", 600: "busy-target", 603: "busy-target",
     }  # fmt: skip
 
 

@@ -256,6 +256,7 @@ def test_late_offer_without_an_answer_ends(world: World) -> None:
 # in from the core
 
 
+@pytest.mark.rule("inbound.number")
 def test_number_of_an_extension_rings_it(world: World) -> None:
     caller = world.inbound(number_of("102"))
     assert world.phones["101"].calls == []
@@ -271,10 +272,12 @@ def test_ways_to_write_a_number(world: World, dialled: str) -> None:
     assert len(world.phones["102"].calls) == 1
 
 
+@pytest.mark.rule("inbound.number")
 def test_unknown_number_is_404(world: World) -> None:
     assert world.inbound("+14155559999").status == 404
 
 
+@pytest.mark.rule("inbound.simultaneous")
 def test_ring_group_first_wins_and_the_others_show_no_missed_call(world: World) -> None:
     caller = world.inbound()
     desks = [world.ringing(extension) for extension in ("101", "102", "103")]
@@ -286,6 +289,7 @@ def test_ring_group_first_wins_and_the_others_show_no_missed_call(world: World) 
         assert desk.ended.reason == ELSEWHERE
 
 
+@pytest.mark.rule("inbound.simultaneous")
 def test_ring_group_two_pick_up_at_once(world: World) -> None:
     caller = world.inbound()
     first, second = world.ringing("101"), world.ringing("102")
@@ -297,6 +301,7 @@ def test_ring_group_two_pick_up_at_once(world: World) -> None:
     assert first.up
 
 
+@pytest.mark.rule("inbound.nobody")
 def test_ring_group_nobody_answers_is_480(world: World) -> None:
     caller = world.inbound()
     world.pass_time(30.1)
@@ -320,6 +325,7 @@ def test_ring_group_all_refuse(world: World) -> None:
     assert caller.status == 480
 
 
+@pytest.mark.rule("inbound.passed-over")
 def test_ring_group_nobody_registered_is_480(world: World) -> None:
     for phone in world.phones.values():
         phone.register(expires=0)
@@ -332,6 +338,7 @@ def test_caller_hangs_up_while_the_group_rings(world: World) -> None:
         assert world.ringing(extension).over
 
 
+@pytest.mark.rule("inbound.nobody")
 def test_caller_is_never_answered_before_a_person_accepts(world: World) -> None:
     caller = world.inbound(number_of("102"))
     assert {event.status for event in caller.events} == {180}
@@ -339,6 +346,7 @@ def test_caller_is_never_answered_before_a_person_accepts(world: World) -> None:
     assert not caller.up
 
 
+@pytest.mark.rule("inbound.privacy")
 def test_caller_privacy(world: World) -> None:
     """Nothing that a phone gets holds the caller's number or name, in headers or SDP."""
     caller = world.inbound()
@@ -354,6 +362,7 @@ def test_caller_privacy(world: World) -> None:
     assert world.phones["102"].requests("INVITE")[0].get("from").startswith(f"Reception <sip:{MAIN}@")
 
 
+@pytest.mark.rule("inbound.privacy")
 def test_caller_privacy_off_shows_the_number() -> None:
     snapshot = practice()
     number = snapshot.numbers[number_of("102")]
@@ -366,6 +375,7 @@ def test_caller_privacy_off_shows_the_number() -> None:
     world.assert_nothing_left()
 
 
+@pytest.mark.rule("inbound.privacy")
 def test_the_log_holds_the_caller(world: World) -> None:
     world.inbound(number_of("102")).hangup()
     row = next(row for table, row in world.rows if table == "calls")

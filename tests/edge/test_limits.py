@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from provisioner.dialing.classify import Destination
+from provisioner.edge import outbound
 from provisioner.edge.limits import DAY_LIMIT, NOT_NOW, TOO_MANY, TOO_OFTEN, Limits, closed
 from provisioner.store import records
 from tests.edge.world import CORE, MAIN, OUTSIDE, World, number_of, practice
@@ -207,14 +208,14 @@ def test_transfers_and_forwards_count_too() -> None:
     made.press(desk, f"1{JAMAICA[1:]}#")
     assert made.hears(desk) == "day-limit menu"
     assert not patient.over
-    assert made.edge.outside_attempts(JAMAICA, None) == []  # as a forward would
+    assert outbound.attempts(made.edge, JAMAICA, None) == []  # as a forward would
 
 
 @pytest.mark.parametrize(
     "number", ["911", "988", "933", "611", "9005551234", "102", "nonsense", "+442079460000"]
 )
 def test_no_other_way_leads_where_the_dial_plan_does_not(number: str) -> None:
-    assert world().edge.outside_attempts(number, None) == []
+    assert outbound.attempts(world().edge, number, None) == []
 
 
 # caller ID

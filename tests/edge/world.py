@@ -504,7 +504,7 @@ class World:
     def inbound(self, to: str = MAIN, caller: str = PATIENT, **more: Any) -> Talk:
         """The core brings a patient's call."""
         who = f'"Jane Patient" <sip:{caller}@{CORE[0]}>'
-        headers = [("p-asserted-identity", who), ("privacy", "id"), *more.pop("headers", [])]
+        headers = [("p-asserted-identity", who), *more.pop("headers", [])]
         return self.core.dial(f"sip:{to}@{EDGE[0]}", who, headers=headers, **more)
 
     def ringing(self, extension: str) -> Talk:

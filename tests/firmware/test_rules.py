@@ -13,7 +13,9 @@ from provisioner.phones.boot import VENDORS
 
 @pytest.mark.parametrize("vendor", VENDORS)
 def test_what_ships_can_be_read(vendor: str) -> None:
-    assert all(family.title and (family.known or family.hardware) for family in load(vendor).families.values())
+    assert all(
+        family.title and (family.known or family.hardware) for family in load(vendor).families.values()
+    )
 
 
 def test_a_sites_own_file_wins(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+from base64 import b64encode
 from random import Random
 
 import pytest
@@ -336,3 +337,27 @@ def test_ipv6_packets_are_marked_too():
         listener.close()
     assert pair.media.getsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS) == 46 << 2
     pair.close()
+
+
+def test_a_clip_is_played_by_its_name_and_info_presses_are_heard(media, control):
+    party = Party()
+    port = control.ok("open", leg="clip", host=HOST)["port"]
+    assert port
+    clip = bytes(range(1, 255)) * 4
+    assert control.ok("speak", name="said-00ff", audio=b64encode(clip).decode()) == {}
+    source = {"play": ["said-00ff"], "token": 7}
+    control.ok("put", leg="clip", remote=list(party.address), source=source, take="all")
+    heard = b"".join(parse(party.sock.recv(2000)).payload for _ in range(8))
+    assert heard[: len(clip)] == clip
+    assert control.event("played") == {"leg": "clip", "token": 7}
+    control.ok("press", leg="clip", digit="#", milliseconds=100)
+    assert control.event("digit") == {"leg": "clip", "digit": "#", "source": "info"}
+    for wrong in (
+        {"name": "menu", "audio": ""},
+        {"name": "said-1", "audio": "AAAA" * 90_000},
+        {"name": "said-1"},
+    ):
+        assert "speak: " in control.call("speak", **wrong)["error"]
+    assert "press: " in control.call("press", leg="clip", digit="12")["error"]
+    control.ok("drop", leg="clip")
+    party.close()

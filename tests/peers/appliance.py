@@ -232,6 +232,10 @@ class Appliance:
     def adopt(self, mac: str) -> str:
         """Boot a new phone, adopt it through the API, and return its extension."""
         self.fetch(f"{mac}.cfg", mac)
+        return self.adopt_seen(mac)
+
+    def adopt_seen(self, mac: str) -> str:
+        """Adopt a phone that has asked for its files, and return its extension."""
 
         def seen() -> bool:
             return mac in str(self.api("phones"))
@@ -241,8 +245,10 @@ class Appliance:
 
     def api(self, path: str, body: bytes | None = None) -> Any:
         """GET, or POST of `body`, at /api/v1."""
-        token = {"Authorization": f"Bearer {self.info['api_token']}"}
-        return json.loads(self._request(f"/api/v1/{path}", token, body))
+        headers = {"Authorization": f"Bearer {self.info['api_token']}"}
+        if body:
+            headers["Content-Type"] = "application/json"
+        return json.loads(self._request(f"/api/v1/{path}", headers, body))
 
     def account(self, mac: str) -> Account:
         """Line 1, taken out of the files that this phone reads."""

@@ -57,12 +57,16 @@ class Heard:
 
 
 class Capture:
-    """All packets from and to an appliance, while it is open; of its TCP its own ports' and that with `cores`."""
+    """All packets from and to an appliance, while it is open; of its TCP its own ports' and that with `cores`.
+    What `others` send and receive as well: they speak to parties themselves.
+    """
 
-    def __init__(self, directory: Path, appliance: Appliance, cores: Sequence[str] = ()) -> None:
+    def __init__(
+        self, directory: Path, appliance: Appliance, cores: Sequence[str] = (), others: Sequence[str] = ()
+    ) -> None:
         self.path = directory / "wire.pcap"
         self._log = directory / "tcpdump.log"
-        self._host = appliance.host
+        self._hosts = [appliance.host, *others]
         program = shutil.which("tcpdump")
         assert program
         device = ["-i", appliance.device]
@@ -74,7 +78,8 @@ class Capture:
                 *(f"(tcp and host {core})" for core in cores),
             ]
         )
-        command += ["-w", str(self.path), f"host {appliance.host} and ({which})"]
+        hosts = " or ".join(f"host {host}" for host in self._hosts)
+        command += ["-w", str(self.path), f"({hosts}) and ({which})"]
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(command, stderr=log)
         until(lambda: "listening on" in self._log.read_text(), "tcpdump listens", 10, self._log.read_text)
@@ -92,12 +97,12 @@ class Capture:
             self._process.wait(10)
 
     def heard(self) -> dict[Address, Heard]:
-        """By the address that received: all RTP that the appliance sent."""
+        """By the address that received: all RTP that the appliance sent, and the others."""
         by_address: dict[Address, Heard] = defaultdict(Heard)
-        appliance = socket.inet_aton(self._host)
+        senders = {socket.inet_aton(host) for host in self._hosts}
         for time, source, destination, payload in datagrams(self.path.read_bytes()):
             if (
-                source[0] == appliance
+                source[0] in senders
                 and len(payload) > 12
                 and payload[0] == 0x80
                 and payload[1] & 0x7F in (0, EVENT)

@@ -14,6 +14,7 @@ from typing import Any
 from tests.peers import audio, sipp
 from tests.peers.appliance import PROMPTS, Appliance
 from tests.peers.capture import Address, Heard
+from tests.peers.democore import DemoCore
 from tests.peers.sipp import Party, Tones, leave, press
 
 CALLER, DESK, TARGET = 1000, 440, 700  # Hz
@@ -30,12 +31,18 @@ class Phone:
 
 
 class Stage:
-    """An appliance whose trunk leads to a sipp, and pairs of desk phones."""
+    """An appliance and pairs of desk phones. By `way`, who plays the menus: with "edge" its trunk leads to a sipp,
+    with "core" to the demo core, and a sipp is the public network behind that.
+    """
 
-    def __init__(self, directory: Path, pairs: int) -> None:
+    def __init__(self, directory: Path, pairs: int, way: str = "edge") -> None:
         self.directory = directory
+        self.way = way
         self.tones = Tones(directory)
-        self.appliance = Appliance(directory, core=f"sip:{{core}}:{TRUNK_PORT}")
+        self.appliance = Appliance(directory, "--transfer", way, core=f"sip:{{core}}:{TRUNK_PORT}")
+        self.outside = self.appliance.core_host if way == "edge" else self.appliance.new_host()
+        self.core: DemoCore | None = None
+        self.control, self.event = self.appliance.edge, "call"  # who tells how far a call is
         self.pairs: queue.SimpleQueue[tuple[Phone, Phone]] = queue.SimpleQueue()
         self._numbers = itertools.count()
         self.gate: Address | None = None  # where callers send to, when it is not the appliance itself
@@ -43,14 +50,22 @@ class Stage:
             for hertz in (CALLER, DESK, TARGET):
                 self.tones(hertz)
             self.trunk = Party(
-                directory, "trunk", self.appliance.core_host, self.appliance, port=TRUNK_PORT, media=30000,
+                directory, "trunk", self.outside, self.appliance, port=TRUNK_PORT, media=30000,
                 calls=None, seconds=600, TONE=str(self.tones(TARGET)),
             ).listening()  # fmt: skip
+            if way == "core":
+                self._begin_core()
             for number in range(pairs):
                 self.pairs.put((self._phone(2 * number), self._phone(2 * number + 1)))
         except BaseException:
-            self.appliance.stop()
+            self.close()
             raise
+
+    def _begin_core(self) -> None:
+        network = f"{self.outside}:{TRUNK_PORT}"
+        self.core = DemoCore(self.directory, self.appliance, self.appliance.core_host, network)
+        self.control, self.event = self.core.control, "transfer"
+        self.gate = self.core.host, TRUNK_PORT
 
     def _phone(self, number: int) -> Phone:
         """Boot, adopt and register one more phone."""
@@ -65,8 +80,14 @@ class Stage:
         number = next(self._numbers)
         return 7000 + number, 20000 + 10 * number
 
+    def sources(self) -> list[str]:
+        """Where what the parties hear comes from, beside the appliance."""
+        return [self.core.host] if self.core else []
+
     def close(self) -> None:
         self.trunk.stop()
+        if self.core:
+            self.core.stop()
         self.appliance.stop()
 
 
@@ -104,9 +125,9 @@ class Play:
             self._party("target", target, self.target.host, TARGET, steps=[leave()]).listening()
         elif target:
             self._party("target", "refuse", self.target.host, fill={"STATUS": target}).listening()
-        self._place = len(self.stage.appliance.edge.events)
+        self._place = len(self.stage.control.events)
         port, media = self.stage.caller_ports()
-        host, number = self.stage.appliance.core_host, self.desk.extension
+        host, number = self.stage.outside, self.desk.extension
         arguments = ("-key", "caller", "+12125550143")
         self._party(
             "caller",
@@ -132,14 +153,14 @@ class Play:
         def fits(event: dict[str, Any]) -> bool:
             data = event["data"]
             mine = data["id"] == self._id if self._id else data.get("to") == self.desk.extension
-            return event["event"] == "call" and mine and data["state"] == name
+            return event["event"] == self.stage.event and mine and data["state"] == name
 
-        edge = self.stage.appliance.edge
+        control = self.stage.control
         try:
-            place = edge.wait(fits, f"state {name}", self._place, seconds)
+            place = control.wait(fits, f"state {name}", self._place, seconds)
         except AssertionError as error:
             raise AssertionError(f"{error}\nstates before: {self.states}\n{self.tail()}") from None
-        self._place, event = place + 1, edge.events[place]
+        self._place, event = place + 1, control.events[place]
         self._id = event["data"]["id"]
         self.states.append((name, event["at"]))
 

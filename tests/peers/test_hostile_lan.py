@@ -139,15 +139,15 @@ def test_another_address_does_not_help_it(clinic: Clinic) -> None:
     clinic.check(host.ask(clinic.server, sweep))
     assert SECOND in clinic.quarantine()
     host.take(f"{clinic.lan.network}.200")
-    assert clinic.check(host.ask(clinic.server, [{"path": "/waiting.cfg", "agent": agent("0004f2000101")}])) == {
-        403: 1
-    }
+    assert clinic.check(
+        host.ask(clinic.server, [{"path": "/waiting.cfg", "agent": agent("0004f2000101")}])
+    ) == {403: 1}
     assert clinic.quarantine()[SECOND]["address"] == host.address
     clinic.front.call("release", source=SECOND)
     assert SECOND not in clinic.quarantine()
-    assert clinic.check(host.ask(clinic.server, [{"path": "/waiting.cfg", "agent": agent("0004f2000101")}])) == {
-        200: 1
-    }
+    assert clinic.check(
+        host.ask(clinic.server, [{"path": "/waiting.cfg", "agent": agent("0004f2000101")}])
+    ) == {200: 1}
 
 
 def test_a_flood_disturbs_no_phone(clinic: Clinic) -> None:

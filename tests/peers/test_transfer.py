@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.peers.capture import Capture, Heard, judge, needs_capture
-from tests.peers.stage import CALLER, DESK, TARGET, Check, Listener, Play, Stage, run
+from tests.peers.stage import CALLER, DESK, TARGET, TRUNK_PORT, Check, Listener, Play, Stage, run
 
 pytestmark = pytest.mark.peer
 
@@ -335,11 +335,12 @@ PLAYS |= {f"desk_hangs_up_{state}": desk_hangs_up(state) for state in WAYS}
 class Evening:
     """All plays, played; and the capture of them."""
 
-    def __init__(self, directory: Path) -> None:
-        stage = Stage(directory, PAIRS)
+    def __init__(self, directory: Path, way: str) -> None:
+        stage = Stage(directory, PAIRS, way)
         try:
-            self.ports = [stage.appliance.port]
-            with Capture(directory, stage.appliance) as self.capture, ThreadPoolExecutor(PAIRS) as pool:
+            self.ports = [stage.appliance.port, TRUNK_PORT]
+            capture = Capture(directory, stage.appliance, others=stage.sources())
+            with capture as self.capture, ThreadPoolExecutor(PAIRS) as pool:
                 longest_first = sorted(PLAYS, key=lambda name: name not in LONGEST)
                 self.played: dict[str, Future[tuple[Play, Check]]] = {
                     name: pool.submit(run, stage, PLAYS[name]) for name in longest_first
@@ -349,10 +350,10 @@ class Evening:
         self.heard: dict[tuple[str, int], Heard] = self.capture.heard()
 
 
-@pytest.fixture(scope="module")
-def evening(tmp_path_factory: pytest.TempPathFactory) -> Evening:
+@pytest.fixture(scope="module", params=["edge", "core"])
+def evening(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Evening:
     needs_capture()
-    return Evening(tmp_path_factory.mktemp("transfer"))
+    return Evening(tmp_path_factory.mktemp("transfer"), request.param)
 
 
 @pytest.mark.parametrize("name", PLAYS)

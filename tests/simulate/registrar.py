@@ -17,12 +17,16 @@ from provisioner.sip.transport import LoopTimers, SipTransport
 
 
 class Registrar:
-    """Grants `granted` seconds to `password`; `least`: the shortest interval; keeps each good REGISTER."""
+    """Grants `granted` seconds to `password`; `least`: the shortest interval; keeps each good REGISTER.
+
+    `out`: it answers 503.
+    """
 
     def __init__(self, password: str) -> None:
         self.password = password
         self.granted = 300
         self.least = 0
+        self.out = False
         self.registered: asyncio.Queue[Request] = asyncio.Queue()
         self.refused: asyncio.Queue[Request] = asyncio.Queue()
 
@@ -40,8 +44,8 @@ class Registrar:
 
     def on_request(self, transaction: ServerTransaction) -> None:
         request = transaction.request
-        if request.method != "REGISTER":
-            transaction.reply(405)
+        if request.method != "REGISTER" or self.out:
+            transaction.reply(503 if self.out else 405)
             return
         verdict = self.authenticator.check(
             request.get("authorization"),

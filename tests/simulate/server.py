@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
-from provisioner.simulate.vendors.base import Ask, Boot, Reply, Settings
+from provisioner.simulate.vendors.base import Ask, Outcome, Pass, Reply
 
 
 class FileServer(ThreadingHTTPServer):
-    """`files` by name; `asked`: (method, name, user agent); `challenge`: of a 401."""
+    """`files` by name; `asked`: (method, name, user agent); `challenge`: of a 401; `status`: of all answers, if not 0.
+
+    `each(name, count)`: a file of its own for the count-th request; `bodies`: what was put.
+    """
 
     daemon_threads = True
 
@@ -21,32 +24,43 @@ class FileServer(ThreadingHTTPServer):
         self.asked: list[tuple[str, str, str]] = []
         self.challenge = ""
         self.authorizations: list[str] = []
+        self.status = 0
+        self.each: Callable[[str, int], bytes | None] = lambda _name, _count: None
+        self.bodies: list[bytes] = []
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.server_port}/"
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A phone that hangs up is no error."""
 
     def names(self) -> list[str]:
         return [f"{method} {name}" for method, name, _ in self.asked]
 
 
 class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
     server: FileServer
 
     def answer(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        server = self.server
+        server.bodies.append(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
         name = self.path.lstrip("/")
-        self.server.asked.append((self.command, name, self.headers["User-Agent"]))
-        self.server.authorizations.append(self.headers.get("Authorization", ""))
-        body = self.server.files.get(name) if self.command != "PUT" else b""
-        challenged = self.server.challenge and not self.headers.get("Authorization")
-        self.send_response(401 if challenged else 404 if body is None else 200)
+        server.asked.append((self.command, name, self.headers["User-Agent"]))
+        server.authorizations.append(self.headers.get("Authorization", ""))
+        body = (
+            b"" if self.command == "PUT" else server.each(name, len(server.asked)) or server.files.get(name)
+        )
+        challenged = server.challenge and not self.headers.get("Authorization")
+        self.send_response(server.status or (401 if challenged else 404 if body is None else 200))
         if challenged:
-            self.send_header("WWW-Authenticate", self.server.challenge)
+            self.send_header("WWW-Authenticate", server.challenge)
         self.send_header("Content-Length", str(len(body or b"")))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(body or b"")
+            with suppress(ConnectionError):
+                self.wfile.write(body or b"")
 
     do_GET = do_HEAD = do_PUT = answer
 
@@ -66,13 +80,13 @@ def serving(files: dict[str, bytes]) -> Iterator[FileServer]:
             thread.join()
 
 
-def boot_from(boot: Boot, files: dict[str, bytes]) -> tuple[list[Ask], Settings]:
-    """Play a boot in memory: what was asked, and the settings."""
+def play_from(run: Pass, files: dict[str, bytes]) -> tuple[list[Ask], Outcome]:
+    """Play a pass in memory: what was asked, and what came of it."""
     asked: list[Ask] = []
     try:
-        asked.append(next(boot))
+        asked.append(next(run))
         while True:
             body = files.get(asked[-1].path) if asked[-1].method == "GET" else None
-            asked.append(boot.send(Reply(404) if body is None else Reply(200, body)))
+            asked.append(run.send(Reply(404) if body is None else Reply(200, body)))
     except StopIteration as done:
         return asked, done.value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -12,7 +13,7 @@ import pytest
 from provisioner.errors import PeerError
 from provisioner.simulate.call import Call
 from provisioner.simulate.phone import Phone
-from provisioner.simulate.vendors import MAKERS
+from provisioner.simulate.vendors import phone_type
 from provisioner.simulate.vendors.base import Account, Configuration
 from tests.simulate.fixtures import GRANDSTREAM, GRANDSTREAM_FILES
 from tests.simulate.phones import phone_at
@@ -21,6 +22,12 @@ from tests.simulate.server import serving
 
 LIMIT = 10.0
 NOWHERE = ("127.0.0.1", 9)
+
+
+async def when(condition: Callable[[], bool]) -> None:
+    """Until it is so."""
+    while not condition():  # noqa: ASYNC110 - what arrives by network announces itself to nobody
+        await asyncio.sleep(0.005)
 
 
 def play(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
@@ -64,6 +71,20 @@ def test_a_wrong_password_is_said_and_not_repeated_at_once() -> None:
     play(scene)
 
 
+def test_the_second_registrar_is_asked_where_the_first_is_out_of_service() -> None:
+    async def scene() -> None:
+        async with registering() as first, registering() as second, phone_at(first.address) as phone:
+            phone.use(Configuration(replace(phone.account, backup=second.address)))
+            first.out = True
+            assert await phone.register() == 300
+            assert (first.registered.qsize(), second.registered.qsize()) == (0, 1)
+            first.out = False
+            await phone.register()
+            assert (first.registered.qsize(), second.registered.qsize()) == (1, 1)
+
+    play(scene)
+
+
 def test_a_phone_without_an_account_cannot_call() -> None:
     async def scene() -> None:
         async with phone_at(NOWHERE) as phone:
@@ -78,7 +99,7 @@ def test_a_phone_without_an_account_cannot_call() -> None:
 def test_keys_that_the_map_refuses_are_not_called() -> None:
     async def scene() -> None:
         async with phone_at(NOWHERE) as phone:
-            plan = MAKERS["grandstream"].read({"P290": "{ 10x }"}).dial_plan
+            plan = phone_type("grandstream").read({"P290": "{ 10x }"}).dial_plan
             phone.use(Configuration(phone.account, plan))
             with pytest.raises(PeerError, match="refuses 3 keys"):
                 await phone.dial("555")
@@ -176,6 +197,43 @@ def test_check_sync_makes_the_phone_boot_again(maker: str) -> None:
     play(scene)
 
 
+@pytest.mark.parametrize(
+    ("event", "settings", "left", "news"),
+    [
+        ("resync", {"P26015": "1", "P51": "7"}, "7", ""),
+        ("check-sync;reboot=true", {"P26015": "1", "P51": "7"}, "7", "restarts: told to"),
+        ("reset", {"P26015": "1", "P51": "7"}, "", "restarts: told to"),
+    ],
+)
+def test_what_a_running_phone_does_when_it_is_told(
+    event: str, settings: dict[str, str], left: str, news: str
+) -> None:
+    async def scene() -> None:
+        async with registering() as registrar:
+            name = f"cfg{GRANDSTREAM}.xml"
+            own = GRANDSTREAM_FILES[name].replace(b"5070", str(registrar.address[1]).encode())
+            with serving({name: own}) as server:
+                phone = Phone(phone_type("grandstream"), GRANDSTREAM, server.url, Random(1))
+                told: list[str] = []
+                phone.on_news = told.append
+                await phone.open()
+                running = asyncio.create_task(phone.run())
+                async with asyncio.timeout(LIMIT):
+                    await registrar.registered.get()
+                    await when(lambda: phone.idle)
+                    phone.flash.settings |= settings
+                    count = len(server.asked)
+                    await registrar.notify(("127.0.0.1", phone.port), "103", event)
+                    await when(lambda: phone.idle and len(server.asked) > count)
+                assert phone.flash.settings.get("P51", "") == left
+                assert [line for line in told if line.startswith("restarts")] == [news] * bool(news)
+                running.cancel()
+                await asyncio.gather(running, return_exceptions=True)
+                await phone.close()
+
+    play(scene)
+
+
 def test_grandstream_does_not_obey_a_stranger() -> None:
     async def scene() -> None:
         async with registering() as registrar, phone_at(registrar.address, maker="grandstream") as phone:
@@ -199,7 +257,7 @@ def test_a_phone_waits_until_it_is_adopted_and_comes_back_when_told_to() -> None
             adopted = GRANDSTREAM_FILES[name].replace(b"5070", str(registrar.address[1]).encode())
             with serving({name: waiting}) as server:
                 news: asyncio.Queue[str] = asyncio.Queue()
-                phone = Phone(MAKERS["grandstream"], GRANDSTREAM, server.url, Random(1), poll_cap=0.01)
+                phone = Phone(phone_type("grandstream"), GRANDSTREAM, server.url, Random(1), poll_cap=0.01)
                 phone.on_news = news.put_nowait
                 await phone.open()
                 running = asyncio.create_task(phone.run())
@@ -226,7 +284,7 @@ def test_a_server_that_is_away_is_news_and_asked_again() -> None:
         with serving({}) as server:
             url = server.url
         news: asyncio.Queue[str] = asyncio.Queue()
-        phone = Phone(MAKERS["yealink"], "001565000102", url, Random(1), poll_cap=0.01)
+        phone = Phone(phone_type("yealink"), "001565000102", url, Random(1), poll_cap=0.01)
         phone.on_news = news.put_nowait
         await phone.open()
         running = asyncio.create_task(phone.run())

@@ -14,7 +14,7 @@ import pytest
 from provisioner.errors import UsageError
 from provisioner.simulate.phone import Phone
 from provisioner.simulate.process import DEMO_PHONES, choose, live, main
-from provisioner.simulate.vendors import MAKERS
+from provisioner.simulate.vendors import phone_type
 from tests.simulate.fixtures import GRANDSTREAM, GRANDSTREAM_FILES
 from tests.simulate.registrar import Registrar, registering
 from tests.simulate.server import serving
@@ -23,11 +23,13 @@ START = "import sys; from provisioner.simulate.process import main; sys.exit(mai
 
 
 def test_phones_to_choose_from() -> None:
-    assert [(maker.name, mac) for maker, mac in choose("", "")] == [(name, mac) for mac, name in DEMO_PHONES]
-    assert [(maker.name, mac) for maker, mac in choose("00:15:65:AA:BB:CC", "")] == [
+    assert [(kind.maker.name, mac) for kind, mac in choose("", "")] == [
+        (name, mac) for mac, name in DEMO_PHONES
+    ]
+    assert [(kind.maker.name, mac) for kind, mac in choose("00:15:65:AA:BB:CC", "")] == [
         ("yealink", "001565aabbcc")
     ]
-    assert choose("aabbccddeeff", "polycom")[0][0].name == "polycom"
+    assert choose("aabbccddeeff", "polycom")[0][0].maker.name == "polycom"
 
 
 @pytest.mark.parametrize(
@@ -50,7 +52,7 @@ def test_desks_live_until_they_are_told_to_stop() -> None:
     async def scene() -> None:
         async with registering() as registrar:
             with serving(files_for(registrar)) as server:
-                phone = Phone(MAKERS["grandstream"], GRANDSTREAM, server.url, Random(1))
+                phone = Phone(phone_type("grandstream"), GRANDSTREAM, server.url, Random(1))
                 await phone.open()
                 stop = asyncio.Event()
                 living = asyncio.create_task(live([phone], Random(1), True, stop))
@@ -64,7 +66,7 @@ def test_desks_live_until_they_are_told_to_stop() -> None:
 
 def test_a_phone_that_breaks_is_not_hidden() -> None:
     async def scene() -> None:
-        phone = Phone(MAKERS["grandstream"], GRANDSTREAM, "http://127.0.0.1:9/", Random(1))
+        phone = Phone(phone_type("grandstream"), GRANDSTREAM, "http://127.0.0.1:9/", Random(1))
         with pytest.raises(AttributeError):  # it was never opened
             await asyncio.wait_for(live([phone], Random(1), False, asyncio.Event()), 10)
 

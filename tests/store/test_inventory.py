@@ -6,12 +6,24 @@ import threading
 import time
 from contextlib import closing
 
+import msgspec
 import pytest
 
 from provisioner.errors import OperatorError
 from provisioner.store import database
 from provisioner.store.inventory import Conflict, Inventory
-from provisioner.store.records import Credential, Line, LineCredential, Location, Phone, Practice, RingGroup
+from provisioner.store.records import (
+    Credential,
+    Line,
+    LineCredential,
+    LineFeatures,
+    Location,
+    Member,
+    Phone,
+    Practice,
+    RingGroup,
+    Snapshot,
+)
 
 PHONE = Phone(id="0004f2000101", vendor="polycom", model="VVX_411", lines=(Line(extension="101"),))
 
@@ -111,7 +123,7 @@ def test_the_audit_names_who_when_and_what(inventory, clock):
     with inventory.change("api") as change:
         change.delete(Location, "a")
     deleted, made = inventory.audit()
-    body = '{"kind":"location","name":"A","civic":{},"id":"a"}'
+    body = msgspec.json.encode(room).decode()
     assert (made.at, made.who) == (clock.now - 60, "console")
     assert (made.kind, made.id, made.revision) == ("location", "a", 1)
     assert (made.before, made.after) == (None, body)
@@ -142,6 +154,27 @@ def test_the_snapshot_holds_everything_by_id(inventory):
     assert (snapshot.revision, snapshot.practice) == (1, practice)
     assert (snapshot.phones, snapshot.ring_groups) == ({PHONE.id: PHONE}, {"main": group})
     assert snapshot.line("101") == (PHONE, 0)
+
+
+def test_members_of_a_ring_group_have_their_own_seconds_or_are_the_strings_of_before(inventory):
+    known = '{"kind": "ring_group", "id": "old", "name": "Old", "members": ["101"], "seconds": 30}'
+    own = (Member(target="101", seconds=5), Member(target="+12125550143"), "102")
+    with inventory.change("test") as change:
+        change.put(msgspec.json.decode(known, type=RingGroup))
+        change.put(RingGroup(id="new", name="New", members=own, screening=True))
+    groups = inventory.snapshot().ring_groups
+    assert groups["old"].each == (Member(target="101"),)
+    assert groups["old"].seconds == 30
+    assert groups["new"].members == own
+    assert groups["new"].each[2] == Member(target="102")
+    assert msgspec.json.decode(msgspec.json.encode(inventory.snapshot()), type=Snapshot).ring_groups == groups
+
+
+def test_features_of_an_extension(inventory):
+    features = LineFeatures(id="101", do_not_disturb=True, forward_busy="102")
+    with inventory.change("test") as change:
+        change.put(features)
+    assert inventory.snapshot().line_features == {"101": features}
 
 
 def test_an_empty_inventory_has_a_snapshot_too(inventory):
@@ -311,3 +344,35 @@ def test_a_database_of_a_newer_version_is_left_alone(inventory, path):
     )
     with pytest.raises(OperatorError, match="newer version"):
         Inventory.open(path)
+
+
+def test_flat_locations_become_rooms_of_one_building(inventory, path):
+    street = {"country": "US", "A1": "CA", "RD": "Main", "HNO": "1"}
+    civics = {
+        "desk": {**street, "ROOM": "101", "FLR": "1"},
+        "lab": {**street, "FLR": "2"},
+        "shed": {**street, "HNO": "3"},
+        "attic": {**street, "HNO": "3", "LOC": "Attic"},
+        "nowhere": {},
+    }
+    inventory.close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM _sqlite_migrations WHERE name = '3'")
+        for name, civic in civics.items():
+            body = msgspec.json.encode(
+                {"kind": "location", "id": name, "name": name, "civic": civic}
+            ).decode()
+            db.execute("INSERT INTO records VALUES ('location', ?, 1, ?)", (name, body))
+    with closing(Inventory.open(path)) as again:
+        snapshot = again.snapshot()
+    assert {name: snapshot.place(name).civic for name in civics} == civics
+    tree = {name: (each.parent, each.level, each.civic) for name, each in snapshot.locations.items()}
+    assert tree == {
+        "building-1": ("", "building", street),
+        "desk": ("building-1", "room", {"ROOM": "101", "FLR": "1"}),
+        "lab": ("building-1", "floor", {"FLR": "2"}),
+        "shed": ("", "building", civics["shed"]),
+        "attic": ("shed", "room", {"LOC": "Attic"}),
+        "nowhere": ("", "building", {}),
+    }
+    assert snapshot.locations["building-1"].name == "1 Main"

@@ -33,7 +33,7 @@ def test_without_a_session_nothing_is_told(app: Flask, visitor: FlaskClient):
 
 def test_every_change_needs_the_forms_token(app: Flask, staff: FlaskClient):
     changing = [(method, path) for _, method, path in routes(app) if method == "POST"]
-    assert len(changing) == 12
+    assert len(changing) >= 12
     for method, path in changing:
         for given in ({}, {"csrf": "wrong"}, {"csrf": "wröng"}):
             assert staff.open(path, method=method, data=given).status_code == 403, path

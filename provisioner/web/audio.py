@@ -1,0 +1,111 @@
+"""Pages and API for the sound of calls: what each prompt says, and the practice's own recordings and music."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
+
+from provisioner.media import prompts
+from provisioner.media.recordings import MAX_BYTES, Recordings, as_wav
+from provisioner.media.rtp import RATE
+from provisioner.store.records import Recording
+from provisioner.web import api, staff
+from provisioner.web.session import sources
+
+_MAX_REQUEST = MAX_BYTES + (64 << 10)
+
+pages = Blueprint("audio", __name__, url_prefix="/staff/audio")
+calls = Blueprint("audio_api", __name__, url_prefix="/api/v1/recordings")
+
+
+@pages.before_request
+@calls.before_request
+def _allow_a_recording() -> None:
+    request.max_content_length = _MAX_REQUEST  # before the form is read for its token
+
+
+pages.before_request(staff.guard)
+calls.before_request(api.guard)
+
+
+def _recordings() -> Recordings:
+    return Recordings(sources().state.audio)
+
+
+def _known(name: str) -> str:
+    if name not in prompts.sentences():
+        abort(404, "There is no such prompt.")
+    return name
+
+
+def _rows() -> list[dict[str, object]]:
+    found = _recordings()
+    own = set(found.own())
+    return [
+        {"name": name, "says": says, "own": name in own, "seconds": round(len(found.load(name)) / RATE, 1)}
+        for name, says in prompts.sentences().items()
+    ]
+
+
+@pages.get("")
+def index() -> Response:
+    """All prompts, and the forms to replace them."""
+    return staff.page("audio.html", sources().world(), rows=_rows())
+
+
+@pages.get("/<name>.wav")
+@calls.get("/<name>.wav")
+def listen(name: str) -> Response:
+    """What callers hear under that name."""
+    response = make_response(as_wav(_recordings().load(_known(name))))
+    response.mimetype = "audio/wav"
+    return response
+
+
+@pages.post("/<name>")
+def upload(name: str) -> Response:
+    """Take a recording, or with `remove` go back to what ships."""
+    file = request.files.get("recording")
+    if "remove" in request.form:
+        _remove(_known(name), "staff page")
+    elif file is None or not file.filename:
+        abort(400, "Choose a WAV file first.")
+    else:
+        _put(_known(name), file.read(), "staff page")
+    return make_response(redirect(url_for("audio.index"), 303))
+
+
+def _put(name: str, data: bytes, who: str) -> Recording:
+    found = _recordings()
+    seconds = found.put(name, data)
+    record = Recording(id=name, seconds=round(seconds, 1), digest=sha256(found.load(name)).hexdigest())
+    with sources().inventory.change(who) as change:
+        change.put(record)
+    return record
+
+
+def _remove(name: str, who: str) -> None:
+    _recordings().remove(name)
+    with sources().inventory.change(who) as change:
+        if change.get(Recording, name):
+            change.delete(Recording, name)
+
+
+@calls.get("")
+def listed() -> Response:
+    """All prompts."""
+    return api.listed(_rows(), *api.window())
+
+
+@calls.put("/<name>")
+def put(name: str) -> Response:
+    """A WAV file as the body."""
+    return api.answer(_put(_known(name), request.get_data(), "api"))
+
+
+@calls.delete("/<name>")
+def remove(name: str) -> Response:
+    """Back to what ships."""
+    _remove(_known(name), "api")
+    return make_response("", 204)
