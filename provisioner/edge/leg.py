@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from provisioner.dialing.transfer import Play
 from provisioner.edge import answers
@@ -89,6 +89,8 @@ class Attempt:
 class Leg:
     """`dial` and `incoming` make one; `hangup` ends it in any state, and it is silent from then on."""
 
+    placed = False  # a desk phone that we called in the place of a caller
+
     def __init__(self, edge: Edge, owner: Owner, media: MediaLeg, host: str, extension: str = "") -> None:
         self.edge = edge
         self.owner = owner
@@ -134,7 +136,7 @@ class Leg:
         attempt: Attempt,
         media: MediaLeg,
         offers: Sequence[AudioOffer] = (PLAIN,),
-    ) -> Leg:
+    ) -> Self:
         """The leg of a call that we place; each of `offers` is made to who refuses the one before."""
         leg = cls(edge, owner, media, attempt.flow.local[0], attempt.extension)
         leg._offers = offers
@@ -299,6 +301,11 @@ class Leg:
         if self._info is None:
             self._info = info.InfoSender(self.session)
         self._info.send(info.Key(digit, milliseconds))
+
+    @property
+    def can_hear(self) -> bool:
+        """Whether an announcement can be played to this caller."""
+        return bool(self.session.offer)
 
     @property
     def payer(self) -> str | None:

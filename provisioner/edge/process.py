@@ -14,6 +14,7 @@ from contextlib import suppress
 import msgspec
 
 from provisioner import __version__, certificates, ipc
+from provisioner.edge import click
 from provisioner.edge.directory import Source
 from provisioner.edge.edge import Edge
 from provisioner.edge.kept import Kept
@@ -72,6 +73,7 @@ class Process:
             "status": self._status,
             "reload": self._reload,
             "unban": self._unban,
+            "call": self._call,
             "resync": self._resync,
             "resync_status": self._resync_status,
         }
@@ -286,6 +288,11 @@ class Process:
 
     def _resync_status(self, args: ipc.Json) -> ipc.Json:
         return self._edge.resyncs.status(str(args.get("job", "")))
+
+    def _call(self, args: ipc.Json) -> ipc.Json:
+        """Click-to-call. Raises OperatorError."""
+        extension, to, number = (str(args.get(name) or "") for name in ("extension", "to", "number"))
+        return click.call(self._edge, extension, to, number)
 
     def _ping(self, _args: ipc.Json) -> ipc.Json:
         return {"pid": os.getpid(), "uptime": round(time.monotonic() - self._started, 1)}
