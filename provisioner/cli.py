@@ -510,6 +510,48 @@ def export_calls(state: Path | None, **which: str) -> None:
     console_calls.export_calls(_state(state, demo_directory()), **which)
 
 
+@cli.group("dial-through")
+def through() -> None:
+    """List the temporary numbers that connect one phone with its target, hand one out, and end one."""
+
+
+@through.command("list")
+@state_option
+@json_option
+def list_through(state: Path | None, as_json: bool) -> None:
+    """List those that are good now."""
+    from provisioner import console_calls
+
+    console_calls.list_through(_state(state, demo_directory()), as_json)
+
+
+@through.command("add")
+@click.argument("phone")
+@click.argument("target")
+@click.option(
+    "--show", "calling", default="", metavar="NUMBER", help="Number of the practice to show. [main number]"
+)
+@click.option("--seconds", default=3600.0, show_default=True, help="How long it is good.")
+@click.option("--many", is_flag=True, help="For more than one call.")
+@state_option
+@json_option
+def add_through(state: Path | None, many: bool, as_json: bool, **what: Any) -> None:
+    """Hand out a number that connects PHONE, when it calls, with TARGET."""
+    from provisioner import console_calls
+
+    console_calls.add_through(_state(state, demo_directory()), as_json, once=not many, **what)
+
+
+@through.command("end")
+@click.argument("name")
+@state_option
+def end_through(name: str, state: Path | None) -> None:
+    """End the one with that id, as `list` shows it."""
+    from provisioner import console_calls
+
+    console_calls.end_through(_state(state, demo_directory()), name)
+
+
 @cli.group()
 def protection() -> None:
     """List addresses that are shut out of the phone service, and let one in again."""

@@ -1,7 +1,10 @@
-"""What `provisioner calls` prints. Whoever may read the state directory may see outside numbers."""
+"""What `provisioner calls` and `provisioner dial-through` print; who may read the state may see numbers."""
 
 from __future__ import annotations
 
+import secrets
+import time
+from contextlib import suppress
 from datetime import datetime, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -9,12 +12,14 @@ from zoneinfo import ZoneInfo
 import click
 import msgspec
 
+from provisioner import ipc
 from provisioner.errors import OperatorError, UsageError
 from provisioner.paths import StateDir
+from provisioner.store import dial_through
 from provisioner.store.call_log import Search, lines, named
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
-from provisioner.store.records import Snapshot
+from provisioner.store.records import DialThrough, Snapshot
 
 _COLUMNS = ("when", "direction", "from", "to", "talked", "ended", "mos")
 
@@ -66,10 +71,10 @@ def _shown(row: dict[str, Any], zone: tzinfo) -> dict[str, str]:
 
 
 def _show(rows: list[dict[str, str]]) -> None:
-    head = {name: name for name in _COLUMNS}
-    widths = {name: max(len(row[name]) for row in [head, *rows]) for name in _COLUMNS}
+    head = {name: name for name in rows[0]}
+    widths = {name: max(len(row[name]) for row in [head, *rows]) for name in head}
     for row in [head, *rows]:
-        click.echo("  ".join(row[name].ljust(widths[name]) for name in _COLUMNS).rstrip())
+        click.echo("  ".join(row[name].ljust(widths[name]) for name in head).rstrip())
 
 
 def export_calls(state: StateDir, text: str, since: str, until: str) -> None:
@@ -79,3 +84,51 @@ def export_calls(state: StateDir, text: str, since: str, until: str) -> None:
     rows = Journal(state.journal).walk_calls(_search(snapshot, zone, text, since, until))
     for line in lines(rows, zone):
         click.echo(line, nl=False)
+
+
+def list_through(state: StateDir, as_json: bool) -> None:
+    """Print the dial-through numbers that are good now. Raises OperatorError."""
+    snapshot = _practice(state)
+    zone = ZoneInfo(snapshot.practice.time_zone)
+    rows = dial_through.live(snapshot, time.time())
+    if as_json:
+        click.echo(msgspec.json.encode(rows))
+    elif not rows:
+        click.echo("No dial-through number is handed out.")
+    else:
+        _show([_through(row, zone) for row in rows])
+
+
+def _through(row: DialThrough, zone: tzinfo) -> dict[str, str]:
+    ends = datetime.fromtimestamp(row.expires, zone).strftime("%Y-%m-%d %H:%M:%S")
+    names = ("id", "number", "phone", "target", "shows", "ends", "once")
+    cells = (row.id, row.number, row.phone, row.target, row.calling, ends, "yes" if row.once else "no")
+    return dict(zip(names, cells, strict=True))
+
+
+def add_through(state: StateDir, as_json: bool, **what: Any) -> None:
+    """Hand a dial-through number out. Raises OperatorError."""
+    inventory = Inventory.open(state.inventory)
+    try:
+        name = secrets.token_hex(8)
+        made = dial_through.allocate(inventory, **what, who="console", now=time.time(), name=name)
+    finally:
+        inventory.close()
+    _reload(state)
+    click.echo(msgspec.json.encode(made) if as_json else f"{made.number}, from {made.phone} only")
+
+
+def end_through(state: StateDir, name: str) -> None:
+    """End a dial-through number. Raises OperatorError when there is none of that id."""
+    inventory = Inventory.open(state.inventory)
+    try:
+        dial_through.release(inventory, name, who="console")
+    finally:
+        inventory.close()
+    _reload(state)
+    click.echo("It is ended.")
+
+
+def _reload(state: StateDir) -> None:
+    with suppress(ipc.Gone, ipc.Refused):  # it looks for itself, too
+        ipc.ask(state.socket("edge"), "reload")

@@ -10,6 +10,7 @@ from provisioner import cli, demo
 from provisioner.cli import main
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
+from provisioner.store.records import Number
 
 AT = 1_774_972_800.0  # 2026-03-31 09:00 in Los Angeles
 
@@ -86,3 +87,21 @@ def test_wrong_use(state, capsys, tmp_path, monkeypatch, arguments, code, words)
     assert main(["calls", *arguments]) == code
     (line,) = capsys.readouterr().err.splitlines()
     assert words in line
+
+
+@pytest.mark.rule("outbound.dial-through")
+def test_dial_through(state, capsys):
+    inventory = Inventory.open(cli.demo_directory() / "inventory.db")
+    with inventory.change(who="test") as change:
+        change.put(Number(id="+14155550190", label="Pool", dial_through=True))
+    inventory.close()
+    assert main(["dial-through", "list"]) == 0
+    assert main(["dial-through", "add", "2065550142", "2124567890", "--seconds", "600"]) == 0
+    assert main(["dial-through", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "No dial-through number is handed out."
+    assert lines[1] == "+14155550190, from +12065550142 only"
+    row = lines[3].split()
+    assert (row[1:5], row[-1]) == (["+14155550190", "+12065550142", "+12124567890", demo.MAIN], "yes")
+    assert main(["dial-through", "end", row[0]]) == 0
+    assert main(["dial-through", "end", row[0]]) == 1

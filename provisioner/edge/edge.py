@@ -23,6 +23,7 @@ from provisioner.edge.quality import Records
 from provisioner.edge.registrar import Binding, IntervalTooBriefError, Registrar
 from provisioner.edge.resync import Resyncs
 from provisioner.edge.texts import Delivery
+from provisioner.edge.through import Bindings
 from provisioner.edge.trunk import Peer, Trunks
 from provisioner.emergency import pidf
 from provisioner.errors import PeerError
@@ -104,6 +105,10 @@ class Edge:
         self.calls: dict[str, ActiveCall] = {}
         self.media_owners: dict[str, Leg] = {}
         self.counters: Counter[str] = Counter()
+        self.through = Bindings(self)
+        self.spent: Callable[[str], None] = lambda _binding: (
+            None
+        )  # a dial-through that was good once is used up
         self.records = Records(lambda row: record("calls", row), lambda call: call in self.calls)
         self.limits = Limits(
             timers.clock,
@@ -438,12 +443,15 @@ class Edge:
 
     def _is_ours(self, called: str) -> bool:
         number = self.directory.number(called)
-        return called in self.directory.stations or bool(number and (number.extension or number.ring_group))
+        leads_on = number and (number.extension or number.ring_group or number.dial_through)
+        return called in self.directory.stations or bool(leads_on)
 
     def _from_core(self, session: Session, peer: Peer, called: str, trail: str) -> None:
         urgent = "psap-callback" in session.invite.get("priority").lower()  # RFC 7090
         plan = leads.of_number(self.directory, called, self.first, urgent)
-        if plan is None:
+        who = callers.identify(session.invite)
+        bound = self.through.find(called, who)
+        if plan is None and bound is None:
             session.reject(404)
             return
         session.reliable_early = peer.profile.reliable_provisional
@@ -454,7 +462,9 @@ class Edge:
         if leg is None:
             return
         leg.peer = peer
-        who = callers.identify(session.invite)
+        if bound:
+            self.through.connect(leg, bound, trail)
+            return
         call = Call(self, "inbound", who.number, called)
         call.who, call.urgent = who, urgent
         call.diversions = callers.diversions(session.invite)
@@ -463,6 +473,7 @@ class Edge:
         call.may_transfer = peer.trunk.transfer == "edge"
         call.trail = trail
         leg.owner = call
+        assert plan
         call.begin_plan(leg, plan)
 
     # media events

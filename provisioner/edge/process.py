@@ -33,6 +33,8 @@ from provisioner.sip.headers import join_host
 from provisioner.sip.resolve import Resolver
 from provisioner.sip.transaction import Flow
 from provisioner.sip.transport import LoopTimers, SipTransport
+from provisioner.store import dial_through
+from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 
 WATCH_SECONDS = 1.0
@@ -93,6 +95,7 @@ class Process:
         self._limits = Kept(self._state.root / LIMITS_FILE, self._edge.limits.remember)
         self._edge.limits.recall(await asyncio.to_thread(self._limits.load))
         self._edge.limits.changed = self._limits.changed
+        self._edge.spent = self._spent
         self._transport = SipTransport(self._edge.flow_lost, self._edge.gate.connects)
         await self._open(bind, port, tls_port)
         await self._restore()
@@ -288,6 +291,19 @@ class Process:
 
     def _resync_status(self, args: ipc.Json) -> ipc.Json:
         return self._edge.resyncs.status(str(args.get("job", "")))
+
+    def _spent(self, binding: str) -> None:
+        """A dial-through number that was good once is used up; should that not be written, it is so till a restart."""
+
+        def release() -> None:
+            with suppress(OperatorError):
+                inventory = Inventory.open(self._state.inventory)
+                try:
+                    dial_through.release(inventory, binding, who="dial-through")
+                finally:
+                    inventory.close()
+
+        asyncio.get_running_loop().run_in_executor(None, release)
 
     def _call(self, args: ipc.Json) -> ipc.Json:
         """Click-to-call. Raises OperatorError."""

@@ -87,7 +87,10 @@ class Placement(Record, frozen=True):
 
 
 class Number(Record, frozen=True):
-    """A public number of the practice; the id is its E.164 form. Inbound calls go to an extension or a ring group."""
+    """A public number of the practice; the id is its E.164 form. Inbound calls go to an extension or a ring group.
+
+    `dial_through`: it is set aside for dial-through, and nobody's otherwise.
+    """
 
     label: str
     extension: str = ""
@@ -95,6 +98,21 @@ class Number(Record, frozen=True):
     location: str = ""
     address_status: Literal["registered", "unregistered"] = "unregistered"
     caller_privacy: bool = True
+    dial_through: bool = False
+
+
+class DialThrough(Record, frozen=True, tag="dial_through"):
+    """A temporary number: a call to `number` from `phone` is connected with `target`, which sees `calling`.
+
+    All are E.164. `expires`: seconds since 1970; `once`: good for one call.
+    """
+
+    number: str
+    phone: str
+    target: str
+    calling: str
+    expires: float
+    once: bool = False
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -269,6 +287,7 @@ KINDS: tuple[type[Record], ...] = (
     Location,
     Placement,
     Number,
+    DialThrough,
     Phone,
     PhoneGroup,
     PhoneSettings,
@@ -291,6 +310,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     locations: dict[str, Location] = {}
     placements: dict[str, Placement] = {}
     numbers: dict[str, Number] = {}
+    dial_throughs: dict[str, DialThrough] = {}
     phones: dict[str, Phone] = {}
     phone_groups: dict[str, PhoneGroup] = {}
     phone_settings: dict[str, PhoneSettings] = {}

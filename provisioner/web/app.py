@@ -13,7 +13,19 @@ from werkzeug.exceptions import HTTPException
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import StateDir
-from provisioner.web import api, audio, call_log, health, orders, session, staff, tables, views, words
+from provisioner.web import (
+    api,
+    audio,
+    call_log,
+    calling,
+    health,
+    orders,
+    session,
+    staff,
+    tables,
+    views,
+    words,
+)
 from provisioner.web.sources import PATIENCE, Sources
 
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
@@ -42,7 +54,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
-    pairs = [(module.pages, module.calls) for module in (orders, tables, audio, call_log)]
+    pairs = [(module.pages, module.calls) for module in (orders, tables, audio, call_log, calling)]
     for blueprint in (*own, *(each for pair in pairs for each in pair)):
         app.register_blueprint(blueprint)
     app.after_request(_finish)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from flask import Blueprint, Response, abort, request
 
-from provisioner.store import call_log
+from provisioner.store import call_log, dial_through
 from provisioner.store.call_log import Search
 from provisioner.web import api, staff, views, words
 from provisioner.web.session import sources
@@ -44,8 +46,8 @@ def now_and_past() -> Response:
     return page()
 
 
-def page(status: int = 200, **values: object) -> Response:
-    """The page of calls; `values` are for its form."""
+def page(status: int = 200, error: str = "", asked_for: Mapping[str, str] = MappingProxyType({})) -> Response:
+    """The page of calls; `asked_for`: what its form was filled with, `error` why that was not done."""
     world, search = sources().world(), asked()
     query = search.text
     return staff.page(
@@ -57,7 +59,12 @@ def page(status: int = 200, **values: object) -> Response:
         query=query,
         export=request.query_string.decode(),
         limit=CALLS,
-        **values,
+        error=error,
+        asked_for=asked_for,
+        lines=sorted(
+            (line.extension, line.name) for phone in world.snapshot.phones.values() for line in phone.lines
+        ),
+        through=dial_through.live(world.snapshot, world.now),
     )
 
 

@@ -46,11 +46,10 @@ def test_the_desk_phone_rings_first_and_shows_whom_it_is_about_to_call(world: Wo
 
 
 @pytest.mark.rule("outbound.click-to-call", "outbound.caller-id")
-@pytest.mark.parametrize(
-    ("number", "shown"), [("", number_of("101")), (MAIN, MAIN), (number_of("103"), number_of("103"))]
-)
-def test_the_chosen_caller_id(world: World, number: str, shown: str) -> None:
+@pytest.mark.parametrize("number", ["", MAIN, number_of("103")])
+def test_the_chosen_caller_id(world: World, number: str) -> None:
     rung(world, number=number).answer()
+    shown = number or number_of("101")
     invite = world.core.calls[-1].invite
     assert f"sip:{shown}@" in invite.get("from")
     assert f"sip:{shown}@" in invite.get("p-asserted-identity")
@@ -91,14 +90,20 @@ def test_a_phone_that_is_not_there(world: World) -> None:
     with pytest.raises(OperatorError, match="is not there"):
         click.call(world.edge, "101", OUTSIDE)
     assert world.outcome() == "the desk phone is not registered"
+    world.end()
     world.assert_nothing_left()
 
 
 @pytest.mark.rule("outbound.click-to-call")
 @pytest.mark.parametrize(
-    ("status", "prompt", "outcome"), [(486, "busy-target", "busy"), (480, "no-answer", "nobody answered"),
-                                      (404, "invalid", "nobody answered"), (503, "trunk-down", "refused: no core answers")]
-)  # fmt: skip
+    ("status", "prompt", "outcome"),
+    [
+        (486, "busy-target", "busy"),
+        (480, "no-answer", "nobody answered"),
+        (404, "invalid", "nobody answered"),
+        (503, "trunk-down", "refused: no core answers"),
+    ],
+)
 def test_a_failure_is_spoken(world: World, status: int, prompt: str, outcome: str) -> None:
     desk = rung(world)
     desk.answer()
