@@ -101,15 +101,15 @@ def seed(inventory: Inventory, core_uri: str, transfer: str = "") -> None:
         if change.get(Practice, "practice") is None:
             for record in _records():
                 change.put(record)
-    set_trunk(inventory, core_uri, who="demo", transfer=transfer)
+    set_trunk(inventory, core_uri, who="demo", transfer=transfer, profile="stand-in")
 
 
-def set_trunk(inventory: Inventory, uri: str, who: str, transfer: str = "") -> None:
+def set_trunk(inventory: Inventory, uri: str, who: str, transfer: str = "", profile: str = "generic") -> None:
     """Point the trunk `core` to `uri`, with that way of `transfer` when one is given; whatever else is set for it
     stays. Raises OperatorError."""
     with inventory.change(who=who) as change:
         stored = change.get(Trunk, "core")
-        trunk = Trunk(id="core", uri=uri) if stored is None else replace(stored[0], uri=uri)
+        trunk = Trunk(id="core", uri=uri, profile=profile) if stored is None else replace(stored[0], uri=uri)
         change.put(replace(trunk, transfer=transfer) if transfer else trunk)
 
 

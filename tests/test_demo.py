@@ -28,7 +28,7 @@ def test_the_practice(inventory):
     }
     assert snapshot.practice.main_number == "+14155550100"
     assert snapshot.practice.adoption == "open"
-    assert snapshot.trunks["core"] == Trunk(id="core", uri="sip:127.0.0.1:5070")
+    assert snapshot.trunks["core"] == Trunk(id="core", uri="sip:127.0.0.1:5070", profile="stand-in")
     main = snapshot.ring_groups[snapshot.numbers["+14155550100"].ring_group]
     assert (main.members, main.mode) == (("101", "102", "103"), "simultaneous")
 

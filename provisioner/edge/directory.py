@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 
 from provisioner.dialing.classify import Destination, Plan
+from provisioner.emergency import references
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import StateDir, write_atomically
 from provisioner.store.inventory import Inventory
@@ -87,6 +89,12 @@ class Directory:
             return station.extension
         return "" if destination.kind == "refused" else self.outside_number(station)
 
+    def with_features(self, extension: str, values: Mapping[str, str | bool]) -> Directory:
+        """The same with other features of one extension; the inventory's revision stays."""
+        changed = msgspec.structs.replace(self.features(extension), **values)
+        features = {**self.snapshot.line_features, extension: changed}
+        return Directory(msgspec.structs.replace(self.snapshot, line_features=features))
+
     @property
     def practice_plan(self) -> Plan:
         """What the practice itself may be forwarded to: from no line of its own."""
@@ -158,6 +166,13 @@ class Source:
             _log.error("the snapshot for emergencies cannot be written: %s", problem.strerror)
         return Directory(snapshot)
 
+    def set_features(self, extension: str, values: Mapping[str, str | bool]) -> None:
+        """Keep what a phone has changed. Blocks on the disk. Raises ProvisionerError."""
+        with self._open().change(f"phone {extension}") as change:
+            stored = change.get(LineFeatures, extension)
+            features = stored[0] if stored else LineFeatures(id=extension)
+            change.put(msgspec.structs.replace(features, **values))
+
     def revision(self) -> int | None:
         """Revision of the inventory on disk; None when that cannot be told or nothing was ever written."""
         try:
@@ -165,6 +180,14 @@ class Source:
         except ProvisionerError:
             self._inventory = None
             return None
+
+    def reference_key(self) -> bytes:
+        """The key of location URIs, b"" when it cannot be read. Blocks on the disk."""
+        try:
+            return self._open().secret(references.KEY_NAME)
+        except ProvisionerError as error:
+            _log.error("%s (calls carry no location by reference)", error)
+            return b""
 
     def _open(self) -> Inventory:
         try:

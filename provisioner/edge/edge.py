@@ -10,8 +10,9 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
 
 from provisioner.dialing.classify import Destination, classify
-from provisioner.edge import callers, leads, outbound, placing, referral, routes
+from provisioner.edge import callers, features, leads, outbound, placing, referral, routes
 from provisioner.edge.call import Call
+from provisioner.edge.carriage import Located
 from provisioner.edge.directory import Directory, Station
 from provisioner.edge.emergency import EmergencyCall
 from provisioner.edge.gate import EdgeGate
@@ -25,12 +26,12 @@ from provisioner.edge.resync import Resyncs
 from provisioner.edge.texts import Delivery
 from provisioner.edge.through import Bindings
 from provisioner.edge.trunk import Peer, Trunks
-from provisioner.emergency import pidf
+from provisioner.emergency import pidf, references
 from provisioner.errors import PeerError
 from provisioner.sip.agent import ALLOW, Agent, Random
 from provisioner.sip.digest import Authenticator
 from provisioner.sip.headers import NameAddr, Uri
-from provisioner.sip.message import Header, Request
+from provisioner.sip.message import Request
 from provisioner.sip.refer import Referral
 from provisioner.sip.sdp import offered
 from provisioner.sip.session import Session
@@ -99,6 +100,7 @@ class Edge:
         self.publish = publish
         self.record = record
         self.port = 5060
+        self.reference_key = b""  # of location URIs; the front has the same
         self.registrar = Registrar(timers.clock, self._registration, lambda: 1 - rng.randrange(101) / 1000)
         self.trunks = Trunks(self, lambda peer: self.publish("trunk", {"id": peer.trunk.id, "up": peer.up}))
         self.auth = Authenticator(REALM, nonce_key, timers.clock)
@@ -119,7 +121,11 @@ class Edge:
         self.gate = EdgeGate(self, nonce_key)
         self.presence = Presence(self)
         self.resyncs = Resyncs(self)
+        self.save: Callable[[str, features.Values], None] = lambda _extension, _values: (
+            None
+        )  # into the inventory
         self.first: dict[str, str] = {}  # who was the first to ring of each ring group, last time
+        self.turned: Callable[[], None] = lambda: None  # `first` is new
         self.closing = False
         self.speech: Speech | None = None
         self._reserve: list[MediaLeg] = []
@@ -163,23 +169,26 @@ class Edge:
             self.count("no-media-port")
         return leg
 
-    def with_location(self, sdp: bytes, location: bytes) -> tuple[str, bytes, list[Header]]:
-        """Content-Type, body and headers of an INVITE that carries a PIDF-LO (RFC 6442)."""
-        content_id = f"{self.new_id()}@provisioner.invalid"
-        kind, body = pidf.multipart(sdp, location, self.new_id(), content_id)
-        return kind, body, [("geolocation", f"<cid:{content_id}>"), ("geolocation-routing", "yes")]
-
-    def location_of(self, station: Station | None) -> bytes:
-        """PIDF-LO of a phone, b"" when it has no location. Never fails: the call goes out without it then."""
+    def located(self, station: Station | None) -> Located | None:
+        """Where a phone is, as calls carry it. Never fails: the call goes out without it then."""
         if station is None or station.location is None:
-            return b""
+            return None
         entity = f"sip:{self.directory.emergency_number(station)}@provisioner.invalid"
         try:
             at = datetime.fromtimestamp(self.wall_clock(), UTC)
-            return pidf.pidf_lo(station.location.civic, entity=entity, mac=station.phone.id, at=at)
+            document = pidf.pidf_lo(station.location.civic, entity=entity, mac=station.phone.id, at=at)
         except Exception as error:
             _log.error("the location of extension %s is no good: %s", station.extension, error)
-            return b""
+            document = b""
+        return Located(station.location, document, lambda base: self.reference(station.phone.id, base))
+
+    def reference(self, mac: str, base: str) -> str:
+        """A location URI of a phone below `base` (RFC 5808), "" while the key for it is not known."""
+        if not self.reference_key:
+            return ""
+        expires = int(self.wall_clock()) + references.SECONDS
+        nonce = self.rng.getrandbits(64).to_bytes(8, "big")
+        return f"{base}/{references.token(self.reference_key, mac, expires, nonce)}"
 
     def swap(self, directory: Directory) -> None:
         """Answer from a newer inventory; who registered with an account that is no more is gone at once."""
@@ -214,10 +223,21 @@ class Edge:
             return routes.label_of(call.station), call.station.extension
         return callers.shown(call.who, call.called, self.directory.number(call.called), call.urgent)
 
+    def set_features(self, extension: str, values: features.Values) -> None:
+        """A phone has changed what becomes of its calls: at once here, then in the inventory."""
+        self.directory = self.directory.with_features(extension, values)
+        self.save(extension, values)
+
     def rang_first(self, group: str, target: str) -> None:
         """Somebody of a ring group was the first to ring: the next call begins with who follows."""
         if group:
             self.first[group] = target
+            self.turned()
+
+    def take_turns(self, kept: object) -> None:
+        """Who was first before a restart, as `first` said it. Anything odd in it is left out."""
+        if isinstance(kept, dict):
+            self.first = {str(group): target for group, target in kept.items() if isinstance(target, str)}
 
     def contact_failed(self, leg: Leg) -> None:
         """A contact that says nothing to an INVITE, not even 100, is dead."""

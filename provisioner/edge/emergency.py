@@ -7,7 +7,6 @@ next; one that refuses the request with a location in it (424, 415, …) is aske
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from provisioner.edge.leg import Attempt, Kind, Leg
@@ -39,7 +38,7 @@ class EmergencyCall:
         self.kind = kind
         self.station = station
         self.number = edge.directory.emergency_number(station)
-        self.location = edge.location_of(station) if kind != "crisis" else b""
+        self.location = edge.located(station) if kind != "crisis" else None
         self.started = edge.wall_clock()
         self.answered: float | None = None
         self.steps: list[tuple[float, str]] = []
@@ -142,9 +141,13 @@ class EmergencyCall:
         """A failure of the route; not of the call while there are others."""
         self._leave()
         attempt = self._attempt
-        if attempt and attempt.location and status in NO_LOCATION:
+        if attempt and attempt.plain and status in NO_LOCATION:
             self._step("again without location")
-            self._dial(replace(attempt, location=b""))
+            self._dial(attempt.plain)
+            self.edge.count("location-refused")
+            _log.error(
+                "a core refuses emergency calls that carry a location (%s): see docs/trunks.md", status
+            )
             return
         self._step(f"route refused ({status})")
         self._next()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal, Protocol, Self
 from provisioner.dialing.transfer import Play
 from provisioner.edge import answers
 from provisioner.edge.offers import PLAIN, bridged, document, networks_of, offers_for
+from provisioner.emergency.pidf import multipart
 from provisioner.errors import PeerError
 from provisioner.sip import info
 from provisioner.sip.agent import Credentials
@@ -83,7 +84,9 @@ class Attempt:
     patience: float = 0.0
     after: Callable[[], Attempt] | None = None
     diverted: str = ""  # the number of the practice that a call sent on outside shows
-    location: bytes = field(default=b"", repr=False)  # PIDF-LO that travels with an emergency call
+    document: bytes = field(default=b"", repr=False)  # PIDF-LO that travels with an emergency call
+    content_id: str = ""  # what Geolocation calls it
+    plain: Attempt | None = None  # the same call without a location, for a core that refuses it with one
 
 
 class Leg:
@@ -177,9 +180,8 @@ class Leg:
         assert attempt
         body, kind = self.sdp.offer(codecs=offer.formats, ptime=offer.ptime), SDP
         headers = [("max-forwards", str(attempt.hops)), *attempt.headers]
-        if attempt.location:
-            kind, body, more = self.edge.with_location(body, attempt.location)
-            headers += more
+        if attempt.document:
+            kind, body = multipart(body, attempt.document, self.edge.new_id(), attempt.content_id)
 
         def listen(session: Session, event: Event) -> None:
             if attempt is self._attempt:  # what a gateway that was left says late ends by itself

@@ -6,7 +6,7 @@ import logging
 from typing import TYPE_CHECKING
 
 from provisioner.dialing.classify import Destination
-from provisioner.edge import leads, outbound
+from provisioner.edge import features, leads, outbound
 from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.call import Call
 from provisioner.edge.ringing import Plan
@@ -28,7 +28,11 @@ def from_phone(edge: Edge, session: Session, station: Station, dialled: str, tra
         session.reject(403, "Too many calls from this phone")
         return
     leg = edge.new_leg(session, station.extension)
-    if leg:
+    if leg is None:
+        return
+    if code := features.asked(dialled):
+        features.FeatureCall(edge, leg, station, *code).begin()
+    else:
         place(edge, leg, station, outbound.destination(edge, dialled, "keypad", station), trail=trail)
 
 

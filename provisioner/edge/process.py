@@ -17,11 +17,12 @@ from provisioner import __version__, certificates, ipc
 from provisioner.edge import click
 from provisioner.edge.directory import Source
 from provisioner.edge.edge import Edge
+from provisioner.edge.features import Values
 from provisioner.edge.kept import Kept
 from provisioner.edge.registrar import Binding
 from provisioner.edge.resync import JOB_SECONDS
 from provisioner.edge.trunk import Peer
-from provisioner.errors import OperatorError
+from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.interfaces import local_addresses
 from provisioner.media.client import MediaClient
 from provisioner.media.speech import Speech
@@ -47,6 +48,7 @@ RECENT_CALLS = 200
 TEST_NUMBER = "933"  # of emergency calls: nobody calls back
 TRUNKS_FILE = "trunks.json"
 LIMITS_FILE = "limits.json"
+TURNS_FILE = "turns.json"  # who was the first to ring of each ring group
 _log = logging.getLogger(__name__)
 
 
@@ -59,6 +61,7 @@ class Process:
         self._started = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
         self._kept: ipc.Json = {}
+        self._saving: set[asyncio.Task[None]] = set()
 
     async def run(self, bind: str, port: int, tls_port: int = 0) -> None:
         """Serve until SIGTERM or SIGINT."""
@@ -96,6 +99,11 @@ class Process:
         self._edge.limits.recall(await asyncio.to_thread(self._limits.load))
         self._edge.limits.changed = self._limits.changed
         self._edge.spent = self._spent
+        self._edge.reference_key = await asyncio.to_thread(self._source.reference_key)
+        self._turns = Kept(self._state.root / TURNS_FILE, lambda: self._edge.first)
+        self._edge.take_turns(await asyncio.to_thread(self._turns.load))
+        self._edge.turned = self._turns.changed
+        self._edge.save = self._save_features
         self._transport = SipTransport(self._edge.flow_lost, self._edge.gate.connects)
         await self._open(bind, port, tls_port)
         await self._restore()
@@ -180,6 +188,8 @@ class Process:
         await self._server.close()
         self._transport.close()
         await self._limits.close()
+        await self._turns.close()
+        await asyncio.gather(*self._saving)
         await asyncio.to_thread(self._journal.close)
 
     def _on_media(self, name: str, data: ipc.Json) -> None:
@@ -272,10 +282,24 @@ class Process:
             await asyncio.sleep(MEASURE_SECONDS)
             self._edge.gate.overload.measured(clock() - due)
 
+    def _save_features(self, extension: str, values: Values) -> None:
+        """Write what a phone changed by a code; the call does not wait for the disk."""
+        task = asyncio.get_running_loop().create_task(self._write_features(extension, values))
+        self._saving.add(task)
+        task.add_done_callback(self._saving.discard)
+
+    async def _write_features(self, extension: str, values: Values) -> None:
+        try:
+            await asyncio.to_thread(self._source.set_features, extension, values)
+        except ProvisionerError as error:
+            _log.error("what extension %s has set holds until the next restart only: %s", extension, error)
+
     async def _reload(self, _args: ipc.Json) -> ipc.Json:
         """Swap the snapshot."""
         directory = await asyncio.to_thread(self._source.load)
         self._edge.swap(directory)
+        if not self._edge.reference_key:
+            self._edge.reference_key = await asyncio.to_thread(self._source.reference_key)
         self._edge.trunks.update(directory.trunks, directory.snapshot.trunk_secrets)
         return {"revision": directory.snapshot.revision}
 

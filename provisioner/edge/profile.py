@@ -22,6 +22,7 @@ _PRIVATE = re.compile(
 
 
 NO_VOICEMAIL = {"Reject-Contact": '*;actor="msg-taker"'}  # RFC 3841 9.2; actor: RFC 3840 10.17
+_BASE = re.compile(r"https://[A-Za-z0-9.-]+(:\d{1,5})?(/[A-Za-z0-9._~-]+)*")
 
 
 class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -44,7 +45,14 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     no_voicemail: dict[str, str] = msgspec.field(default_factory=lambda: dict(NO_VOICEMAIL))
     session_timers: bool = True
     reliable_provisional: bool = False
-    pidf_lo: bool = True
+    location: Literal["none", "value", "reference", "identifier"] = "none"
+    location_base: str = ""
+    location_identifier: str = ""
+    location_source: str = ""
+    geolocation_routing: Literal["yes", "no", "none"] = "yes"
+    emergency_user: str = "number"
+    emergency_uri: Literal["number", "urn"] = "number"
+    emergency_headers: dict[str, str] = {}
     headers: dict[str, str] = {}
     keep_alive: int = 25
     options: bool = True
@@ -78,11 +86,22 @@ def profile_of(trunk: Trunk) -> Profile:
         raise OperatorError(
             f"a setting of trunk {trunk.id} is wrong ({error})", "see docs/trunks.md"
         ) from None
-    for name, value in (*found.headers.items(), *found.no_voicemail.items()):
+    for name, value in (
+        *found.headers.items(),
+        *found.no_voicemail.items(),
+        *found.emergency_headers.items(),
+    ):
         if _PRIVATE.match(name) or not re.fullmatch(r"[A-Za-z0-9-]+", name) or re.search(r"[\r\n\0]", value):
             raise OperatorError(
                 f"trunk {trunk.id} cannot send the header {name!r}", "take it out of its settings"
             )
+    if found.location_base and not _BASE.fullmatch(found.location_base):
+        raise OperatorError(
+            f"{found.location_base!r} is no base for the location references of trunk {trunk.id}",
+            "give an address such as https://clinic.example/held",
+        )
+    if not re.fullmatch(r"[A-Za-z0-9.-]*", found.location_source):
+        raise OperatorError(f"trunk {trunk.id} has no host name as its location_source", "see docs/trunks.md")
     return found
 
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from provisioner.edge.leg import Attempt, Srtp
+from provisioner.edge.carriage import URNS, Carriage, Located, carriage, headers
+from provisioner.edge.leg import Attempt
 from provisioner.edge.profile import formatted
 from provisioner.errors import PeerError
 from provisioner.sip.headers import NameAddr, Params, Uri, split_list
@@ -23,6 +25,7 @@ GATEWAY_SECONDS = 4.0  # for any answer at all, a 100; then the next gateway is 
 LAST_SECONDS = 12.0  # when there is none left: an outage is told within 15 s
 _IDENTITY = {"pai": "p-asserted-identity", "ppi": "p-preferred-identity", "rpid": "remote-party-id"}
 _TAIL = {"rpid": ";party=calling;screen=yes;privacy=off"}
+_log = logging.getLogger(__name__)
 
 
 def to_phone(edge: Edge, binding: Binding, user: str, name: str) -> Attempt:
@@ -89,15 +92,40 @@ def through_trunks(
     return [at(0)] if gateways else []
 
 
-def to_emergency(edge: Edge, gateway: Gateway, code: str, number: str, location: bytes) -> Attempt:
-    """As to_trunk, with the location of the phone where the trunk takes it (RFC 6442)."""
-    attempt = to_trunk(edge, gateway, code, number)
+def to_emergency(
+    edge: Edge, gateway: Gateway, code: str, number: str, located: Located | None = None
+) -> Attempt:
+    """As to_trunk, with the location of the phone as the core takes it; `plain` is the same call without it."""
     profile = gateway.peer.profile
-    takes_it = gateway.peer.trunk.pidf_lo and profile.pidf_lo
-    headers = (*attempt.headers, ("priority", "emergency"))
-    srtp: Srtp = "off" if profile.srtp == "off" else "optional"  # a call without a secret is better than none
-    carried = location if takes_it else b""
-    return replace(attempt, headers=headers, srtp=srtp, location=carried, unlimited=True)
+    wanted = located if located and gateway.peer.trunk.pidf_lo else None
+    plain = _emergency(edge, gateway, code, number, Carriage(headers(profile, {"number": number})))
+    if wanted is None or code not in URNS:
+        return plain
+    try:
+        carried = carriage(profile, wanted, number, edge.new_id)
+        attempt = _emergency(edge, gateway, code, number, carried)
+    except Exception:
+        _log.exception("the location of an emergency call cannot be carried")
+        return plain
+    return replace(attempt, plain=plain) if carried.says_where else attempt
+
+
+def _emergency(edge: Edge, gateway: Gateway, code: str, number: str, carried: Carriage) -> Attempt:
+    profile = gateway.peer.profile
+    attempt = to_trunk(edge, gateway, code, carried.user or number)
+    urn = URNS.get(code) if profile.emergency_uri == "urn" else None
+    if urn:
+        attempt = replace(attempt, uri=urn, to=NameAddr(Uri.parse(urn)))
+    extra = carried.headers if code in URNS else ()
+    return replace(
+        attempt,
+        headers=(*attempt.headers, ("priority", "emergency"), *extra),
+        # a call without a secret is better than none
+        srtp="off" if profile.srtp == "off" else "optional",
+        document=carried.document,
+        content_id=carried.content_id,
+        unlimited=True,
+    )
 
 
 def caller_of(request: Request) -> tuple[str, str]:

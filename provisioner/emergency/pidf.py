@@ -1,7 +1,7 @@
 """A dispatchable location as PIDF-LO, and as the second part of an INVITE's body.
 
-The device form, which RFC 5491 (rule 8) lets win over others: RFC 4479 device, RFC 4119 geopriv, RFC 5139
-civic address. The order of elements is the schemas' and is not free.
+In calls the device form, which RFC 5491 (rule 8) lets win over others: RFC 4479 device, RFC 4119 geopriv, RFC 5139
+civic address. The order of elements is the schemas' and is not free (schemas/pidf_lo.rng).
 """
 
 from __future__ import annotations
@@ -32,33 +32,63 @@ def pidf_lo(
     civic: dict[str, str],
     *,
     entity: str,
-    mac: str,
     at: datetime,
+    mac: str = "",
     method: str = "Manual",
     language: str = "en-US",
 ) -> bytes:
-    """The document for one device. `civic`: RFC 5139 element names to values; empty values are left out.
+    """The document for one device, or with no `mac` for a nameless one (RFC 5985, section 6.6), as a tuple.
 
-    `entity` is a URI of the caller (`pres:` or `sip:`), `at` (aware) when this was so. Retransmission is
-    allowed, since an emergency centre has to pass it on. Raises OperatorError for an address that no schema
-    would let through.
+    `civic`: RFC 5139 element names to values; empty values are left out. `entity` is a URI of the caller (`pres:` or
+    `sip:`), `at` (aware) when this was so. Retransmission is allowed, since an emergency centre has to pass it on.
+    Raises OperatorError for an address that no schema would let through.
     """
-    _check(civic)
-    if method not in METHODS:
-        raise ValueError(f"{method} is not a method that is ours to claim")
     root = etree.Element(f"{{{PIDF}}}presence", nsmap=_NAMESPACES)  # type: ignore[arg-type]
     root.set("entity", entity)
-    device = _child(root, DATA_MODEL, "device")
-    device.set("id", f"d{mac}")  # an xs:ID may not begin with a digit
-    geopriv = _child(device, GEOPRIV, "geopriv")
-    _civic_address(_child(geopriv, GEOPRIV, "location-info"), civic, language)
-    rules = _child(geopriv, GEOPRIV, "usage-rules")
-    _child(rules, POLICY, "retransmission-allowed", "true")  # xs:boolean: RFC 4119's own "yes" is not valid
-    _child(rules, POLICY, "retention-expiry", _time(at + RETENTION))
-    _child(geopriv, GEOPRIV, "method", method)
-    _child(device, DATA_MODEL, "deviceID", f"mac:{mac}")
-    _child(device, DATA_MODEL, "timestamp", _time(at))
+    fill_presence(root, civic, at=at, mac=mac, method=method, language=language)
     return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8"))
+
+
+def fill_presence(
+    presence: etree._Element, civic: dict[str, str], *, at: datetime, mac: str, method: str, language: str
+) -> None:
+    """Put the one location into a `presence`; arguments and errors as for pidf_lo."""
+    check(civic)
+    if method not in METHODS:
+        raise ValueError(f"{method} is not a method that is ours to claim")
+    if mac:
+        holder = inner = child(presence, DATA_MODEL, "device")
+    else:
+        holder = child(presence, PIDF, "tuple")
+        inner = child(holder, PIDF, "status")
+    holder.set("id", f"d{mac}")  # an xs:ID may not begin with a digit
+    geopriv = child(inner, GEOPRIV, "geopriv")
+    _civic_address(child(geopriv, GEOPRIV, "location-info"), civic, language)
+    rules = child(geopriv, GEOPRIV, "usage-rules")
+    child(rules, POLICY, "retransmission-allowed", "true")  # xs:boolean: RFC 4119's own "yes" is not valid
+    child(rules, POLICY, "retention-expiry", utc(at + RETENTION))
+    child(geopriv, GEOPRIV, "method", method)
+    if mac:
+        child(holder, DATA_MODEL, "deviceID", f"mac:{mac}")
+    child(holder, DATA_MODEL if mac else PIDF, "timestamp", utc(at))
+
+
+def civic_of(presence: etree._Element) -> dict[str, str]:
+    """The civic address of the first device, else of the first tuple (RFC 5491, rule 8); {} without one."""
+    ways = (
+        f"{{{DATA_MODEL}}}device/{{{GEOPRIV}}}geopriv",
+        f"{{{PIDF}}}tuple/{{{PIDF}}}status/{{{GEOPRIV}}}geopriv",
+    )
+    for way in ways:
+        address = presence.find(f"{way}/{{{GEOPRIV}}}location-info/{{{CIVIC}}}civicAddress")
+        if address is not None:
+            pairs = ((etree.QName(each), " ".join((each.text or "").split())) for each in address.iter("*"))
+            return {
+                name.localname: text
+                for name, text in pairs
+                if text and name.namespace in (CIVIC, CIVIC_EXTENSION)
+            }
+    return {}
 
 
 def multipart(sdp: bytes, pidf: bytes, boundary: str, content_id: str) -> tuple[str, bytes]:
@@ -93,7 +123,8 @@ def multipart(sdp: bytes, pidf: bytes, boundary: str, content_id: str) -> tuple[
     return f"multipart/mixed;boundary={boundary}", body
 
 
-def _check(civic: dict[str, str]) -> None:
+def check(civic: dict[str, str]) -> None:
+    """Raise OperatorError for an address that the schema would not let through."""
     unknown = sorted(set(civic) - set(CIVIC_ORDER) - set(EXTENSION_ORDER))
     if unknown:
         raise OperatorError(
@@ -105,23 +136,25 @@ def _check(civic: dict[str, str]) -> None:
 
 
 def _civic_address(parent: etree._Element, civic: dict[str, str], language: str) -> None:
-    address = _child(parent, CIVIC, "civicAddress")
+    address = child(parent, CIVIC, "civicAddress")
     address.set(_XML_LANG, language)
     for names, namespace in ((CIVIC_ORDER, CIVIC), (EXTENSION_ORDER, CIVIC_EXTENSION)):
         for name in names:
             value = " ".join(_PRINTABLE.sub(" ", civic.get(name, "")).split())
             if value:
-                _child(address, namespace, name, value)
+                child(address, namespace, name, value)
 
 
 _PRINTABLE = re.compile("[\x00-\x1f\x7f\ud800-\udfff\ufffe\uffff]")  # what XML 1.0 cannot hold, and line ends
 
 
-def _child(parent: etree._Element, namespace: str, name: str, text: str | None = None) -> etree._Element:
-    child = etree.SubElement(parent, f"{{{namespace}}}{name}")
-    child.text = text
-    return child
+def child(parent: etree._Element, namespace: str, name: str, text: str | None = None) -> etree._Element:
+    """A new last child."""
+    made = etree.SubElement(parent, f"{{{namespace}}}{name}")
+    made.text = text
+    return made
 
 
-def _time(at: datetime) -> str:
+def utc(at: datetime) -> str:
+    """An xs:dateTime in UTC, the only form that RFC 5985 allows."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

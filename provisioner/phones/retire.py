@@ -11,7 +11,15 @@ import msgspec
 
 from provisioner.errors import OperatorError
 from provisioner.phones.adopt import WELCOME_SECONDS, credential
-from provisioner.store.records import Credential, Number, Phone, PhoneSettings, RetiredPhone, RingGroup
+from provisioner.store.records import (
+    Credential,
+    LineFeatures,
+    Number,
+    Phone,
+    PhoneSettings,
+    RetiredPhone,
+    RingGroup,
+)
 
 if TYPE_CHECKING:
     from provisioner.store.inventory import Change, Inventory
@@ -41,12 +49,18 @@ def retire(inventory: Inventory, mac: str, who: str, clock: Callable[[], float] 
 
 
 def _free(change: Change, extensions: Collection[str]) -> None:
-    """Nothing leads to `extensions` any more."""
+    """Nothing leads to `extensions` any more, and who has one next finds nothing set."""
+    for extension in extensions:
+        change.delete(LineFeatures, extension)
     for number in change.all(Number):
         if number.extension in extensions:
             change.put(msgspec.structs.replace(number, extension=""))
     for group in change.all(RingGroup):
-        members = tuple(member for member in group.members if member not in extensions)
+        members = tuple(
+            member
+            for member, each in zip(group.members, group.each, strict=True)
+            if each.target not in extensions
+        )
         if members != group.members:
             change.put(msgspec.structs.replace(group, members=members))
 

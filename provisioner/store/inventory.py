@@ -119,6 +119,18 @@ def _places(db: Database) -> None:
         )
 
 
+@migrations(name="4")
+def _carriage(db: Database) -> None:
+    """Whether a trunk takes a location was yes or no; now it is how. What was sent is sent on."""
+    took = ("generic", "bandwidth", "kamailio")
+    for row in list(db.query("SELECT kind, id, body FROM records WHERE kind = 'trunk'")):
+        body = msgspec.json.decode(row["body"])
+        settings = body.setdefault("settings", {})
+        if settings.pop("pidf_lo", body.get("profile", "generic") in took):
+            settings.setdefault("location", "value")
+        db.table("records").update((row["kind"], row["id"]), {"body": _encode(body).decode()})
+
+
 class Conflict(ProvisionerError):  # noqa: N818
     """The record is not the one that the caller read: somebody changed it meanwhile."""
 

@@ -18,6 +18,7 @@ from provisioner.web import (
     audio,
     call_log,
     calling,
+    features,
     health,
     orders,
     session,
@@ -54,8 +55,8 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
-    pairs = [(module.pages, module.calls) for module in (orders, tables, audio, call_log, calling)]
-    for blueprint in (*own, *(each for pair in pairs for each in pair)):
+    parts = [part for room in (audio, call_log, calling, features, orders, tables) for part in (room.pages, room.calls)]
+    for blueprint in (*own, *parts):
         app.register_blueprint(blueprint)
     app.after_request(_finish)
     app.register_error_handler(HTTPException, _http_error)

@@ -31,7 +31,7 @@ from tests.edge.world import (
 )
 
 TWO_ROUTES = {
-    "core": records.Trunk(id="core", uri=f"sip:{CORE[0]}:{CORE[1]}", order=10),
+    "core": records.Trunk(id="core", uri=f"sip:{CORE[0]}:{CORE[1]}", order=10, profile="stand-in"),
     "backup": records.Trunk(id="backup", uri=f"sip:{BACKUP[0]}:{BACKUP[1]}", order=20, pidf_lo=False),
 }
 

@@ -349,7 +349,7 @@ def test_c01_the_host_of_the_request_uri(world: World, settings: dict, host: str
 
 @pytest.mark.parametrize(("trunk", "profile"), [(True, False), (False, True)])
 def test_the_location_goes_only_to_a_core_that_takes_it(world: World, trunk: bool, profile: bool) -> None:
-    reconfigured(world, pidf_lo=trunk, settings={"pidf_lo": profile})
+    reconfigured(world, pidf_lo=trunk, profile="stand-in" if profile else "generic")
     world.phones["101"].call("911")
     assert invites(world.core)[0].get("content-type") == "application/sdp"
 

@@ -38,12 +38,18 @@ def shown(default: object) -> str:
 def test_the_profiles_that_ship() -> None:
     assert list(profiles()) == [
         "generic",
+        "stand-in",
         "twilio",
         "telnyx",
+        "telnyx-dynamic",
         "bandwidth",
+        "bandwidth-dlr",
         "asterisk",
         "freeswitch",
         "kamailio",
+        "ng911",
+        "chime",
+        "redsky",
     ]
     assert profiles()["generic"] == Profile(label="Any SIP core")
 

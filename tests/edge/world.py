@@ -80,7 +80,7 @@ def practice(**changes: Any) -> records.Snapshot:
         "numbers": {number.id: number for number in (*numbers, main)},
         "phones": phones,
         "ring_groups": {"all": records.RingGroup(id="all", name="All", members=EXTENSIONS)},
-        "trunks": {"core": records.Trunk(id="core", uri=f"sip:{CORE[0]}:{CORE[1]}")},
+        "trunks": {"core": records.Trunk(id="core", uri=f"sip:{CORE[0]}:{CORE[1]}", profile="stand-in")},
         "credentials": accounts,
     }
     return records.Snapshot(**{**whole, **changes})

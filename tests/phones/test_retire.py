@@ -13,6 +13,8 @@ from provisioner.phones.retire import renew, retire
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import (
     Credential,
+    LineFeatures,
+    Member,
     Number,
     Phone,
     PhoneSettings,
@@ -35,7 +37,8 @@ def inventory(tmp_path: Path) -> Iterator[Inventory]:
         adopt(inventory, mac, "yealink", "T46S", "test", extension)
     with inventory.change("test") as change:
         change.put(RingGroup(id="all", name="All", members=("102", "103")))
-        change.put(RingGroup(id="own", name="Own", members=("102",)))
+        change.put(RingGroup(id="own", name="Own", members=(Member(target="102", seconds=5),)))
+        change.put(LineFeatures(id="102", do_not_disturb=True))
         change.put(PhoneSettings(id=f"phone:{MAC}", values={"language": "English"}))
         change.put(PhoneSettings(id=f"phone:{OTHER}", values={"language": "English"}))
     yield inventory
@@ -52,6 +55,7 @@ def test_nothing_is_left_of_its_secrets(inventory: Inventory) -> None:
     assert list(snapshot.phone_settings) == [f"phone:{OTHER}"]
     assert snapshot.retired_phones == {MAC: gone}
     assert snapshot.line("102") is None
+    assert snapshot.line_features == {}
 
 
 def test_its_numbers_and_groups_are_free(inventory: Inventory) -> None:
@@ -74,6 +78,7 @@ def test_it_is_one_change_that_says_who(inventory: Inventory) -> None:
         ("phone", "Kim"),
         ("credential", "Kim"),
         ("phone_setting", "Kim"),
+        ("line_feature", "Kim"),
         ("number", "Kim"),
         ("ring_group", "Kim"),
         ("retired_phone", "Kim"),

@@ -376,3 +376,26 @@ def test_flat_locations_become_rooms_of_one_building(inventory, path):
         "nowhere": ("", "building", {}),
     }
     assert snapshot.locations["building-1"].name == "1 Main"
+
+
+def test_a_trunk_that_was_sent_locations_is_sent_them_still(inventory, path):
+    trunks = {
+        "a": {},
+        "b": {"profile": "twilio"},
+        "c": {"settings": {"pidf_lo": False}},
+        "d": {"profile": "telnyx", "settings": {"pidf_lo": True, "expires": 60}},
+    }
+    inventory.close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM _sqlite_migrations WHERE name = '4'")
+        for name, more in trunks.items():
+            body = msgspec.json.encode({"kind": "trunk", "id": name, "uri": "sip:x", **more}).decode()
+            db.execute("INSERT INTO records VALUES ('trunk', ?, 1, ?)", (name, body))
+    with closing(Inventory.open(path)) as again:
+        settings = {name: trunk.settings for name, trunk in again.snapshot().trunks.items()}
+    assert settings == {
+        "a": {"location": "value"},
+        "b": {},
+        "c": {},
+        "d": {"location": "value", "expires": 60},
+    }

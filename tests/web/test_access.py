@@ -9,7 +9,7 @@ import web_practice as practice
 from flask import Flask
 from flask.testing import FlaskClient
 
-SAMPLES = {"mac": practice.STRANGER, "token": "0" * 64, "filename": "staff.css", "name": "0" * 64}
+SAMPLES = {"mac": practice.STRANGER, "token": "0" * 64, "filename": "staff.css", "name": "0" * 64, "extension": "101"}
 OPEN = {"static", "staff.sign_in", "staff.signed_out", "health.healthz", "health.readyz"}
 
 
