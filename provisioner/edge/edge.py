@@ -18,6 +18,7 @@ from provisioner.edge.emergency import EmergencyCall
 from provisioner.edge.gate import EdgeGate
 from provisioner.edge.leg import Attempt, Leg, Owner
 from provisioner.edge.limits import Limits
+from provisioner.edge.notices import Notices
 from provisioner.edge.placing import MAX_DIALOGS
 from provisioner.edge.presence import EVENTS, Presence
 from provisioner.edge.quality import Records
@@ -102,7 +103,8 @@ class Edge:
         self.port = 5060
         self.reference_key = b""  # of location URIs; the front has the same
         self.registrar = Registrar(timers.clock, self._registration, lambda: 1 - rng.randrange(101) / 1000)
-        self.trunks = Trunks(self, lambda peer: self.publish("trunk", {"id": peer.trunk.id, "up": peer.up}))
+        self.trunks = Trunks(self, self._trunk_changed)
+        self.notices = Notices(self)
         self.auth = Authenticator(REALM, nonce_key, timers.clock)
         self.calls: dict[str, ActiveCall] = {}
         self.media_owners: dict[str, Leg] = {}
@@ -297,11 +299,16 @@ class Edge:
             "expires_in": self.registrar.remaining(binding) if registered else 0,
         }
 
+    def _trunk_changed(self, peer: Peer) -> None:
+        self.publish("trunk", {"id": peer.trunk.id, "up": peer.up})
+        self.notices.check()
+
     def _registration(self, binding: Binding, registered: bool) -> None:
         row = self.registration_row(binding, registered)
         self.publish("registration", row)
         if registered:
             self.resyncs.registered(binding, row["mac"])
+            self.notices.registered(binding)
         body = {
             "key": binding.key,
             "mac": row["mac"],
