@@ -22,6 +22,7 @@ class Practice(Record, frozen=True):
 
     `phone_networks`: where phones may register and call from, as `192.168.1.0/24`; empty: private addresses and
     this host's own. `max_calls`: with so many on, new ones are refused (emergency calls never are).
+    `extension_quarantine_days`: how long an extension that was freed is not given again.
     `services`: the N11 codes that may be dialled. `international_calls_per_day`: to Mexico and to NANP countries other
     than the United States, its territories and Canada; 0: none. `outbound_at_once`, `outbound_per_line`,
     `outbound_per_hour` (of a line): how many outside calls; `outbound_closed`: when there are none, as `22:00-06:00`.
@@ -36,6 +37,7 @@ class Practice(Record, frozen=True):
     main_number: str
     time_zone: str = "America/Los_Angeles"
     extension_length: int = 3
+    extension_quarantine_days: float = 30.0
     adoption: Literal["open", "adopted", "certificate"] = "open"
     adoption_until: float = 0.0
     routers: tuple[str, ...] = ()
@@ -86,17 +88,24 @@ class Placement(Record, frozen=True):
     who: str
 
 
+AddressStatus = Literal["registered", "unregistered", "pending", "correction", "failed", "stale"]
+
+
 class Number(Record, frozen=True):
     """A public number of the practice; the id is its E.164 form. Inbound calls go to an extension or a ring group.
 
     `dial_through`: it is set aside for dial-through, and nobody's otherwise.
+    `provider`: the Provider whose account it is in. `address_status`: what is known of its emergency address;
+    `registered` only when the provider said so of the address of `location` (docs/e911.md). Nothing but `registered`
+    makes it the calling number of an emergency call in place of another.
     """
 
     label: str
     extension: str = ""
     ring_group: str = ""
     location: str = ""
-    address_status: Literal["registered", "unregistered"] = "unregistered"
+    provider: str = ""
+    address_status: AddressStatus = "unregistered"
     caller_privacy: bool = True
     dial_through: bool = False
 
@@ -113,6 +122,97 @@ class DialThrough(Record, frozen=True, tag="dial_through"):
     calling: str
     expires: float
     once: bool = False
+
+
+class Provider(Record, frozen=True):
+    """An account with a telephone provider, which registers emergency addresses for its numbers.
+
+    `account`: what the provider calls the account, where its API asks for it. `url`: in place of the provider's own
+    address, for its test system or `provisioner training provider`.
+    """
+
+    api: Literal["twilio", "bandwidth", "bandwidth-dash", "telnyx", "core"]
+    account: str = ""
+    url: str = ""
+
+
+class ProviderSecret(Record, frozen=True, tag="provider_secret"):
+    """What we show to a provider (the id is the Provider's): user or key, and password, secret or token."""
+
+    user: str = ""
+    password: str = ""
+
+
+class Postal(msgspec.Struct, frozen=True, kw_only=True):
+    """An address as providers take it, in lines. `inside`: building, floor, suite, room; `name`: who is there."""
+
+    street: str
+    inside: str = ""
+    city: str = ""
+    state: str = ""
+    postcode: str = ""
+    country: str = "US"
+    name: str = ""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider said of a number when it was last asked. `detail`: its own words where it gave any."""
+
+    at: float
+    status: Literal["registered", "absent", "pending", "removing", "failed"]
+    address: Postal | None = None
+    address_id: str = ""
+    detail: str = ""
+
+
+RegistrationState = Literal[
+    "draft",
+    "validating",
+    "needs_choice",
+    "corrected",
+    "invalid",
+    "submitting",
+    "pending",
+    "registered",
+    "changing",
+    "removing",
+    "unregistered",
+    "failed",
+    "needs_provider_human",
+]
+Step = Literal["", "read", "validate", "prepare", "assign", "release", "discard"]
+
+
+class Registration(Record, frozen=True):
+    """The registration of one number's emergency address with its provider (emergency/registration.py).
+
+    `wanted`: the address of the number's location; None: it is to have none. `accepted`: the form of it that the
+    provider takes. `choices`: what the provider offers in its place. `step`: what is done next, at `due`; "": nothing
+    until a person acts. `sent`: a write that was begun and of whose end nothing is known. `written`: when the
+    provider last took an assignment; `tries`: how often since `wanted` changed. `address_id`: the provider's name of
+    `accepted`; `old_ids`: of addresses that we made and need no more. `order`: its name of an order that is not done.
+    `gap_since`: since when the number has no address, 0: it has one; `gap_seconds`: how long the last gap was.
+    """
+
+    provider: str
+    wanted: Postal | None = None
+    accepted: Postal | None = None
+    choices: tuple[Postal, ...] = ()
+    state: RegistrationState = "draft"
+    since: float = 0.0
+    step: Step = "read"
+    due: float = 0.0
+    sent: Step = ""
+    written: float = 0.0
+    tries: int = 0
+    attempts: int = 0
+    error: str = ""
+    reading: Reading | None = None
+    address_id: str = ""
+    old_ids: tuple[str, ...] = ()
+    order: str = ""
+    gap_since: float = 0.0
+    gap_seconds: float = 0.0
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -159,6 +259,38 @@ class RetiredPhone(Record, frozen=True, tag="retired_phone"):
     extensions: tuple[str, ...]
     at: float
     who: str
+
+
+class ExtensionRange(Record, frozen=True, tag="extension_range"):
+    """Extensions `first` to `last` for the phones of a place (with its parts), a group, or whatever `name` says.
+
+    The id is `first-last`. Phones that belong there get theirs from it first; others get none of it by themselves.
+    """
+
+    first: str
+    last: str
+    name: str
+    location: str = ""
+    group: str = ""
+
+
+class HeldExtension(Record, frozen=True, tag="held_extension"):
+    """An extension (the id) that is not given: `reserved` until somebody releases it, or `freed` and in quarantine.
+
+    `name`: for whom it is kept, or who had it; `phone`: the MAC that had it. `until`: 0: no end. One that has ended
+    stays, as a record of who had the extension last, until it is given again.
+    """
+
+    reason: Literal["reserved", "freed"]
+    name: str
+    at: float
+    who: str
+    phone: str = ""
+    until: float = 0.0
+
+    def holds(self, now: float) -> bool:
+        """Whether the extension may not be given at `now`."""
+        return self.reason == "reserved" or now < self.until
 
 
 class PhoneGroup(Record, frozen=True, tag="phone_group"):
@@ -288,10 +420,15 @@ KINDS: tuple[type[Record], ...] = (
     Placement,
     Number,
     DialThrough,
+    Provider,
+    ProviderSecret,
+    Registration,
     Phone,
     PhoneGroup,
     PhoneSettings,
     RetiredPhone,
+    ExtensionRange,
+    HeldExtension,
     Recording,
     RingGroup,
     LineFeatures,
@@ -299,7 +436,10 @@ KINDS: tuple[type[Record], ...] = (
     TrunkSecret,
     Credential,
 )
-SECRET_KINDS = frozenset({"credential", "trunk_secret"})  # never in the audit log, an export or the API
+SECRET_KINDS = frozenset(  # never in the audit log, an export or the API
+    {"credential", "trunk_secret", "provider_secret"}
+)
+APART_KINDS = frozenset({"provider_secret"})  # not in snapshots either: no call needs them
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -311,10 +451,14 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     placements: dict[str, Placement] = {}
     numbers: dict[str, Number] = {}
     dial_throughs: dict[str, DialThrough] = {}
+    providers: dict[str, Provider] = {}
+    registrations: dict[str, Registration] = {}
     phones: dict[str, Phone] = {}
     phone_groups: dict[str, PhoneGroup] = {}
     phone_settings: dict[str, PhoneSettings] = {}
     retired_phones: dict[str, RetiredPhone] = {}
+    extension_ranges: dict[str, ExtensionRange] = {}
+    held_extensions: dict[str, HeldExtension] = {}
     recordings: dict[str, Recording] = {}
     ring_groups: dict[str, RingGroup] = {}
     line_features: dict[str, LineFeatures] = {}

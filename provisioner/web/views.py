@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, TypedDict
 
 import msgspec
 
+from provisioner.emergency.calling import calling_number
 from provisioner.ipc import Json
-from provisioner.phones.identity import of_agent
+from provisioner.phones.identity import normal_mac, of_agent
 from provisioner.phones.trust import RULES
 from provisioner.store.records import Number, Phone, Snapshot
 from provisioner.web import words
@@ -271,6 +273,24 @@ def matches_request(row: Json, query: str) -> bool:
     )
 
 
+class WantedRequests(TypedDict):
+    """Which requests `Journal.requests` is to find."""
+
+    mac: str
+    rule: str
+    status: int
+
+
+def wanted_requests(args: Mapping[str, str]) -> WantedRequests:
+    """What a query asks for by `mac` (in any spelling), `rule` and `status`; what makes no sense finds nothing."""
+    mac, status = args.get("mac", "").strip(), args.get("status", "")
+    return {
+        "mac": normal_mac(mac) or mac,
+        "rule": args.get("rule", ""),
+        "status": int(status) if status.isdecimal() and len(status) < 4 else -1 if status else 0,
+    }
+
+
 def live_calls(world: World) -> list[Json]:
     """The calls that the edge holds now."""
     return [call for call in (world.edge or {}).get("calls", []) if call.get("state") != "ended"]
@@ -356,20 +376,12 @@ def emergencies(world: World) -> list[Emergency]:
     return sorted(rows, key=lambda row: -row.call.started)
 
 
-def _callback(snapshot: Snapshot, held: tuple[Phone, int] | None) -> tuple[str, bool]:
-    """The number that an emergency call shows (docs/calls.md), and whether it is registered for its place."""
-    own = held[0].lines[held[1]].number if held else ""
-    for number in sorted(snapshot.numbers.values(), key=lambda number: (number.id != own, number.id)):
-        registered = number.address_status == "registered"
-        if held and held[0].location and registered and number.location == held[0].location:
-            return number.id, True
-    return own or snapshot.practice.main_number, False
-
-
 def _emergency(world: World, call: Json) -> Emergency:
     held = world.snapshot.line(str(call.get("desk") or call.get("from") or ""))
     location = world.snapshot.place(held[0].location) if held else None
-    callback, known = _callback(world.snapshot, held)
+    callback, known = calling_number(
+        world.snapshot, held[0] if held else None, held[0].lines[held[1]].number if held else ""
+    )
     return Emergency(
         call=_call(world.snapshot, call),
         phone=party(world.snapshot, str(call.get("desk") or call.get("from") or "")),
