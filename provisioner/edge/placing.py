@@ -73,7 +73,7 @@ def _refuse(
     edge: Edge, leg: Leg, station: Station, destination: Destination, known: tuple[str, float] | None
 ) -> None:
     refusal = destination if destination.kind == "refused" else UNREACHABLE
-    _log.info("extension %s was refused: %s", station.extension, refusal.reason)
+    _log.info("extension %s dialled what is refused: %s", station.extension, refusal.reason)
     announcement = Announcement(edge, leg, refusal, station.extension, destination.number)
     if known:
         announcement.known_as(*known)
