@@ -13,16 +13,16 @@ from typing import Any, BinaryIO, TypeVar
 import click
 
 from provisioner import __version__, logs
+from provisioner.cli_plan import extensions, numbers
 from provisioner.errors import OperatorError, ProvisionerError, UsageError
+from provisioner.options import demo_directory, json_option, state_option
+from provisioner.options import state_directory as _state
 from provisioner.paths import StateDir
 from provisioner.supervisor import die_with_parent
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Each process is imported by its own subcommand only: a phone system of six processes pays for every import.
 
-state_option = click.option(
-    "--state", type=click.Path(path_type=Path), envvar="PROVISIONER_STATE", help="State directory."
-)
 log_option = click.option(
     "--log",
     type=click.Choice(["plain", "json"]),
@@ -53,18 +53,6 @@ legacy_option = _port_option(
 )
 
 
-def demo_directory() -> Path:
-    """Where the demo keeps its state: the user's own state directory (XDG base directory specification)."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "provisioner" / "demo"
-
-
-def _state(given: Path | None, fallback: Path | None = None) -> StateDir:
-    directory = given or fallback
-    if directory is None:
-        raise UsageError("name the directory that holds everything that must be kept: --state DIR")
-    return StateDir.create(directory)
-
-
 def _begin(state: Path | None, log: str) -> StateDir:
     """What every process does first."""
     die_with_parent()
@@ -75,6 +63,10 @@ def _begin(state: Path | None, log: str) -> StateDir:
 @click.group(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Phones, numbers, emergency addresses and the SIP edge of a practice, on one appliance."""
+
+
+cli.add_command(extensions)
+cli.add_command(numbers)
 
 
 @cli.command()
@@ -265,9 +257,6 @@ def fleet(log: str, **how: Any) -> None:
     from provisioner.simulate.fleet import main
 
     click.get_current_context().exit(main(**how))
-
-
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
 
 
 @cli.command()

@@ -402,49 +402,71 @@ def test_emergency_call_with_the_first_gone(cloud: Cloud, tmp_path: Path, transp
 
 # warm transfer
 
-TRANSFERS = {"whole": test_transfer.whole, "to_an_outside_number": test_transfer.to_an_outside_number}
+TRANSFERS = (
+    "whole", "to_an_outside_number", "targets_early_media", "caller_hangs_up_consulting", "desk_hangs_up_menu",
+    "offers_in_every_state",
+)  # fmt: skip
 
 
 class Evening:
-    """The transfers, played at once, with callers who come through a Kamailio, as does who is called outside."""
+    """The transfers, played at once, with a Kamailio between the edge and what lies behind its trunk.
 
-    def __init__(self, directory: Path) -> None:
-        stage = Stage(directory, len(TRANSFERS))
+    Way `edge`: callers come through it, as does who is called outside. Way `core`: the demo core is behind it.
+    """
+
+    def __init__(self, directory: Path, way: str) -> None:
+        stage = Stage(directory, len(TRANSFERS), way)
         try:
             appliance, authority = stage.appliance, Authority(directory)
-            outside = f"{appliance.core_host}:{TRUNK_PORT}"
-            with Kamailio(directory / "core", appliance.new_host(), appliance, outside, authority) as core:
+            behind = f"{appliance.core_host}:{TRUNK_PORT}"
+            with Kamailio(directory / "kamailio", appliance.new_host(), appliance, behind, authority) as core:
                 uri = f"sip:{core.host}:{OPEN};transport=tcp"
-                set_trunks(appliance, Trunk(id="core", uri=uri, profile="kamailio"))
+                set_trunks(appliance, Trunk(id="core", uri=uri, profile="kamailio", transfer=way))  # type: ignore
                 up(appliance, "core")
-                stage.gate = core.host, BY["tcp"]
-                with Capture(directory, appliance, [core.host]) as self.capture, ThreadPoolExecutor() as pool:
-                    self.played = {name: pool.submit(run, stage, act) for name, act in TRANSFERS.items()}
+                if stage.core:
+                    stage.core.control.call("edge", sip=f"{core.host}:{BY['tcp']}")
+                else:
+                    stage.gate = core.host, BY["tcp"]
+                capture = Capture(directory, appliance, [core.host], stage.sources())
+                with capture as self.capture, ThreadPoolExecutor() as pool:
+                    self.played = {
+                        name: pool.submit(run, stage, test_transfer.PLAYS[name]) for name in TRANSFERS
+                    }
+                self.passed = core.log.count("INVITE of")
         finally:
             stage.close()
-        self.port = appliance.port
+        self.ports = [appliance.port, OPEN]
         self.heard = self.capture.heard()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Evening]]:
-    """Begun at once, on an appliance of its own, and asked for at the end."""
+def evenings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Evening]]]:
+    """Begun at once, on appliances of their own, and asked for at the end."""
     needs_capture()
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(Evening, tmp_path_factory.mktemp("transfer"))
+        yield {
+            way: pool.submit(Evening, tmp_path_factory.mktemp("transfer"), way) for way in ("edge", "core")
+        }
 
 
+@pytest.fixture(params=["edge", "core"])
+def evening(request: pytest.FixtureRequest, evenings: dict[str, Future[Evening]]) -> Evening:
+    return evenings[request.param].result()
+
+
+@pytest.mark.rule("transfer.way-core", "transfer.way-edge", "hold.re-invites")
 @pytest.mark.parametrize("name", TRANSFERS)
-def test_warm_transfer(evening: Future[Evening], name: str) -> None:
-    play, check = evening.result().played[name].result()
+def test_warm_transfer(evening: Evening, name: str) -> None:
+    play, check = evening.played[name].result()
     try:
-        check(Listener(play, evening.result().heard))
+        check(Listener(play, evening.heard))
     except AssertionError as error:
         error.add_note(play.tail())
         raise
 
 
-def test_tshark_finds_nothing_wrong_with_the_transfers(evening: Future[Evening]) -> None:
-    seen = judge(evening.result().capture.path, [evening.result().port, OPEN])
+def test_tshark_finds_nothing_wrong_with_the_transfers(evening: Evening) -> None:
+    seen = judge(evening.capture.path, evening.ports)
     assert seen["sip"] >= 20 * len(TRANSFERS)
     assert seen["rtpevent"] >= 20 * len(TRANSFERS)
+    assert evening.passed >= len(TRANSFERS)
