@@ -36,7 +36,7 @@ _BUILDING = {
 }
 # location, its words, floor, room · extension, name on the key · MAC, vendor, model
 _PLACES = (
-    ("front-desk", "Front desk", "1", "101", "101", "Front desk", "0004f2000101", "polycom", "VVX_411"),
+    ("front-desk", "Front desk", "1", "101", "101", "Front desk", "0004f2000101", "polycom", "VVX 411"),
     ("nurses", "Nurses' station", "2", "210", "102", "Nurses", "001565000102", "yealink", "T46S"),
     ("billing", "Billing", "3", "305", "103", "Billing", "000b82000103", "grandstream", "GXP2170"),
 )
