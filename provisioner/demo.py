@@ -91,7 +91,7 @@ def _records() -> list[Record]:
 def snapshot(core_uri: str) -> Snapshot:
     """The practice as it is before anybody has changed it, without a database."""
     kinds: dict[str, dict[str, Record]] = {}
-    for record in [*_records(), Trunk(id="core", uri=core_uri)]:
+    for record in [*_records(), Trunk(id="core", uri=core_uri, profile="stand-in")]:
         kinds.setdefault(f"{type(record).__struct_config__.tag}s", {})[record.id] = record
     (practice,) = kinds.pop("practices").values()
     return Snapshot(revision=1, practice=practice, **kinds)  # type: ignore[arg-type]
