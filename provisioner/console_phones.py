@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -103,7 +104,7 @@ def import_phones(state: StateDir, path: Path, dry_run: bool, as_json: bool) -> 
     """Import the phones of a CSV file, or only say what would come of it. Raises OperatorError with what is wrong."""
     table = parse(_read(path))
     catalogue = Catalogue([state.root / "phone_templates"])
-    found = _with(state, lambda inventory: preview(table, inventory.snapshot(), catalogue))
+    found = _with(state, lambda inventory: preview(table, inventory.snapshot(), catalogue, time.time()))
     if dry_run or not found.good:
         _show(found, as_json)
         if not dry_run and found.first_problem():

@@ -5,15 +5,18 @@ from __future__ import annotations
 import secrets
 import string
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 import msgspec
 
 from provisioner.errors import OperatorError
 from provisioner.phones.catalogue import Catalogue, Model
+from provisioner.phones.extensions import choose as choose_extension
+from provisioner.phones.extensions import holders, seen, settle
 from provisioner.phones.identity import normal_mac
-from provisioner.store.records import Credential, Line, LineCredential, Number, Phone, Practice
+from provisioner.phones.numbers import in_service
+from provisioner.store.records import Credential, Line, LineCredential, Number, Phone
 
 if TYPE_CHECKING:
     from provisioner.store.inventory import Change, Inventory
@@ -78,8 +81,9 @@ def adopt(
 ) -> Phone:
     """Adopt the phone `mac`, in one transaction named after `who`, and return its record.
 
-    It gets `extension`, or the next free one that needs no pause after dialling, the extension's number or
-    else a free one, and new secrets. Raises OperatorError when the phone cannot be adopted so.
+    It gets `extension`, or the one that it had before it was retired, or the next free one that needs no pause;
+    the extension's number or else a free one, if its emergency address is registered; and new secrets.
+    Raises OperatorError when the phone cannot be adopted so.
     """
     known = (catalogue or Catalogue()).model(vendor, model)
     name = normal_mac(mac)
@@ -92,23 +96,23 @@ def adopt(
             f"there is no template for {vendor} {model}", "choose one of the models in phone_templates"
         )
     with inventory.change(who=who) as change:
-        phone = _adopt(change, name, vendor, known, extension)
+        phone = _adopt(change, name, vendor, known, extension, who, now())
         change.put(credential(name, len(phone.lines), choose, now() + WELCOME_SECONDS))
     return phone
 
 
-def _adopt(change: Change, mac: str, vendor: str, model: Model, extension: str) -> Phone:
-    practice = change.get(Practice, "practice")
-    if practice is None:
-        raise OperatorError("there is no practice yet", "set up the practice first")
-    if change.get(Phone, mac):
+def _adopt(
+    change: Change, mac: str, vendor: str, model: Model, extension: str, who: str, now: float
+) -> Phone:
+    snapshot = seen(change)
+    if mac in snapshot.phones:
         raise OperatorError(
             f"the phone {mac} is adopted already", "change it on its page, or remove it first"
         )
-    length = practice[0].extension_length
-    taken = [line.extension for phone in change.all(Phone) for line in phone.lines]
-    extension = _extension(extension, length, taken)
-    number = _number(change.all(Number), extension)
+    likely = _number(snapshot.numbers.values(), extension)
+    place = likely.location if likely else ""
+    extension = choose_extension(snapshot, now, mac, extension, place)
+    number = _number(snapshot.numbers.values(), extension)
     line = Line(extension=extension, number=number.id if number else "", name=number.label if number else "")
     phone = Phone(
         id=mac, vendor=vendor, model=model.name, lines=(line,), location=number.location if number else ""
@@ -116,20 +120,13 @@ def _adopt(change: Change, mac: str, vendor: str, model: Model, extension: str) 
     if number and number.extension != extension:
         change.put(msgspec.structs.replace(number, extension=extension))
     change.put(phone)
+    settle(change, holders(snapshot.phones.values()), who, now)
     return phone
 
 
-def _extension(wanted: str, length: int, taken: list[str]) -> str:
-    from provisioner.dialing.extensions import check_extension, next_extension
-
-    if not wanted:
-        return next_extension(taken, length)
-    check_extension(wanted, length, taken)
-    return wanted
-
-
-def _number(numbers: list[Number], extension: str) -> Number | None:
-    """The number that leads to the extension already, else the first that leads nowhere yet."""
-    own = [number for number in numbers if number.extension == extension]
-    free = [number for number in numbers if not number.extension and not number.ring_group]
+def _number(numbers: Iterable[Number], extension: str) -> Number | None:
+    """The number that leads to the extension already, else the first that leads nowhere yet; only one in service."""
+    ready = [number for number in numbers if in_service(number)]
+    own = [number for number in ready if extension and number.extension == extension]
+    free = [number for number in ready if not number.extension and not number.ring_group]
     return next(iter(own + free), None)

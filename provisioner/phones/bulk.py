@@ -19,7 +19,9 @@ import msgspec
 from provisioner.dialing.extensions import fault, free_extensions
 from provisioner.errors import OperatorError
 from provisioner.phones.catalogue import Catalogue, Model
+from provisioner.phones.extensions import spans, taken, why_not
 from provisioner.phones.identity import normal_mac, vendor_of_mac
+from provisioner.phones.numbers import in_service
 from provisioner.store.records import Line, Number, Phone, Snapshot
 
 COLUMNS = ("mac", "model", "name", "extension", "number")
@@ -243,12 +245,12 @@ def e164(text: str) -> str:
     return f"+{digits}" if plus or (len(digits) == 11 and digits[0] == "1") else ""
 
 
-def preview(table: Table, snapshot: Snapshot, catalogue: Catalogue) -> Preview:
-    """What would come of `table` in this inventory, with every problem of every row."""
+def preview(table: Table, snapshot: Snapshot, catalogue: Catalogue, now: float) -> Preview:
+    """What would come of `table` in this inventory, with every problem of every row. `now`: seconds since 1970."""
     stock = _Stock(snapshot, catalogue)
     found = Preview([_row(line, given, stock) for line, given in table.rows], table.problems, table.notes)
     _duplicates(found.rows, snapshot)
-    _extensions(found.rows, snapshot)
+    _extensions(found.rows, snapshot, now)
     _numbers(found.rows, snapshot)
     for row in found.rows:
         if row.problems:
@@ -344,20 +346,37 @@ def _duplicates(rows: list[Row], snapshot: Snapshot) -> None:
             row.problems.append(f"The extension {row.extension} is that of {held[row.extension]}.")
 
 
-def _extensions(rows: list[Row], snapshot: Snapshot) -> None:
-    """Unsafe extensions are problems; who has none gets the next free one."""
-    length = snapshot.practice.extension_length
+def _extensions(rows: list[Row], snapshot: Snapshot, now: float) -> None:
+    """What cannot be given is a problem; who has none gets the next free one of its place and group."""
+    used, length = {*snapshot.extensions()}, snapshot.practice.extension_length
     for row in rows:
-        known = not row.extension or _unchanged(row, snapshot, "extension")
-        if not known and (why := fault(row.extension, length, ())):
+        if not row.extension or _unchanged(row, snapshot, "extension"):
+            continue
+        held_here = row.extension in used  # by whom, is told with the duplicates
+        why = (
+            fault(row.extension, length, ()) if held_here else why_not(snapshot, row.extension, now, row.mac)
+        )
+        if why:
             row.problems.append(f"{why[0].upper()}{why[1:]}: choose another.")
-    taken = {*snapshot.extensions(), *(row.extension for row in rows)}
-    free = free_extensions(taken, length)
+    held = {*taken(snapshot, now), *(row.extension for row in rows if row.extension)}
+    free: dict[tuple[str, str], Iterator[str]] = {}
     for row in rows:
         if not row.extension:
-            row.extension = next(free, "")
+            where = _belongs(row, snapshot)
+            if where not in free:
+                free[where] = free_extensions(held, length, *spans(snapshot, *where))
+            row.extension = next((each for each in free[where] if each not in held), "")
+            held.add(row.extension)
             if not row.extension:
                 row.problems.append(f"All extensions of {length} digits are in use.")
+
+
+def _belongs(row: Row, snapshot: Snapshot) -> tuple[str, str]:
+    """The location and the group of the phone of a row."""
+    if phone := snapshot.phones.get(row.mac):
+        return phone.location, phone.group
+    number = snapshot.numbers.get(row.number)
+    return (number.location if number else ""), ""
 
 
 def _numbers(rows: list[Row], snapshot: Snapshot) -> None:
@@ -372,6 +391,10 @@ def _numbers(rows: list[Row], snapshot: Snapshot) -> None:
                 f"{row.number} is none of this practice's numbers: add it first, or leave it out."
             )
             continue
+        if not in_service(number):
+            row.problems.append(
+                f"The emergency address of {row.number} is not registered: register it first, or leave it out."
+            )
         if number.ring_group:
             row.problems.append(f"{row.number} rings the group {number.ring_group}: choose another.")
         holder = snapshot.line(number.extension) if number.extension else None

@@ -7,11 +7,14 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from provisioner.errors import OperatorError
+import msgspec
+
 from provisioner.phones.adopt import WELCOME_SECONDS, credential
 from provisioner.phones.bulk import Preview, Table, preview, records
 from provisioner.phones.catalogue import Catalogue
-from provisioner.store.records import Credential, Number, Phone, Practice, Snapshot
+from provisioner.phones.extensions import holders, seen, settle
+from provisioner.phones.renumber import follow
+from provisioner.store.records import Credential, Phone, Snapshot
 
 if TYPE_CHECKING:
     from provisioner.store.inventory import Change, Inventory
@@ -31,26 +34,29 @@ def apply(
     is wrong, and changes nothing then.
     """
     with inventory.change(who=who) as change:
-        snapshot = _snapshot(change)
-        found = preview(table, snapshot, catalogue or Catalogue())
-        for record in records(found, snapshot):
+        snapshot = seen(change)
+        found = preview(table, snapshot, catalogue or Catalogue(), now())
+        changed = list(records(found, snapshot))
+        for record in changed:
             change.put(record)
             if isinstance(record, Phone):
                 held = change.get(Credential, record.id)
                 if held is None or len(held[0].lines) < len(record.lines):
                     until = now() + WELCOME_SECONDS
                     change.put(credential(record.id, len(record.lines), choose, until))
+        _follow(change, snapshot)
+        settle(change, holders(snapshot.phones.values()), who, now())
     return found
 
 
-def _snapshot(change: Change) -> Snapshot:
-    """What judging a table needs, as this transaction sees it."""
-    practice = change.get(Practice, "practice")
-    if practice is None:
-        raise OperatorError("there is no practice yet", "set up the practice first")
-    return Snapshot(
-        revision=change.revision,
-        practice=practice[0],
-        phones={phone.id: phone for phone in change.all(Phone)},
-        numbers={number.id: number for number in change.all(Number)},
-    )
+def _follow(change: Change, before: Snapshot) -> None:
+    """What names extensions goes with the phones that changed theirs; numbers of the table went where it said."""
+    after = seen(change)
+    moved: dict[str, str] = {}
+    told: set[str] = set()
+    for name, old in before.phones.items():
+        if (new := after.phones[name]) != old:
+            moved |= {had.extension: has.extension for had, has in zip(old.lines, new.lines, strict=False)}
+            told |= {line.number for line in (*old.lines, *new.lines)}
+    others = {name: number for name, number in after.numbers.items() if name not in told}
+    follow(change, msgspec.structs.replace(after, numbers=others), moved)

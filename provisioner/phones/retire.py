@@ -11,6 +11,7 @@ import msgspec
 
 from provisioner.errors import OperatorError
 from provisioner.phones.adopt import WELCOME_SECONDS, credential
+from provisioner.phones.extensions import holders, settle
 from provisioner.store.records import (
     Credential,
     LineFeatures,
@@ -23,6 +24,9 @@ from provisioner.store.records import (
 
 if TYPE_CHECKING:
     from provisioner.store.inventory import Change, Inventory
+
+
+_FORWARDS = ("forward_always", "forward_busy", "forward_no_answer")
 
 
 def retire(inventory: Inventory, mac: str, who: str, clock: Callable[[], float] = time.time) -> RetiredPhone:
@@ -41,6 +45,7 @@ def retire(inventory: Inventory, mac: str, who: str, clock: Callable[[], float] 
         change.delete(Credential, mac)
         change.delete(PhoneSettings, f"phone:{mac}")
         _free(change, extensions)
+        settle(change, holders([phone]), who, clock())
         gone = RetiredPhone(
             id=mac, vendor=phone.vendor, model=phone.model, extensions=extensions, at=clock(), who=who
         )
@@ -61,8 +66,10 @@ def _free(change: Change, extensions: Collection[str]) -> None:
             for member, each in zip(group.members, group.each, strict=True)
             if each.target not in extensions
         )
-        if members != group.members:
-            change.put(msgspec.structs.replace(group, members=members))
+        change.put(msgspec.structs.replace(group, members=members))
+    for features in change.all(LineFeatures):
+        gone = {name: "" for name in _FORWARDS if getattr(features, name) in extensions}
+        change.put(msgspec.structs.replace(features, **gone))
 
 
 def renew(

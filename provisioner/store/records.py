@@ -22,6 +22,7 @@ class Practice(Record, frozen=True):
 
     `phone_networks`: where phones may register and call from, as `192.168.1.0/24`; empty: private addresses and
     this host's own. `max_calls`: with so many on, new ones are refused (emergency calls never are).
+    `extension_quarantine_days`: how long an extension that was freed is not given again.
     `services`: the N11 codes that may be dialled. `international_calls_per_day`: to Mexico and to NANP countries other
     than the United States, its territories and Canada; 0: none. `outbound_at_once`, `outbound_per_line`,
     `outbound_per_hour` (of a line): how many outside calls; `outbound_closed`: when there are none, as `22:00-06:00`.
@@ -34,6 +35,7 @@ class Practice(Record, frozen=True):
     main_number: str
     time_zone: str = "America/Los_Angeles"
     extension_length: int = 3
+    extension_quarantine_days: float = 30.0
     adoption: Literal["open", "adopted", "certificate"] = "open"
     adoption_until: float = 0.0
     routers: tuple[str, ...] = ()
@@ -137,6 +139,38 @@ class RetiredPhone(Record, frozen=True, tag="retired_phone"):
     extensions: tuple[str, ...]
     at: float
     who: str
+
+
+class ExtensionRange(Record, frozen=True, tag="extension_range"):
+    """Extensions `first` to `last` for the phones of a place (with its parts), a group, or whatever `name` says.
+
+    The id is `first-last`. Phones that belong there get theirs from it first; others get none of it by themselves.
+    """
+
+    first: str
+    last: str
+    name: str
+    location: str = ""
+    group: str = ""
+
+
+class HeldExtension(Record, frozen=True, tag="held_extension"):
+    """An extension (the id) that is not given: `reserved` until somebody releases it, or `freed` and in quarantine.
+
+    `name`: for whom it is kept, or who had it; `phone`: the MAC that had it. `until`: 0: no end. One that has ended
+    stays, as a record of who had the extension last, until it is given again.
+    """
+
+    reason: Literal["reserved", "freed"]
+    name: str
+    at: float
+    who: str
+    phone: str = ""
+    until: float = 0.0
+
+    def holds(self, now: float) -> bool:
+        """Whether the extension may not be given at `now`."""
+        return self.reason == "reserved" or now < self.until
 
 
 class PhoneGroup(Record, frozen=True, tag="phone_group"):
@@ -269,6 +303,8 @@ KINDS: tuple[type[Record], ...] = (
     PhoneGroup,
     PhoneSettings,
     RetiredPhone,
+    ExtensionRange,
+    HeldExtension,
     Recording,
     RingGroup,
     LineFeatures,
@@ -291,6 +327,8 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     phone_groups: dict[str, PhoneGroup] = {}
     phone_settings: dict[str, PhoneSettings] = {}
     retired_phones: dict[str, RetiredPhone] = {}
+    extension_ranges: dict[str, ExtensionRange] = {}
+    held_extensions: dict[str, HeldExtension] = {}
     recordings: dict[str, Recording] = {}
     ring_groups: dict[str, RingGroup] = {}
     line_features: dict[str, LineFeatures] = {}

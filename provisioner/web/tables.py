@@ -82,7 +82,7 @@ def show() -> Response:
     """What would come of the table that was uploaded."""
     file = request.files.get("table")
     data = file.read() if file else b""
-    found = preview(parse(data), sources().snapshot(), _catalogue())
+    found = preview(parse(data), sources().snapshot(), _catalogue(), sources().now())
     name = _keep(data) if found.good else ""
     return _page(found, name)
 
@@ -102,7 +102,7 @@ def confirm(name: str) -> Response:
     try:
         done = apply(sources().inventory, table, "staff page", _catalogue(), now=sources().now)
     except ProvisionerError as error:
-        found = preview(table, sources().snapshot(), _catalogue())
+        found = preview(table, sources().snapshot(), _catalogue(), sources().now())
         return _page(found, "", 409, str(error))
     path.unlink(missing_ok=True)
     sources().reload()
@@ -124,7 +124,8 @@ def api_import() -> Response:
     """Import the CSV file in the body; with `dry_run=1` only say what would come of it."""
     read = parse(request.get_data())
     if request.args.get("dry_run", "") not in ("", "0"):
-        return api.answer(_told(preview(read, sources().snapshot(), _catalogue())))
+        found = preview(read, sources().snapshot(), _catalogue(), sources().now())
+        return api.answer(_told(found))
     return _imported(read)
 
 

@@ -40,7 +40,14 @@ def put(inventory: Inventory, *records: Record) -> None:
 
 
 def number(last: str, **more: str) -> Number:
-    return Number(id=f"+14155550{last}", label=f"Room {last}", location="main", **more)  # type: ignore[arg-type]
+    status = more.pop("address_status", "registered")
+    return Number(
+        id=f"+14155550{last}",
+        label=f"Room {last}",
+        location="main",
+        address_status=status,
+        **more,  # type: ignore[arg-type]
+    )
 
 
 def test_a_phone_gets_an_extension_a_number_and_secrets(inventory: Inventory) -> None:

@@ -21,6 +21,7 @@ from provisioner.store.inventory import Inventory
 from provisioner.store.records import Line, Number, Phone, Practice, Snapshot
 
 CATALOGUE = Catalogue()
+NOW = 1_790_000_000.0
 HEAD = "MAC,Model,Name,Extension,Number\n"
 LAB = Phone(
     id="001565000102",
@@ -33,10 +34,10 @@ DESK = Phone(
     id="0004f2000101", vendor="polycom", model="VVX 411", lines=(Line(extension="101", name="Desk"),)
 )
 NUMBERS = (
-    Number(id="+14155550100", label="Main", ring_group="all"),
-    Number(id="+14155550102", label="Lab", extension="102", location="lab"),
-    Number(id="+14155550103", label="Room 3", location="lab"),
-    Number(id="+14155550104", label="Room 4", extension="104"),
+    Number(id="+14155550100", label="Main", ring_group="all", address_status="registered"),
+    Number(id="+14155550102", label="Lab", extension="102", location="lab", address_status="registered"),
+    Number(id="+14155550103", label="Room 3", location="lab", address_status="registered"),
+    Number(id="+14155550104", label="Room 4", extension="104", address_status="registered"),
 )
 
 
@@ -51,7 +52,7 @@ def practice(*phones: Phone, length: int = 3) -> Snapshot:
 
 def judged(text: str | bytes, snapshot: Snapshot | None = None) -> Preview:
     data = text if isinstance(text, bytes) else text.encode()
-    return preview(parse(data), snapshot or practice(), CATALOGUE)
+    return preview(parse(data), snapshot or practice(), CATALOGUE, NOW)
 
 
 def problems(rows: str, snapshot: Snapshot | None = None) -> list[list[str]]:

@@ -31,7 +31,7 @@ def inventory(tmp_path: Path) -> Iterator[Inventory]:
     inventory = Inventory.open(tmp_path / "inventory.db", clock=lambda: 1000.0)
     with inventory.change("test") as change:
         change.put(Practice(id="practice", name="x", main_number="+14155550100"))
-        change.put(Number(id="+14155550102", label="Lab", extension="102"))
+        change.put(Number(id="+14155550102", label="Lab", extension="102", address_status="registered"))
         change.put(Number(id="+14155550100", label="Main", ring_group="all"))
     for mac, extension in ((MAC, "102"), (OTHER, "103")):
         adopt(inventory, mac, "yealink", "T46S", "test", extension)
@@ -82,6 +82,7 @@ def test_it_is_one_change_that_says_who(inventory: Inventory) -> None:
         ("number", "Kim"),
         ("ring_group", "Kim"),
         ("retired_phone", "Kim"),
+        ("held_extension", "Kim"),
     }
     secret = next(row for row in rows if row.kind == "credential")
     assert (secret.before, secret.after) == ('"changed"', None)

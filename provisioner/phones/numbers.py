@@ -1,0 +1,110 @@
+"""Which number leads to which line, and which one a line shows outside: none before its address is registered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import msgspec
+
+from provisioner.errors import OperatorError
+from provisioner.phones.extensions import seen
+from provisioner.store.records import Line, Number, Phone, Snapshot
+
+if TYPE_CHECKING:
+    from provisioner.store.inventory import Change, Inventory
+
+
+class Warned(NamedTuple):
+    """A number that is on a line as it should not be: what, and what to do."""
+
+    number: str
+    extension: str
+    what: str
+    remedy: str
+
+
+def in_service(number: Number) -> bool:
+    """Whether `number` may be shown by a line: the provider said that its emergency address is registered."""
+    return number.address_status == "registered"
+
+
+def not_yet(number: Number) -> OperatorError:
+    """Why `number` is not put on a line."""
+    return OperatorError(
+        f"the emergency address of {number.id} is not registered, so no line may have it",
+        "register its address first, or leave the number out",
+    )
+
+
+def assign(inventory: Inventory, number: str, target: str, who: str) -> list[Warned]:
+    """Let `number` lead to `target`, an extension or the id of a ring group; "": nowhere. What is odd about that.
+
+    A line that it leads to shows it outside, too; the line that had it before does not any more. Raises OperatorError:
+    above all while the number's emergency address is not registered.
+    """
+    with inventory.change(who=who) as change:
+        snapshot = seen(change)
+        held = snapshot.numbers.get(number)
+        if held is None:
+            raise OperatorError(f"{number} is none of this practice's numbers", "look at the list of numbers")
+        line = snapshot.line(target) if target else None
+        if target and line is None and target not in snapshot.ring_groups:
+            raise OperatorError(
+                f"no phone and no ring group is {target}", "name an extension or a ring group"
+            )
+        if line and not in_service(held):
+            raise not_yet(held)
+        if held.extension != target:
+            _show(change, held.extension, number, "")
+        group = "" if line or not target else target
+        change.put(msgspec.structs.replace(held, extension=target if line else "", ring_group=group))
+        if line:
+            _show(change, target, "", number)
+        after = seen(change)
+    return [each for each in warnings(after) if each.number == number]
+
+
+def _show(change: Change, extension: str, only: str, number: str) -> None:
+    """The line with `extension` shows `number`; with `only`, no more than if it showed that one."""
+    for phone in change.all(Phone):
+        lines = tuple(
+            msgspec.structs.replace(line, number=number)
+            if line.extension == extension and only in ("", line.number)
+            else line
+            for line in phone.lines
+        )
+        change.put(msgspec.structs.replace(phone, lines=lines))
+
+
+def warnings(snapshot: Snapshot) -> list[Warned]:
+    """All numbers that lines show though their address is not registered, or is that of another place."""
+    return [
+        warned
+        for phone in snapshot.phones.values()
+        for line in phone.lines
+        if line.number and (warned := _warned(snapshot, phone, line))
+    ]
+
+
+def _warned(snapshot: Snapshot, phone: Phone, line: Line) -> Warned | None:
+    number = snapshot.numbers.get(line.number)
+    if number is None or not in_service(number):
+        return Warned(
+            line.number, line.extension, f"{line.number} has no registered emergency address",
+            "911 still goes out, but an operator will have to ask where the caller is, and a fee is likely. "
+            "Register the address with the provider.",
+        )  # fmt: skip
+    if phone.location and not snapshot.covers(number.location, phone.location):
+        return Warned(
+            line.number, line.extension,
+            f"{line.number} of extension {line.extension} is registered for {_place(snapshot, number.location)}, "
+            f"but the phone is at {_place(snapshot, phone.location)}",
+            "A 911 call from there shows another number of that place, if there is one. "
+            "Give the line a number of its own place, or register this one for it.",
+        )  # fmt: skip
+    return None
+
+
+def _place(snapshot: Snapshot, location: str) -> str:
+    held = snapshot.locations.get(location)
+    return held.name if held else "no place"
