@@ -97,7 +97,9 @@ def answer(document: bytes, asker: Asker, knowledge: Knowledge) -> bytes:
 def dereferenced(document: bytes | None, mac: str, knowledge: Knowledge) -> bytes:
     """The response to who holds a location URI of phone `mac`; no document: a GET (RFC 6753, section 3.2)."""
     try:
-        question = read(document) if document is not None else Question(("geodetic", "civic"), False, None, ())
+        question = (
+            read(document) if document is not None else Question(("geodetic", "civic"), False, None, ())
+        )
         if question.device:
             raise HeldError("badIdentifier")
         return _response(question, mac, knowledge, refer=False)
@@ -250,7 +252,9 @@ def _response(question: Question, mac: str, knowledge: Knowledge, refer: bool) -
     if place is None:
         raise HeldError("locationUnknown")
     uri = knowledge.reference(mac) if refer and {"any", "locationURI"} & set(question.types) else None
-    civic = bool({"any", "civic"} & set(question.types)) or (not question.exact and "geodetic" in question.types)
+    civic = bool({"any", "civic"} & set(question.types)) or (
+        not question.exact and "geodetic" in question.types
+    )
     if question.exact and ("geodetic" in question.types or ("locationURI" in question.types and uri is None)):
         raise HeldError("cannotProvideLiType")
     root = etree.Element(f"{{{HELD}}}locationResponse", nsmap=_NAMESPACES)  # type: ignore[arg-type]
@@ -275,7 +279,9 @@ def _echo(root: etree._Element, question: Question) -> None:
         if kind == "mac" and (mac := mac_of(value)):
             pidf.child(device, IDENTITY, "mac", "-".join(re.findall("..", mac)).upper())
         elif kind == "ip":
-            pidf.child(device, IDENTITY, "ip", _address(value)).set("v", "6" if ":" in _address(value) else "4")
+            pidf.child(device, IDENTITY, "ip", _address(value)).set(
+                "v", "6" if ":" in _address(value) else "4"
+            )
 
 
 def _entity(knowledge: Knowledge) -> str:
