@@ -170,6 +170,8 @@ class Call:
         """Nobody has taken it."""
         self._ring = None
         statuses = [*ring.machine.statuses.values()]
+        if ring.plan.group:  # a busy group is nobody's busy line: the core shall take voicemail
+            status = 480
         of_core = self.direction == "inbound" and self.station is not None  # it plays the menus
         if len(statuses) == 1 and (
             self.direction != "inbound" or of_core

@@ -10,6 +10,7 @@ import msgspec
 
 from provisioner.dialing.classify import Destination, Plan
 from provisioner.emergency import references
+from provisioner.emergency.calling import calling_number
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import StateDir, write_atomically
 from provisioner.store.inventory import Inventory
@@ -126,20 +127,9 @@ class Directory:
         return main or min(numbers, default="")
 
     def emergency_number(self, station: Station | None) -> str:
-        """The calling number of an emergency call (docs/calls.md).
-
-        One whose address is registered for the location of this phone: the line's own, else another of
-        the same location. Without any, the line's own: an operator will then have to ask where it is.
-        """
-        if station is None:
-            return self.snapshot.practice.main_number
-        own = self.number(station.line.number)
-        candidates = [own] if own else []
-        candidates += sorted(self.snapshot.numbers.values(), key=lambda number: number.id)
-        for number in candidates:
-            if number.address_status == "registered" and number.location == station.phone.location:
-                return number.id
-        return self.outside_number(station)
+        """The calling number of an emergency call."""
+        phone, own = (station.phone, station.line.number) if station else (None, "")
+        return calling_number(self.snapshot, phone, own).number
 
 
 class Source:

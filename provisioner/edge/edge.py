@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from provisioner.dialing.classify import Destination, classify
 from provisioner.edge import callers, features, leads, outbound, placing, referral, routes
 from provisioner.edge.call import Call
+from provisioner.edge.callback import Callbacks
 from provisioner.edge.carriage import Located
 from provisioner.edge.directory import Directory, Station
 from provisioner.edge.emergency import EmergencyCall
@@ -121,6 +122,7 @@ class Edge:
         )  # into the inventory
         self.first: dict[str, str] = {}  # who was the first to ring of each ring group, last time
         self.turned: Callable[[], None] = lambda: None  # `first` is new
+        self.callbacks = Callbacks(wall_clock)
         self.closing = False
         self.speech: Speech | None = None
         self._reserve: list[MediaLeg] = []
@@ -268,6 +270,7 @@ class Edge:
 
     def publish_emergency(self, call: EmergencyCall, outcome: str) -> None:
         station = call.station
+        self.callbacks.note(station.extension if station else "", call.number)
         location = station.location.name if station and station.location else "unknown"
         self.publish(
             "emergency",
@@ -465,8 +468,10 @@ class Edge:
         return called in self.directory.stations or bool(number and (number.extension or number.ring_group))
 
     def _from_core(self, session: Session, peer: Peer, called: str, trail: str) -> None:
-        urgent = "psap-callback" in session.invite.get("priority").lower()  # RFC 7090
-        plan = leads.of_number(self.directory, called, self.first, urgent)
+        marked = "psap-callback" in session.invite.get("priority").lower()  # RFC 7090
+        plan = self.callbacks.plan(self.directory, called, marked, self.first)
+        urgent = plan is not None
+        plan = plan or leads.of_number(self.directory, called, self.first)
         if plan is None:
             session.reject(404)
             return

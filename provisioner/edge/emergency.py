@@ -183,6 +183,8 @@ class EmergencyCall:
         self._leave()
         self._caller.hangup(status)
         self.state = "ended"
+        if self.kind == "emergency":
+            self.edge.callbacks.note(self.station.extension if self.station else "", self.number)
         if not self.answered:
             self._note(outcome)
         self.edge.call_over(self, outcome)

@@ -43,6 +43,7 @@ RECENT_CALLS = 200
 TEST_NUMBER = "933"  # of emergency calls: nobody calls back
 TRUNKS_FILE = "trunks.json"
 LIMITS_FILE = "limits.json"
+CALLBACKS_FILE = "callbacks.json"
 TURNS_FILE = "turns.json"  # who was the first to ring of each ring group
 _log = logging.getLogger(__name__)
 
@@ -92,6 +93,9 @@ class Process:
         self._limits = Kept(self._state.root / LIMITS_FILE, self._edge.limits.remember)
         self._edge.limits.recall(await asyncio.to_thread(self._limits.load))
         self._edge.limits.changed = self._limits.changed
+        self._callbacks = Kept(self._state.root / CALLBACKS_FILE, self._edge.callbacks.remember)
+        self._edge.callbacks.recall(await asyncio.to_thread(self._callbacks.load))
+        self._edge.callbacks.changed = self._callbacks.changed
         self._edge.reference_key = await asyncio.to_thread(self._source.reference_key)
         self._turns = Kept(self._state.root / TURNS_FILE, lambda: self._edge.first)
         self._edge.take_turns(await asyncio.to_thread(self._turns.load))
@@ -183,6 +187,7 @@ class Process:
         await self._server.close()
         self._transport.close()
         await self._limits.close()
+        await self._callbacks.close()
         await self._turns.close()
         await asyncio.gather(*self._saving)
         await asyncio.to_thread(self._journal.close)

@@ -46,7 +46,7 @@ class Rung:
         self._edge = edge
         self._call = call
         self._owner = owner
-        self._plan = plan
+        self.plan = plan
         self._reach = reach
         self._offers = offers
         self._members: dict[str, Member] = {}
@@ -56,9 +56,9 @@ class Rung:
 
     def begin(self) -> None:
         """Ring the first, or all."""
-        if self._plan.seconds is not None:
+        if self.plan.seconds is not None:
             self._timers["all"] = self._edge.timers.after(
-                self._plan.seconds, lambda: self._carry_out(self.machine.expired())
+                self.plan.seconds, lambda: self._carry_out(self.machine.expired())
             )
         self._carry_out(self.machine.begin())
 
@@ -156,7 +156,7 @@ class Rung:
             self.legs[name] = Leg.dial(self._edge, self._owner, attempt, media, self._offers)
         if names and self._first:
             self._first = False
-            self._edge.rang_first(self._plan.group, member.target)
+            self._edge.rang_first(self.plan.group, member.target)
         self._carry_out(self.machine.rung(turn, names))
 
     def _stop(self, stop: ringing.Stop) -> None:

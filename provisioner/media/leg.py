@@ -309,6 +309,12 @@ class Leg:
             return
         self.packets_out += 1
 
+    def relay_control(self, data: bytes) -> None:
+        """RTCP of whom this party hears, without what it says of itself."""
+        nameless = rtcp.nameless(data, self._cname)
+        if nameless:
+            self.transmit_control(nameless)
+
     def transmit_control(self, data: bytes) -> None:
         """Send RTCP where this party wants it: the RTP port, where its own comes from, or one port above."""
         target = self.latch.target

@@ -262,7 +262,7 @@ class Plane:
         if not muxed:
             leg.control_at = source
         for hearer in leg.hearers:
-            hearer.transmit_control(data)
+            hearer.relay_control(data)
 
     # time
 

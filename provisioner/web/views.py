@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from provisioner.emergency.calling import calling_number
 from provisioner.ipc import Json
 from provisioner.phones.identity import of_agent
 from provisioner.phones.trust import RULES
@@ -346,20 +347,12 @@ def emergencies(world: World) -> list[Emergency]:
     return sorted(rows, key=lambda row: -row.call.started)
 
 
-def _callback(snapshot: Snapshot, held: tuple[Phone, int] | None) -> tuple[str, bool]:
-    """The number that an emergency call shows (docs/calls.md), and whether it is registered for its place."""
-    own = held[0].lines[held[1]].number if held else ""
-    for number in sorted(snapshot.numbers.values(), key=lambda number: (number.id != own, number.id)):
-        registered = number.address_status == "registered"
-        if held and held[0].location and registered and number.location == held[0].location:
-            return number.id, True
-    return own or snapshot.practice.main_number, False
-
-
 def _emergency(world: World, call: Json) -> Emergency:
     held = world.snapshot.line(str(call.get("desk") or call.get("from") or ""))
     location = world.snapshot.place(held[0].location) if held else None
-    callback, known = _callback(world.snapshot, held)
+    callback, known = calling_number(
+        world.snapshot, held[0] if held else None, held[0].lines[held[1]].number if held else ""
+    )
     return Emergency(
         call=_call(world.snapshot, call),
         phone=party(world.snapshot, str(call.get("desk") or call.get("from") or "")),

@@ -155,6 +155,16 @@ def test_overall_seconds_end_a_sequential_group(make: Make) -> None:
     assert live(world) == []
 
 
+@pytest.mark.rule("inbound.nobody")
+@pytest.mark.parametrize("mode", ["simultaneous", "sequential"])
+def test_a_group_whose_members_are_all_busy_is_480(make: Make, mode: str) -> None:
+    world = make(**group("101", "102", mode=mode))
+    caller = world.inbound()
+    for extension in ("101", "102"):
+        world.ringing(extension).refuse(486)
+    assert caller.status == 480
+
+
 @pytest.mark.rule("inbound.simultaneous")
 def test_a_member_of_a_simultaneous_group_stops_after_its_own_seconds(make: Make) -> None:
     world = make(**group(member("101", 5), "102"))

@@ -4,6 +4,7 @@ import struct
 
 import pytest
 
+from provisioner.media import rtcp
 from provisioner.media.rtcp import report
 from tests.media.bench import ADDRESS, SR, Bench, audio
 
@@ -84,3 +85,38 @@ def test_where_signalling_wants_it(changes, to):
     bench.put("b", **changes)
     bench.plane.receive_control(bench.plane.legs["a"], SR, ADDRESS["a"])
     assert [(kind, address) for kind, _, address in bench.sent["b"]] == [to]
+
+
+def words(kind: int, count: int, body: bytes) -> bytes:
+    """One RTCP packet; `body` is whole words."""
+    return bytes((0x80 | count, kind)) + (len(body) // 4).to_bytes(2, "big") + body
+
+
+SSRC = b"\1\2\3\4"
+REPORT = words(201, 0, SSRC)
+
+
+@pytest.mark.rule("inbound.privacy")
+def test_what_goes_on_says_nothing_of_its_sender() -> None:
+    """RFC 3550 6.5: CNAME, NAME, EMAIL, PHONE, LOC; 6.6: the reason of a BYE; 6.7: APP."""
+    items = b"".join(
+        bytes((kind, 12)) + text
+        for kind, text in ((1, b"2065550142@x"), (2, b"Jane Patient"), (4, b"+12065550142"))
+    )
+    sdes = words(202, 1, SSRC + items + bytes(4 - len(items) % 4))
+    bye = words(203, 1, SSRC + b"\x0bJane Patient"[:12])
+    app = words(204, 0, SSRC + b"NAMEJane")
+    made = rtcp.nameless(REPORT + sdes + app + bye, "ours")
+    assert made == REPORT + words(202, 1, SSRC + b"\1\4ours\0\0") + words(203, 1, SSRC)
+    assert rtcp.nameless(made, "ours") == made
+
+
+@pytest.mark.parametrize("data", [b"\x80", b"\x80\xca\0\x09abcd", b"\x40\xc9\0\1abcd", REPORT + b"\0"])
+def test_what_is_not_made_so_does_not_go_on(data: bytes) -> None:
+    assert rtcp.nameless(data, "ours") == b""
+
+
+def test_odd_but_legal() -> None:
+    assert rtcp.nameless(words(202, 0, b""), "ours") == b""
+    assert rtcp.nameless(words(203, 5, SSRC), "ours") == words(203, 1, SSRC)
+    assert rtcp.nameless(REPORT + words(205, 1, SSRC * 2), "ours") == REPORT + words(205, 1, SSRC * 2)

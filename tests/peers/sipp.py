@@ -84,7 +84,7 @@ class Party:
         self.directory.mkdir(parents=True)
         self.host, self.port, self.media = host, port, media
         text = (SCENARIOS / f"{scenario}.xml").read_text()
-        for word, value in fill.items():
+        for word, value in {"MORE": "", **fill}.items():
             text = text.replace(word, value)
         (self.directory / "scenario.xml").write_text(text)
         program = shutil.which("sipp")

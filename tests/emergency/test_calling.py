@@ -1,0 +1,62 @@
+"""Which number an emergency call shows: never one that sends help to another building while there is another."""
+
+from __future__ import annotations
+
+import pytest
+
+from provisioner.emergency.calling import Calling, calling_number
+from provisioner.store.records import Line, Location, Number, Phone, Practice, Snapshot
+
+MAIN, OWN, ROOM, FLOOR, HOUSE, OTHER, FREE = (f"+1415555010{n}" for n in range(7))
+
+PLACES = {
+    each.id: each
+    for each in (
+        Location(id="p", name="Practice", civic={"country": "US"}, level="practice"),
+        Location(id="a", name="A", civic={"HNO": "1"}, parent="p"),
+        Location(id="a2", name="Second floor", civic={"FLR": "2"}, parent="a", level="floor"),
+        Location(id="a21", name="Room 21", civic={"ROOM": "21"}, parent="a2", level="room"),
+        Location(id="a22", name="Room 22", civic={"ROOM": "22"}, parent="a2", level="room"),
+        Location(id="b", name="B", civic={"HNO": "2"}, parent="p"),
+    )
+}
+LINE = Line(extension="101", number=OWN)
+PHONE = Phone(id="0004f2000101", vendor="polycom", model="VVX 411", lines=(LINE,), location="a21")
+
+
+def number(name: str, location: str, registered: bool = True) -> Number:
+    status = "registered" if registered else "unregistered"
+    return Number(id=name, label=name, location=location, address_status=status)
+
+
+@pytest.mark.rule("emergency.calling-number")
+@pytest.mark.parametrize(
+    ("numbers", "wanted"),
+    [
+        ([(OWN, "a21"), (ROOM, "a21")], (OWN, True)),
+        ([(OWN, "a"), (ROOM, "a21")], (OWN, True)),
+        ([(OWN, "b"), (HOUSE, "a"), (FLOOR, "a2"), (ROOM, "a21")], (ROOM, True)),
+        ([(OWN, "b"), (HOUSE, "a"), (FLOOR, "a2")], (FLOOR, True)),
+        ([(OWN, "b"), (HOUSE, "a")], (HOUSE, True)),
+        ([(OWN, "b"), (ROOM, "a22")], (ROOM, False)),
+        ([(OWN, "b"), (OTHER, "p"), (FREE, "", False)], (MAIN, False)),
+        ([(OWN, "a21", False), (OTHER, "b")], (OWN, False)),
+        ([(OWN, "b"), (MAIN, "b"), (FREE, "b", False)], (FREE, False)),
+        ([(OWN, "b"), (MAIN, "b")], (OWN, False)),
+        ([], (MAIN, False)),
+    ],
+)
+def test_the_nearest_true_number(numbers: list[tuple], wanted: tuple[str, bool]) -> None:
+    snapshot = Snapshot(
+        revision=1,
+        practice=Practice(id="practice", name="x", main_number=MAIN),
+        locations=PLACES,
+        numbers={each[0]: number(*each) for each in numbers},
+        phones={PHONE.id: PHONE},
+    )
+    assert calling_number(snapshot, PHONE, OWN) == Calling(*wanted)
+
+
+def test_nobody_knows_the_phone() -> None:
+    practice = Practice(id="practice", name="x", main_number=MAIN)
+    assert calling_number(Snapshot(revision=1, practice=practice), None, "") == Calling(MAIN, False)
