@@ -24,7 +24,12 @@ IDENTITY = f"{HELD}:id"
 CONTENT_TYPE = "application/held+xml"
 TYPES = ("civic", "geodetic", "locationURI")
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
-_NAMESPACES = {None: HELD, "id": IDENTITY, **{k or "p": v for k, v in pidf.NAMESPACES.items()}}
+_NAMESPACES: dict[str | None, str] = {
+    None: HELD,
+    "id": IDENTITY,
+    **{prefix or "p": space for prefix, space in pidf.NAMESPACES.items()},
+}
+_OWN: dict[str | None, str] = {None: HELD}
 _log = logging.getLogger(__name__)
 
 # Codes of RFC 5985, section 6.3, and RFC 6155, section 7.3, with what we say in each case.
@@ -290,7 +295,7 @@ def _entity(knowledge: Knowledge) -> str:
 
 
 def _error(code: str) -> bytes:
-    root = etree.Element(f"{{{HELD}}}error", nsmap={None: HELD})  # type: ignore[dict-item]
+    root = etree.Element(f"{{{HELD}}}error", nsmap=_OWN)
     root.set("code", code)
     pidf.child(root, HELD, "message", WORDS[code]).set(_XML_LANG, "en")
     return _bytes(root)

@@ -1,4 +1,4 @@
-"""Whether a phone is still where somebody put it, by what the network tells of it. Pure; nothing is decided for anybody.
+"""Whether a phone is still where somebody put it, by what the network tells of it. Pure.
 
 A phone that seems moved is suspect until a person confirms where it is. Its emergency calls go out all the same, with
 the location that is known: it may be the right one still.
