@@ -291,6 +291,15 @@ def dial(state: Path | None, demo: bool, digits: tuple[str, ...], **how: Any) ->
     dialled.dial(directory, " ".join(digits), **how)
 
 
+@cli.command("sign-in")
+@state_option
+def sign_in(state: Path | None) -> None:
+    """Print a link that signs in to the staff page, once, within ten minutes."""
+    from provisioner import console
+
+    console.sign_in(_state(state, demo_directory()))
+
+
 @cli.group()
 def phones() -> None:
     """List, adopt, tell, import and retire phones."""
@@ -468,6 +477,17 @@ def phone_files(mac: str, name: str, state: Path | None, as_json: bool) -> None:
     from provisioner import inspection
 
     inspection.phone_files(_state(state, demo_directory()), mac, name, as_json)
+
+
+@phones.command("dhcp")
+@click.option("--for", "kind", default="", help="Kind of DHCP server: dnsmasq, isc, kea, windows or pfsense.")
+@state_option
+@json_option
+def phones_dhcp(kind: str, state: Path | None, as_json: bool) -> None:
+    """Print what the network's DHCP server has to tell phones, with this appliance's addresses."""
+    from provisioner import inspection
+
+    inspection.dhcp(_state(state, demo_directory()), kind, as_json)
 
 
 @cli.group()

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -51,6 +52,22 @@ def _show(rows: list[Row], columns: tuple[str, ...] = _COLUMNS) -> None:
     for row in [{name: name for name in columns}, *rows]:
         cells = (str(row[name]).ljust(width) for name, width in zip(columns, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
+
+
+SIGN_IN_SECONDS = 600
+
+
+def sign_in(state: StateDir) -> None:
+    """Print a one-time link to the staff page. Raises OperatorError, and Gone without a front."""
+    status = ipc.ask(state.socket("front"), "status")
+    host, port = urlsplit(status["phones"]).hostname or "", urlsplit(status["https"]).port
+    inventory = Inventory.open(state.inventory)
+    try:
+        token = inventory.new_token("sign-in", SIGN_IN_SECONDS, "admin")
+    finally:
+        inventory.close()
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"https://{shown}:{port}/staff/sign-in/{token}")
 
 
 def list_phones(state: StateDir, as_json: bool) -> None:

@@ -14,6 +14,7 @@ import msgspec
 
 from provisioner import ipc
 from provisioner.core.core import Core, address_of, calling_number, text_of
+from provisioner.core.network import e164
 from provisioner.core.switch import Switch
 from provisioner.errors import ProvisionerError
 from provisioner.ipc import Json
@@ -52,6 +53,7 @@ class Control:
                 "status": self._status,
                 "edge": self._edge,
                 "register_address": self._register_address,
+                "unregister_address": self._unregister_address,
                 "addresses": lambda _args: dict(self.core.addresses),
                 "call": self._call,
                 "hangup": self._hangup,
@@ -121,6 +123,10 @@ class Control:
     def _register_address(self, args: Json) -> Json:
         address = _read(args, Address)
         self.core.register_address(address.number, address.civic, address.name)
+        return {}
+
+    def _unregister_address(self, args: Json) -> Json:
+        self.core.addresses.pop(e164(str(args.get("number", ""))), None)
         return {}
 
     async def _call(self, args: Json) -> Json:

@@ -94,7 +94,7 @@ class Call:
         self.legs["caller"] = leg
         self._hops = hops_left(leg.session.invite)
         self.edge.calls[self.id] = self
-        if self.edge.speech and not self.who.withheld and any(member.screened for member in plan.members):
+        if self.edge.speech and not self.who.withheld and plan.asks:
             self.edge.speech.prepare(self.id, self.who.name)
         self._ring_for("call", plan, reached or (lambda member: reach.for_caller(self.edge, self, member)))
         if not self.over and self.state == "ringing":
@@ -102,7 +102,7 @@ class Call:
 
     def _ring_for(self, purpose: Purpose, plan: Plan, reached: Reach) -> None:
         party = self.legs.get("caller") or self.legs["desk"]
-        spoken = self.may_transfer or any(member.screened for member in plan.members)
+        spoken = self.may_transfer or plan.asks
 
         def attempts(member: Member) -> list[Attempt]:
             return [replace(each, hops=self._hops, trail=self.trail) for each in reached(member)]

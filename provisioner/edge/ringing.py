@@ -49,6 +49,11 @@ class Plan:
     seconds: float | None = None
     group: str = ""
 
+    @property
+    def asks(self) -> bool:
+        """Whether anybody in it may be asked, so that we have to speak."""
+        return _asks(self.members)
+
 
 @dataclass(frozen=True)
 class Ring:
@@ -94,6 +99,10 @@ class Nobody:
     """No member took it; `status` is the answer to give."""
 
     status: int
+
+
+def _asks(members: tuple[Member, ...]) -> bool:
+    return any(each.screened or _asks(each.busy) or _asks(each.late) for each in members)
 
 
 Action = Ring | Wait | Stop | Screen | Won | Nobody

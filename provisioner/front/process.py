@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner import certificates
@@ -110,6 +111,7 @@ class Front:
         self._server = Server(self._files, proxy, self._hub, self._recorder, loop.time, self._locations)
         self._edge = Client(state.socket("edge"), on_event=self._of_edge, on_connect=self._edge_is_back)
         self._listeners: list[asyncio.Server | tls.TlsListener] = []
+        self._makers: tls.Stamp = ()
         self._tasks: list[asyncio.Task[None]] = []
         self._tftp: TftpServer | None = None
         self._pnp: PnpServer | None = None
@@ -199,12 +201,29 @@ class Front:
         self, port: int, make: Callable[[], Connection], plain: ssl.SSLContext, asking: ssl.SSLContext
     ) -> tuple[str, int]:
         sock = _listening(self._options.bind, port)
-        asks = tls.asking(asking, self._state.root / "tls" / "makers")
+        self._makers = tls.stamp(self._maker_folder)
+        asks = tls.asking(asking, self._maker_folder)
         now = asyncio.get_running_loop().time
         refused = self._server.refused_certificate
         pair = (plain, asking if asks else None)
         self._listeners.append(tls.TlsListener(sock, make, pair, refused, now))
         return _name(sock)
+
+    async def _ask_anew(self) -> None:
+        """Ask phones for certificates of the makers whose authorities are there now."""
+        stamp = await asyncio.to_thread(tls.stamp, self._maker_folder)
+        if stamp == self._makers:
+            return
+        self._makers = stamp
+        folder, names = self._state.root / "tls", _names(self._options)
+        for listener in self._listeners:
+            if isinstance(listener, tls.TlsListener):
+                context = await asyncio.to_thread(certificates.context, folder, names)
+                listener.ask(tls.alike(context, listener.plain), self._maker_folder)
+
+    @property
+    def _maker_folder(self) -> Path:
+        return self._state.root / "tls" / "makers"
 
     async def _listen_tftp(self) -> None:
         loop = asyncio.get_running_loop()
@@ -276,6 +295,7 @@ class Front:
         return {
             "pid": os.getpid(),
             "revision": self._watch.revision if self._watch else -1,
+            "phones": f"http://{_authority((self._options.reached_at, self.http[1]))}",
             "http": f"http://{_authority(self.http)}",
             "https": f"https://{_authority(self.https)}",
             "legacy_https": f"https://{_authority(self.legacy_https)}" if self.legacy_https[1] else "",
@@ -296,6 +316,7 @@ class Front:
 
     async def _reload(self, _args: Json) -> Json:
         assert self._watch
+        await self._ask_anew()
         return {"revision": await self._watch.reload()}
 
 

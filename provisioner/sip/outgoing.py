@@ -70,6 +70,7 @@ class Outgoing:
             self._cancel_timer.cancel()
 
     def _on_invite_response(self, response: Response | None) -> None:
+        self.heard = self.heard or response is not None
         if response is None:
             undelivered = not self._exchange or self._exchange.transaction.undelivered
             self._session.fail(Failed(503, "Not delivered") if undelivered else Failed(408, "No answer"))
@@ -94,7 +95,6 @@ class Outgoing:
 
     def _on_provisional(self, response: Response) -> None:
         session = self._session
-        self.heard = True
         if self._cancel is not None and self._cancel_timer is None:
             self._send_cancel()
         elif response.status > 100 and response.status != 199 and session.state == "calling":

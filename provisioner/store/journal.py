@@ -253,9 +253,12 @@ class Journal:
         """The last calls, newest first."""
         return self._read("SELECT * FROM calls ORDER BY started DESC LIMIT ?", limit)
 
-    def requests(self, limit: int = 100) -> list[Row]:
-        """The last requests of phones, newest first."""
-        return self._read("SELECT * FROM requests ORDER BY id DESC LIMIT ?", limit)
+    def requests(self, limit: int = 100, mac: str = "", rule: str = "", status: int = 0) -> list[Row]:
+        """The last requests of phones, newest first; only those of a phone, rule or status that is given."""
+        wanted = {name: value for name, value in (("mac", mac), ("rule", rule), ("status", status)) if value}
+        where = "WHERE " + " AND ".join(f"{name} = ?" for name in wanted) if wanted else ""
+        sql = f"SELECT * FROM requests {where} ORDER BY id DESC LIMIT ?"  # noqa: S608 - our own names
+        return self._read(sql, *wanted.values(), limit)
 
     def requests_after(self, number: int, at: float) -> list[Row]:
         """The requests of phones with a larger `id` than `number` and not before `at`, oldest first."""

@@ -6,6 +6,8 @@ from flask import Blueprint, Response, abort, make_response, redirect, render_te
 from flask.typing import ResponseReturnValue
 
 from provisioner.errors import ProvisionerError
+from provisioner.phones.proof import window_open
+from provisioner.phones.trust import RULES
 from provisioner.web import adoption, findings, session, views, words
 from provisioner.web.session import sources
 from provisioner.web.sources import World
@@ -118,6 +120,7 @@ def _phones(world: World, status: int = 200, error: str = "", mac: str = "") -> 
         query=query,
         wanted=wanted,
         statuses=views.PHONE_FILTERS,
+        open_now=window_open(world.snapshot.practice, world.now),
         error=error,
         error_mac=mac,
     )
@@ -130,8 +133,16 @@ def phone(mac: str) -> Response:
     row = next((row for row in views.phones(world) if row.mac == mac), None)
     if row is None:
         abort(404, "No phone with this address has asked for anything, and none is in the inventory.")
-    asked = [row for row in sources().journal.requests(REQUESTS) if row["mac"] == mac][:PHONE_REQUESTS]
-    return page("phone.html", world, phone=row, requests=asked, adopted_now="adopted" in request.args)
+    return page(
+        "phone.html",
+        world,
+        phone=row,
+        record=world.snapshot.phones.get(mac),
+        seen=next((seen for seen in world.sightings if seen["mac"] == mac), None),
+        requests=sources().journal.requests(PHONE_REQUESTS, mac),
+        adopted_now="adopted" in request.args,
+        welcomed="welcome" in request.args,
+    )
 
 
 @blueprint.post("/phones/<mac>/adopt")
@@ -162,9 +173,18 @@ def calls() -> Response:
 @blueprint.get("/requests")
 def requests() -> Response:
     """What phones asked for, what they were told, and by which rule."""
-    query = request.args.get("q", "").strip()
-    rows = [row for row in sources().journal.requests(REQUESTS) if views.matches_request(row, query)]
-    return page("requests.html", sources().world(), requests=rows, query=query, limit=REQUESTS)
+    query, wanted = request.args.get("q", "").strip(), views.wanted_requests(request.args)
+    rows = sources().journal.requests(REQUESTS, **wanted)
+    return page(
+        "requests.html",
+        sources().world(),
+        requests=[row for row in rows if views.matches_request(row, query)],
+        query=query,
+        limit=REQUESTS,
+        rules=RULES,
+        statuses=sorted({status for status, _words in RULES.values()} | {206, 304, 416}),
+        wanted=wanted,
+    )
 
 
 @blueprint.get("/protection")

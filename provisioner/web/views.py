@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, TypedDict
 
 import msgspec
 
 from provisioner.emergency.calling import calling_number
 from provisioner.ipc import Json
-from provisioner.phones.identity import of_agent
+from provisioner.phones.identity import normal_mac, of_agent
 from provisioner.phones.trust import RULES
 from provisioner.store.records import Number, Phone, Snapshot
 from provisioner.web import words
@@ -265,6 +266,24 @@ def matches_request(row: Json, query: str) -> bool:
     return wanted in " ".join([*shown, why(row["rule"])]).lower() or (
         bool(compact) and compact in str(row["mac"] or "")
     )
+
+
+class WantedRequests(TypedDict):
+    """Which requests `Journal.requests` is to find."""
+
+    mac: str
+    rule: str
+    status: int
+
+
+def wanted_requests(args: Mapping[str, str]) -> WantedRequests:
+    """What a query asks for by `mac` (in any spelling), `rule` and `status`; what makes no sense finds nothing."""
+    mac, status = args.get("mac", "").strip(), args.get("status", "")
+    return {
+        "mac": normal_mac(mac) or mac,
+        "rule": args.get("rule", ""),
+        "status": int(status) if status.isdecimal() and len(status) < 4 else -1 if status else 0,
+    }
 
 
 def live_calls(world: World) -> list[Json]:

@@ -220,6 +220,11 @@ CELLS = [
 ]
 
 
+@pytest.mark.rule(
+    "transfer.talking", "transfer.menu", "transfer.collecting", "transfer.resolve", "transfer.dialling",
+    "transfer.consulting", "transfer.completing", "transfer.joined", "hold.caller-never-lost",
+    "hold.caller-hangs-up",
+)  # fmt: skip
 @pytest.mark.parametrize(("state", "event"), CELLS)
 def test_cell(state: State, event: str) -> None:
     machine = machine_in(state)

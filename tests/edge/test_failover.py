@@ -67,6 +67,21 @@ def test_t18_a_silent_gateway_is_left_after_4_s_for_the_next(world: World) -> No
     assert len(invites(world.backup)) == 1
 
 
+@pytest.mark.parametrize("dialled", ["2124567890", "911"])
+def test_a_gateway_that_answers_at_once_was_heard(world: World, dialled: str) -> None:
+    """200 with no 100 before it: the call is not given up for silence later."""
+    two_gateways(world)
+    carry = world.carry
+    world.carry = lambda *way: None if way[2].startswith(b"SIP/2.0 100") else carry(*way)  # type: ignore
+    world.core.on_call = lambda talk: talk.session.accept(talk.sdp.answer(talk.session.offer))
+    caller = world.phones["101"].call(dialled)
+    assert caller.up
+    world.pass_time(60)
+    assert caller.up
+    assert world.hears(caller) is world.core.calls[-1]
+    assert world.backup.calls == []
+
+
 def test_t17_503_leads_to_the_next_in_a_new_transaction_after_its_ack(world: World) -> None:
     two_gateways(world)
     caller = dial(world)

@@ -153,6 +153,13 @@ def test_time_for_all_is_over_and_nobody_stands_in() -> None:
     assert ringing.expired() == [Stop("a", late=True), Nobody(480)]
 
 
+def test_a_plan_asks_when_anybody_in_it_is_asked() -> None:
+    asked = Member("x", screened=True)
+    assert not Plan((A, Member("b", busy=(B,), late=(C,)))).asks
+    for member in (asked, Member("b", busy=(asked,)), Member("b", late=(Member("c", late=(asked,)),))):
+        assert Plan((A, member)).asks
+
+
 # asked first
 
 ASKED = Member("a", screened=True)

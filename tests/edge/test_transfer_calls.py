@@ -67,6 +67,7 @@ def transfer(world: World) -> Transfer:
 # the table, row by row
 
 
+@pytest.mark.rule("transfer.joined", "transfer.consulting", "transfer.completing", "transfer.way-edge")
 def test_the_whole_transfer_to_an_extension(world: World, transfer: Transfer) -> None:
     assert transfer.talking()
     transfer.press("*")
@@ -103,6 +104,7 @@ def test_the_whole_transfer_to_an_extension(world: World, transfer: Transfer) ->
     assert (row["desk"], row["target"]) == ("102", "102")
 
 
+@pytest.mark.rule("transfer.way-edge", "transfer.resolve")
 def test_the_whole_transfer_to_an_outside_number(world: World, transfer: Transfer) -> None:
     target = transfer.dial("2124567890")
     assert target.invite.uri.startswith(f"sip:{OUTSIDE}@")
@@ -118,18 +120,21 @@ def test_the_whole_transfer_to_an_outside_number(world: World, transfer: Transfe
     assert transfer.caller.ended
 
 
+@pytest.mark.rule("transfer.talking")
 def test_keys_while_talking_are_passed_on(world: World, transfer: Transfer) -> None:
     transfer.press("1234567890#")
     assert world.passed_on == list("1234567890#")
     assert transfer.talking()
 
 
+@pytest.mark.rule("transfer.menu")
 def test_menu_2_returns(transfer: Transfer) -> None:
     transfer.press("*2")
     assert transfer.talking()
 
 
 @pytest.mark.parametrize("bad", ["key", "silence", "prompt never ends"])
+@pytest.mark.rule("transfer.menu")
 def test_menu_is_played_three_times_then_returns(world: World, transfer: Transfer, bad: str) -> None:
     act = _badly(world, transfer, bad)
     transfer.press("*")
@@ -155,6 +160,7 @@ def _badly(world: World, transfer: Transfer, how: str) -> Callable[[], None]:
 
 
 @pytest.mark.parametrize("bad", ["key", "silence", "prompt never ends"])
+@pytest.mark.rule("transfer.completing")
 def test_completing_menu_is_played_three_times_then_the_target_is_back(
     world: World, transfer: Transfer, bad: str
 ) -> None:
@@ -168,6 +174,7 @@ def test_completing_menu_is_played_three_times_then_the_target_is_back(
     assert world.hears(transfer.target) is transfer.desk
 
 
+@pytest.mark.rule("transfer.completing")
 def test_completing_menu_2_releases_the_target(transfer: Transfer) -> None:
     transfer.reach("completing")
     transfer.press("2")
@@ -175,6 +182,7 @@ def test_completing_menu_2_releases_the_target(transfer: Transfer) -> None:
     assert transfer.talking()
 
 
+@pytest.mark.rule("transfer.collecting")
 def test_digits_without_hash_count_after_10_seconds(world: World, transfer: Transfer) -> None:
     transfer.press("*1102")
     world.pass_time(9.9)
@@ -183,6 +191,7 @@ def test_digits_without_hash_count_after_10_seconds(world: World, transfer: Tran
     assert transfer.state == "dialling"
 
 
+@pytest.mark.rule("transfer.collecting")
 def test_no_digits_in_10_seconds_is_the_menu_again(world: World, transfer: Transfer) -> None:
     transfer.press("*1")
     world.pass_time(10.1)
@@ -204,6 +213,7 @@ def test_no_digits_in_10_seconds_is_the_menu_again(world: World, transfer: Trans
         ("19005551212", "refused"),
     ],
 )
+@pytest.mark.rule("transfer.resolve", "dialled.crisis")
 def test_wrong_target_says_why(world: World, transfer: Transfer, digits: str, prompt: str) -> None:
     transfer.press(f"*1{digits}#")
     assert transfer.hears() == ("music", f"{prompt} menu")
@@ -215,6 +225,7 @@ def test_wrong_target_says_why(world: World, transfer: Transfer, digits: str, pr
 @pytest.mark.parametrize(
     ("status", "prompt"), [(486, "busy-target"), (480, "no-answer"), (408, "no-answer"), (503, "unreachable")]
 )
+@pytest.mark.rule("transfer.dialling")
 def test_target_fails(transfer: Transfer, status: int, prompt: str) -> None:
     transfer.dial("102").refuse(status)
     assert transfer.hears() == ("music", f"{prompt} menu")
@@ -222,6 +233,7 @@ def test_target_fails(transfer: Transfer, status: int, prompt: str) -> None:
     assert transfer.talking()
 
 
+@pytest.mark.rule("transfer.dialling", "hold.no-voicemail")
 def test_target_does_not_answer_in_30_seconds(world: World, transfer: Transfer) -> None:
     target = transfer.dial("102")
     world.pass_time(30.1)
@@ -229,12 +241,14 @@ def test_target_does_not_answer_in_30_seconds(world: World, transfer: Transfer) 
     assert transfer.hears() == ("music", "no-answer menu")
 
 
+@pytest.mark.rule("transfer.dialling")
 def test_target_is_not_registered(world: World, transfer: Transfer) -> None:
     world.phones["102"].register(expires=0)
     transfer.press("*1102#")
     assert transfer.hears() == ("music", "no-answer menu")
 
 
+@pytest.mark.rule("transfer.dialling")
 def test_target_outside_with_the_trunk_down(world: World, transfer: Transfer) -> None:
     world.edge.trunks.peers[0].up = False
     transfer.press("*12124567890#")
@@ -247,6 +261,7 @@ def test_no_media_port_for_the_target(world: World, transfer: Transfer) -> None:
     assert transfer.hears()[1].endswith(" menu")
 
 
+@pytest.mark.rule("transfer.dialling")
 def test_early_media_of_the_target_is_heard_by_the_desk(world: World, transfer: Transfer) -> None:
     target = transfer.dial("2124567890")
     target.early()
@@ -255,6 +270,7 @@ def test_early_media_of_the_target_is_heard_by_the_desk(world: World, transfer: 
     assert transfer.hears() == ("music", "busy-target menu")
 
 
+@pytest.mark.rule("transfer.dialling")
 def test_star_stops_dialling(transfer: Transfer) -> None:
     target = transfer.dial("102")
     transfer.press("*")
@@ -262,6 +278,7 @@ def test_star_stops_dialling(transfer: Transfer) -> None:
     assert transfer.hears() == ("music", "menu")
 
 
+@pytest.mark.rule("transfer.dialling")
 def test_star_stops_dialling_as_the_target_answers(world: World, transfer: Transfer) -> None:
     target = transfer.dial("102")
     target.session.accept(target._answer())
@@ -271,6 +288,7 @@ def test_star_stops_dialling_as_the_target_answers(world: World, transfer: Trans
 
 
 @pytest.mark.parametrize("state", ["consulting", "completing"])
+@pytest.mark.rule("transfer.consulting")
 def test_target_hangs_up(transfer: Transfer, state: State) -> None:
     transfer.reach(state)
     transfer.target.hangup()
@@ -291,6 +309,7 @@ def test_a_second_target_after_the_first_refused(transfer: Transfer, world: Worl
 
 
 @pytest.mark.parametrize("state", STATES)
+@pytest.mark.rule("hold.key-cuts-prompt")
 def test_keys_of_the_others_mean_nothing(world: World, transfer: Transfer, state: State) -> None:
     transfer.reach(state)
     world.press(transfer.caller, "12*#")
@@ -300,12 +319,14 @@ def test_keys_of_the_others_mean_nothing(world: World, transfer: Transfer, state
 
 
 @pytest.mark.parametrize("state", STATES)
+@pytest.mark.rule("transfer.way-edge")
 def test_the_keys_of_the_machine_are_not_heard(world: World, transfer: Transfer, state: State) -> None:
     transfer.reach(state)
     assert world.passed_on == []
 
 
 @pytest.mark.parametrize("state", STATES)
+@pytest.mark.rule("hold.re-invites")
 def test_hold_and_resume_of_the_desk_break_nothing(world: World, transfer: Transfer, state: State) -> None:
     transfer.reach(state)
     before = transfer.hears()
@@ -319,6 +340,7 @@ def test_hold_and_resume_of_the_desk_break_nothing(world: World, transfer: Trans
 
 
 @pytest.mark.parametrize("state", STATES)
+@pytest.mark.rule("hold.re-invites")
 def test_session_refresh_of_the_caller_breaks_nothing(transfer: Transfer, state: State) -> None:
     transfer.reach(state)
     before = transfer.hears()
@@ -326,6 +348,7 @@ def test_session_refresh_of_the_caller_breaks_nothing(transfer: Transfer, state:
     assert transfer.hears() == before
 
 
+@pytest.mark.rule("hold.re-invites")
 def test_caller_on_hold_by_the_core_while_the_desk_transfers(world: World, transfer: Transfer) -> None:
     transfer.caller.reinvite("sendonly")
     assert world.hears(transfer.desk) == "music"
@@ -339,6 +362,7 @@ def test_caller_on_hold_by_the_core_while_the_desk_transfers(world: World, trans
 
 
 @pytest.mark.parametrize("state", ["menu", "collecting", "dialling"])
+@pytest.mark.rule("hold.caller-hangs-up")
 def test_caller_hangs_up_and_the_desk_is_told(world: World, transfer: Transfer, state: State) -> None:
     transfer.reach(state)
     transfer.caller.hangup()
@@ -352,6 +376,7 @@ def test_caller_hangs_up_and_the_desk_is_told(world: World, transfer: Transfer, 
 
 @pytest.mark.parametrize("state", ["consulting", "completing"])
 @pytest.mark.parametrize("last", ["desk", "target"])
+@pytest.mark.rule("hold.caller-hangs-up")
 def test_caller_hangs_up_and_the_desk_keeps_the_target(
     world: World, transfer: Transfer, state: State, last: str
 ) -> None:
@@ -382,6 +407,7 @@ def test_caller_hangs_up_and_all_is_over(world: World, transfer: Transfer, state
 
 
 @pytest.mark.parametrize("state", ["menu", "collecting", "dialling"])
+@pytest.mark.rule("hold.caller-never-lost")
 def test_desk_hangs_up_is_rung_back_and_answers(world: World, transfer: Transfer, state: State) -> None:
     transfer.reach(state)
     transfer.desk.hangup()
@@ -398,6 +424,7 @@ def test_desk_hangs_up_is_rung_back_and_answers(world: World, transfer: Transfer
     assert transfer.talking()
 
 
+@pytest.mark.rule("hold.caller-never-lost")
 def test_recall_lasts_30_seconds_then_the_caller_is_let_go(world: World, transfer: Transfer) -> None:
     transfer.press("*")
     transfer.desk.hangup()
@@ -408,6 +435,7 @@ def test_recall_lasts_30_seconds_then_the_caller_is_let_go(world: World, transfe
     assert transfer.caller.ended  # no group behind the number of one extension
 
 
+@pytest.mark.rule("hold.caller-never-lost")
 def test_recall_then_the_group_then_bye(world: World) -> None:
     transfer = Transfer(world, MAIN).reach("menu")
     transfer.desk.hangup()
@@ -421,6 +449,7 @@ def test_recall_then_the_group_then_bye(world: World) -> None:
     assert world.edge.calls == {}
 
 
+@pytest.mark.rule("hold.caller-never-lost")
 def test_recall_is_taken_by_one_of_the_group(world: World) -> None:
     transfer = Transfer(world, MAIN).reach("menu")
     transfer.desk.hangup()
@@ -434,6 +463,7 @@ def test_recall_is_taken_by_one_of_the_group(world: World) -> None:
     assert transfer.hears() == ("music", "menu")
 
 
+@pytest.mark.rule("hold.caller-never-lost")
 def test_recall_of_a_phone_that_is_gone_goes_to_the_group_at_once(world: World) -> None:
     transfer = Transfer(world, MAIN).reach("collecting")
     world.phones["101"].register(expires=0)
@@ -465,6 +495,7 @@ def test_caller_hangs_up_during_the_recall(world: World, stage: str) -> None:
 
 
 @pytest.mark.parametrize("state", ["consulting", "completing"])
+@pytest.mark.rule("hold.caller-never-lost")
 def test_desk_hangs_up_and_the_transfer_completes(world: World, transfer: Transfer, state: State) -> None:
     transfer.reach(state)
     transfer.desk.hangup()
@@ -484,6 +515,7 @@ def recalling() -> Iterator[World]:
 
 
 @pytest.mark.parametrize("state", ["consulting", "completing"])
+@pytest.mark.rule("hold.caller-never-lost")
 def test_desk_hangs_up_and_is_rung_back_by_setting(recalling: World, state: State) -> None:
     transfer = Transfer(recalling).reach(state)
     transfer.desk.hangup()
@@ -505,6 +537,7 @@ def test_desk_or_target_hangs_up_ends_the_call(world: World, transfer: Transfer,
 # and again
 
 
+@pytest.mark.rule("transfer.joined")
 def test_the_targets_desk_transfers_again(world: World, transfer: Transfer) -> None:
     transfer.reach("joined")
     transfer.desk = transfer.target
@@ -536,6 +569,7 @@ def test_a_desk_that_was_called_by_another_may_transfer(world: World) -> None:
     assert world.hears(caller) is world.ringing("102")
 
 
+@pytest.mark.rule("transfer.inbound-only")
 def test_a_desk_that_placed_the_call_may_not(world: World) -> None:
     caller = world.phones["103"].call("101")
     world.ringing("101").answer()
@@ -543,6 +577,7 @@ def test_a_desk_that_placed_the_call_may_not(world: World) -> None:
     assert world.passed_on == ["*"]
 
 
+@pytest.mark.rule("transfer.way-core")
 def test_trunk_whose_core_plays_the_menus(world: World) -> None:
     trunk = world.edge.trunks.peers[0].trunk
     changed = type(trunk)(id=trunk.id, uri=trunk.uri, transfer="core")

@@ -46,6 +46,68 @@ def leave(listen: int = LISTEN) -> str:
     return f'{_WAIT}<pause milliseconds="{listen}"/><nop next="leave"/>'
 
 
+_OFFER = """v=0
+o=- [call_number] {version} IN IP4 [media_ip]
+s=-
+c=IN IP4 [media_ip]
+t=0 0
+m=audio [media_port] RTP/AVP 0 101
+a=rtpmap:0 PCMU/8000
+a=rtpmap:101 telephone-event/8000
+a=fmtp:101 0-15
+a=ptime:20
+a={direction}
+"""
+_ENDS = {  # by scenario: who says so, to whom
+    "call": ("<sip:[caller]@[local_ip]>;tag=[pid]-[call_number]", "[$to]"),
+    "answer": ("[$to];tag=[pid]-[call_number]", "[$from]"),
+}
+_IN_DIALOG = """{method} [next_url] SIP/2.0
+[routes]
+Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch];rport
+Max-Forwards: 70
+From: {mine}
+To: {theirs}
+Call-ID: [call_id]
+CSeq: {seq} {method}
+Contact: <sip:party@[local_ip]:[local_port]>
+"""
+
+
+def reinvite(scenario: str, seq: int, direction: str = "sendrecv") -> str:
+    """Wait for the test, then offer again, as a hold key or a session refresh does; such a party cannot leave."""
+    mine, theirs = _ENDS[scenario]
+
+    def request(method: str, rest: str) -> str:
+        text = _IN_DIALOG.format(method=method, mine=mine, theirs=theirs, seq=seq) + rest
+        again = ' retrans="500"' if method == "INVITE" else ""
+        return f"<send{again}><![CDATA[\n{text}]]></send>"
+
+    offer = _OFFER.format(version=seq, direction=direction)
+    invite = request("INVITE", f"Content-Type: application/sdp\nContent-Length: [len]\n\n{offer}")
+    answers = '<recv response="100" optional="true"/><recv response="200"/>'
+    done = _NOP.format('<log message="offered [call_id]"/>')
+    return _WAIT + invite + answers + request("ACK", "Content-Length: 0\n\n") + done
+
+
+def takes_refer(status: str = "", notify: str = "") -> str:
+    """A caller waits for a REFER, answers it with `status` (not at all: ""), then tells what came of it."""
+    mine, theirs = _ENDS["call"]
+    refer = '<ereg regexp=".*" search_in="hdr" header="Refer-To:" assign_to="refer"/>'
+    refer += '<log message="referred [call_id] [$refer]"/>'
+    steps = f'<recv request="REFER"><action>{refer}</action></recv>'
+    if status:
+        copied = "\n".join(f"[last_{name}:]" for name in ("Via", "From", "To", "Call-ID", "CSeq"))
+        contact = "Contact: <sip:party@[local_ip]:[local_port]>"
+        steps += f"<send><![CDATA[\nSIP/2.0 {status}\n{copied}\n{contact}\nContent-Length: 0\n\n]]></send>"
+    if notify:
+        head = _IN_DIALOG.format(method="NOTIFY", mine=mine, theirs=theirs, seq=2)
+        head += "Event: refer\nSubscription-State: terminated;reason=noresource\n"
+        head += "Content-Type: message/sipfrag;version=2.0\nContent-Length: [len]\n\n"
+        steps += f'<send retrans="500"><![CDATA[\n{head}SIP/2.0 {notify}\n]]></send><recv response="200"/>'
+    return steps + _NOP.format('<log message="told [call_id]"/>')
+
+
 class Tones:
     """Captures of tones for `play_pcap_audio`, made once per frequency."""
 

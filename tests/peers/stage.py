@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import queue
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -115,14 +115,26 @@ class Play:
         return party
 
     def begin(
-        self, keys: list[str], target: str = "answer", desk_calls: int = 1, leaves: bool = False
+        self,
+        keys: list[str],
+        target: str = "answer",
+        desk_calls: int = 1,
+        leaves: bool = False,
+        target_calls: int = 1,
+        target_steps: Sequence[str] = (leave(),),
+        caller_steps: Sequence[str] = (leave(),),
     ) -> None:
-        """Ring the desk phone for a new caller. `keys` are pressed one by one; with `leaves` it then hangs up."""
+        """Ring the desk phone for a new caller. `keys` are pressed one by one, or steps of sipp; with `leaves` it
+        then hangs up. The target's phone does what the scenario `target` says, or refuses with that status.
+        """
         tone = self.stage.tones(DESK)
-        steps = [*(press(each, tone) for each in keys), *([leave()] if leaves else [])]
+        steps = [each if each.startswith("<") else press(each, tone) for each in keys]
+        steps += [leave()] if leaves else []
         self._party("desk", "answer", self.desk.host, DESK, steps=steps, calls=desk_calls).listening()
-        if target in ("answer", "ring"):
-            self._party("target", target, self.target.host, TARGET, steps=[leave()]).listening()
+        if target in ("answer", "ring", "early"):
+            self._party(
+                "target", target, self.target.host, TARGET, steps=target_steps, calls=target_calls
+            ).listening()
         elif target:
             self._party("target", "refuse", self.target.host, fill={"STATUS": target}).listening()
         self._place = len(self.stage.control.events)
@@ -134,7 +146,7 @@ class Play:
             "call",
             host,
             CALLER,
-            steps=[leave()],
+            steps=caller_steps,
             port=port,
             media=media,
             number=number,

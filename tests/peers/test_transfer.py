@@ -3,6 +3,7 @@
 All plays run at once as far as there are phones, against one appliance; the tests then ask what each party heard.
 """
 
+import itertools
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -10,12 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.peers.capture import Capture, Heard, judge, needs_capture
+from tests.peers.sipp import leave, press, reinvite
 from tests.peers.stage import CALLER, DESK, TARGET, TRUNK_PORT, Check, Listener, Play, Stage, run
 
 pytestmark = pytest.mark.peer
 
-PAIRS = 6
-LONGEST = ("target_never_answers", "nobody_takes_the_call_back")
+PAIRS = 9
+LONGEST = ("target_never_answers", "nobody_takes_the_call_back", "third_silence")
 PLAYS: dict[str, Callable[[Play], Check]] = {}
 
 
@@ -328,6 +330,206 @@ def nobody_takes_the_call_back(p: Play) -> Check:
     return lambda heard: heard.prompt("caller", "ringback", "recall")
 
 
+@play
+def targets_early_media(p: Play) -> Check:
+    """The desk user hears what the target's side plays before it answers, and gives up."""
+    p.begin([*keys(p, 4), "2"], target="early")
+    to_dialling(p)
+    p.parties["target"].reached("early")
+    p.go("desk", "menu")
+    p.parties["target"].reached("cancelled").finish()
+    back_at_the_menu(p)
+
+    def check(heard: Listener) -> None:
+        heard.tone("desk", TARGET, "dialling")
+        heard.prompt("caller", "music", "menu")
+
+    return check
+
+
+@play
+def number_without_hash(p: Play) -> Check:
+    p.begin(["*", "1", p.target.extension, "*", "1"])
+    to_collecting(p)
+    p.go("desk")
+    p.state("dialling", seconds=16)
+    p.state("consulting")
+    p.go("desk", "completing")
+    p.go("desk", "joined")
+    p.parties["desk"].reached("released").finish()
+    p.go("caller")
+    p.end(caller="left", target="released")
+
+    def check(heard: Listener) -> None:
+        assert p.at("dialling") - p.at("collecting") > 10
+        heard.tone("caller", TARGET, "joined")
+
+    return check
+
+
+@play
+def no_number_in_ten_seconds(p: Play) -> Check:
+    p.begin(["*", "1", "2"], target="")
+    to_collecting(p)
+    p.state("menu", seconds=14)
+    back_at_the_menu(p)
+
+    def check(heard: Listener) -> None:
+        assert p.at("menu", 1) - p.at("collecting") > 9.8
+        heard.prompt("desk", "menu", "menu", 1)
+        heard.music("caller", "collecting")
+
+    return check
+
+
+@play
+def star_clears_the_number(p: Play) -> Check:
+    p.begin(["*", "1", f"99*{p.target.extension}#", "*", "1"])
+    to_completing(p)
+    p.go("desk", "joined")
+    p.parties["desk"].reached("released").finish()
+    p.go("caller")
+    p.end(caller="left", target="released")
+    return lambda heard: heard.tone("caller", TARGET, "joined")
+
+
+@play
+def third_wrong_key(p: Play) -> Check:
+    """In the menu it leads back to the caller, in the completing menu to the target."""
+    p.begin(["*", "5", "09", *keys(p, 4), "8", "00", "*", "1"])
+    to_menu(p)
+    p.go("desk", "menu")
+    p.go("desk", "menu", "talking")
+    to_completing(p)
+    p.go("desk", "completing")
+    p.go("desk", "completing", "consulting")
+    p.go("desk", "completing")
+    p.go("desk", "joined")
+    p.parties["desk"].reached("released").finish()
+    p.go("caller")
+    p.end(caller="left", target="released")
+
+    def check(heard: Listener) -> None:
+        heard.prompt("desk", "menu", "menu", 1)
+        heard.tone("desk", CALLER, "talking", 1)
+        heard.prompt("desk", "completing", "completing", 1)
+        heard.tone("desk", TARGET, "consulting", 1)
+
+    return check
+
+
+@play
+def third_silence(p: Play) -> Check:
+    p.begin(keys(p, 4))
+    to_completing(p)
+    p.state("consulting", seconds=50)
+    p.go("caller", "kept")
+    p.parties["caller"].reached("left").finish()
+    p.go("target")
+    p.end(target="left", desk="released")
+
+    def check(heard: Listener) -> None:
+        assert p.at("consulting", 1) - p.at("completing") > 3 * (8 + 5)  # as often, and the prompt each time
+        heard.prompt("target", "music", "completing")
+        heard.tone("desk", TARGET, "consulting", 1)
+
+    return check
+
+
+@play
+def keys_of_the_others(p: Play) -> Check:
+    """The caller's and the target's keys move nothing, and the caller hears none of those that the desk presses."""
+    caller = [press("*1", p.stage.tones(CALLER)), press("*2", p.stage.tones(CALLER)), leave()]
+    p.begin(keys(p), target_steps=[press("*1", p.stage.tones(TARGET)), leave()], caller_steps=caller)
+    to_menu(p)
+    p.go("caller")
+    p.parties["caller"].reached("pressed")
+    p.go("desk", "collecting")
+    p.go("desk", "dialling", "consulting")
+    p.go("target")
+    p.parties["target"].reached("pressed")
+    p.go("caller")
+    p.parties["caller"].reached("pressed", 2)
+    p.go("desk", "completing")
+    p.go("desk", "joined")
+    p.parties["desk"].reached("released").finish()
+    p.go("caller")
+    p.end(caller="left", target="released")
+
+    def check(heard: Listener) -> None:
+        assert [name for name, _ in p.states] == [
+            "talking", "menu", "collecting", "dialling", "consulting", "completing", "joined", "ended",
+        ]  # fmt: skip
+        assert heard.events("caller") == heard.events("target") == []
+        assert sorted(heard.events("desk")) == ["*", "1"]  # of the target, whom it talked to
+
+    return check
+
+
+@play
+def offers_in_every_state(p: Play) -> Check:
+    """The desk's hold key and the caller's session refreshes, in every state, and the transfer goes on."""
+    hold = itertools.count(1)
+    way = [
+        step
+        for key in ("", *keys(p, 4))
+        for step in (*([key] if key else []), *(reinvite("answer", next(hold), to) for to in ("sendonly", "sendrecv")))
+    ]  # fmt: skip
+    refreshes = [reinvite("call", seq) for seq in range(2, 8)]
+    p.begin([*way, "1"], target_steps=[leave()], caller_steps=refreshes)
+    offered = {"desk": 0, "caller": 0}
+
+    def offer(role: str) -> None:
+        offered[role] += 1
+        p.go(role)
+        p.parties[role].reached("offered", offered[role])
+
+    def all_offer() -> None:
+        offer("desk")
+        offer("caller")
+        offer("desk")
+
+    all_offer()
+    for states in (("menu",), ("collecting",), ("dialling", "consulting"), ("completing",)):
+        p.go("desk", *states)
+        all_offer()
+    p.go("desk", "joined")
+    p.parties["desk"].reached("released").finish()
+    offer("caller")
+    p.go("target")
+    p.end(target="left", caller="released")
+
+    def check(heard: Listener) -> None:
+        assert [name for name, _ in p.states] == [
+            "talking", "menu", "collecting", "dialling", "consulting", "completing", "joined", "ended",
+        ]  # fmt: skip
+        heard.tone("caller", TARGET, "joined")
+        heard.tone("target", CALLER, "joined")
+
+    return check
+
+
+@play
+def three_transfers_in_a_row(p: Play) -> Check:
+    """The target's own phone transfers again: back to the first desk, which transfers once more."""
+    back = ["*", "1", f"{p.desk.extension}#", "*", "1"]
+    steps = [press(each, p.stage.tones(TARGET)) for each in back]
+    p.begin(keys(p), desk_calls=2, target_calls=2, target_steps=steps)
+    for role in ("desk", "target", "desk"):
+        for states in (("menu",), ("collecting",), ("dialling", "consulting"), ("completing",), ("joined",)):
+            p.go(role, *states)
+    p.parties["desk"].reached("released", 2).finish()
+    p.go("caller")
+    p.end(caller="left", target="released")
+
+    def check(heard: Listener) -> None:
+        for turn, hertz in enumerate((TARGET, DESK, TARGET)):
+            heard.tone("caller", hertz, "joined", turn)
+        assert heard.events("caller") == []
+
+    return check
+
+
 PLAYS |= {f"caller_hangs_up_{state}": caller_hangs_up(state) for state in WAYS}
 PLAYS |= {f"desk_hangs_up_{state}": desk_hangs_up(state) for state in WAYS}
 
@@ -356,6 +558,12 @@ def evening(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return Evening(tmp_path_factory.mktemp("transfer"), request.param)
 
 
+@pytest.mark.rule(
+    "transfer.way-core", "transfer.way-edge", "transfer.talking", "transfer.menu",
+    "transfer.collecting", "transfer.resolve", "transfer.dialling", "transfer.consulting", "transfer.completing",
+    "transfer.joined", "hold.key-cuts-prompt", "hold.caller-never-lost", "hold.caller-hangs-up", "hold.one-digit",
+    "hold.re-invites",
+)  # fmt: skip
 @pytest.mark.parametrize("name", PLAYS)
 def test_play(evening: Evening, name: str) -> None:
     played, check = evening.played[name].result()
