@@ -47,7 +47,8 @@ def _sightings(state: StateDir) -> list[Row]:
     return Journal(state.journal).sightings() if state.journal.exists() else []
 
 
-def _show(rows: list[Row], columns: tuple[str, ...] = _COLUMNS) -> None:
+def show(rows: list[Row], columns: tuple[str, ...] = _COLUMNS) -> None:
+    """Print rows as a table."""
     widths = [max(len(str(row[name])) for row in [*rows, {n: n for n in columns}]) for name in columns]
     for row in [{name: name for name in columns}, *rows]:
         cells = (str(row[name]).ljust(width) for name, width in zip(columns, widths, strict=True))
@@ -82,7 +83,7 @@ def list_phones(state: StateDir, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(rows))
     elif rows:
-        _show(rows)
+        show(rows)
     else:
         click.echo(
             "No phone yet: point one at this appliance, and it appears here when it asks for its file."
@@ -119,7 +120,7 @@ def _rows(rows: list[Row], columns: tuple[str, ...], none: str, as_json: bool) -
     elif rows:
         ends = [datetime.fromtimestamp(row["until"], UTC).astimezone() for row in rows]
         shown = [{**row, "until": f"{end:%Y-%m-%d %H:%M:%S}"} for row, end in zip(rows, ends, strict=True)]
-        _show(shown, columns)
+        show(shown, columns)
     else:
         click.echo(none)
 
@@ -177,4 +178,4 @@ def identify(agents: Iterable[bytes], as_json: bool) -> None:
         else:
             rows.append({name: value or "-" for name, value in row.items()})
     if rows:
-        _show(rows, ("vendor", "model", "firmware", "mac"))
+        show(rows, ("vendor", "model", "firmware", "mac"))

@@ -276,7 +276,7 @@ def test_the_table_says_the_same(capsys, state):
     head, *rows = capsys.readouterr().out.splitlines()
     assert head.split() == ["mac", "vendor", "model", "extension", "number", "location", "state"]
     assert rows[0].split() == [
-        *["0004f2000101", "polycom", "VVX_411", "101", "+14155550101", "front-desk", "adopted"]
+        *["0004f2000101", "polycom", "VVX 411", "101", "+14155550101", "front-desk", "adopted"]
     ]
     assert len(rows) == 5
 

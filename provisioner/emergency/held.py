@@ -24,12 +24,12 @@ IDENTITY = f"{HELD}:id"
 CONTENT_TYPE = "application/held+xml"
 TYPES = ("civic", "geodetic", "locationURI")
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
-_NAMESPACES: dict[str | None, str] = {
-    None: HELD,
+_NAMESPACES: dict[str, str] = {
+    None: HELD,  # type: ignore[dict-item]
     "id": IDENTITY,
     **{prefix or "p": space for prefix, space in pidf.NAMESPACES.items()},
 }
-_OWN: dict[str | None, str] = {None: HELD}
+_OWN: dict[str, str] = {None: HELD}  # type: ignore[dict-item]
 _log = logging.getLogger(__name__)
 
 # Codes of RFC 5985, section 6.3, and RFC 6155, section 7.3, with what we say in each case.
@@ -262,7 +262,7 @@ def _response(question: Question, mac: str, knowledge: Knowledge, refer: bool) -
     )
     if question.exact and ("geodetic" in question.types or ("locationURI" in question.types and uri is None)):
         raise HeldError("cannotProvideLiType")
-    root = etree.Element(f"{{{HELD}}}locationResponse", nsmap=_NAMESPACES)  # type: ignore[arg-type]
+    root = etree.Element(f"{{{HELD}}}locationResponse", nsmap=_NAMESPACES)
     if uri:
         held = pidf.child(root, HELD, "locationUriSet")
         held.set("expires", pidf.utc(datetime.fromtimestamp(uri[1], UTC)))

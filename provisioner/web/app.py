@@ -19,11 +19,15 @@ from provisioner.web import (
     api,
     audio,
     authorities,
+    call_log,
+    calling,
     dhcp,
+    extensions,
     features,
     groups,
     health,
     layers,
+    numbers,
     orders,
     phone,
     session,
@@ -62,7 +66,22 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
-    rooms = (audio, features, orders, tables, phone, layers, groups, trust, dhcp, authorities)
+    rooms = (
+        audio,
+        call_log,
+        calling,
+        extensions,
+        features,
+        numbers,
+        orders,
+        tables,
+        phone,
+        layers,
+        groups,
+        trust,
+        dhcp,
+        authorities,
+    )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
     for blueprint in (*own, *parts):
         app.register_blueprint(blueprint)

@@ -12,6 +12,7 @@ from flask.testing import FlaskClient
 SAMPLES = {
     "mac": practice.STRANGER, "token": "0" * 64, "filename": "staff.css", "name": "0" * 64,
     "layer": "site", "group": "none", "maker": "yealink", "form": "pem", "extension": "101",
+    "number": "+14155550101",
 }  # fmt: skip
 OPEN = {"static", "staff.sign_in", "staff.signed_out", "health.healthz", "health.readyz"}
 
