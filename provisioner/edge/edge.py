@@ -19,6 +19,7 @@ from provisioner.edge.emergency import EmergencyCall
 from provisioner.edge.gate import EdgeGate
 from provisioner.edge.leg import Attempt, Leg, Owner
 from provisioner.edge.limits import Limits
+from provisioner.edge.moves import Moves
 from provisioner.edge.notices import Notices
 from provisioner.edge.placing import MAX_DIALOGS
 from provisioner.edge.presence import EVENTS, Presence
@@ -124,6 +125,7 @@ class Edge:
         self.gate = EdgeGate(self, nonce_key)
         self.presence = Presence(self)
         self.resyncs = Resyncs(self)
+        self.moves = Moves(self)
         self.save: Callable[[str, features.Values], None] = lambda _extension, _values: (
             None
         )  # into the inventory
@@ -200,6 +202,7 @@ class Edge:
         kept = {ext for ext, station in directory.stations.items() if station.same_account(before.get(ext))}
         self.registrar.keep(kept)
         self.presence.keep()
+        self.moves.swap()
 
     def flow_lost(self, flow: Flow) -> None:
         """A connection is gone, with the bindings that were reached over it."""
@@ -285,6 +288,7 @@ class Edge:
                 "mac": station.phone.id if station else "",
                 "number": call.number,
                 "location": location,
+                "doubt": self.moves.doubt(station.phone.id) if station else "",
                 "at": call.started,
                 "outcome": outcome,
             },
@@ -379,6 +383,8 @@ class Edge:
         except PeerError as error:
             transaction.reply(error.status, error.reason)
             return
+        if any(binding.flow.remote == flow.remote for binding in bindings):
+            self.moves.heard(station, flow.remote[0], request.get("p-access-network-info"))
         contacts = [
             f"<{binding.contact}>;expires={self.registrar.remaining(binding)}" for binding in bindings
         ]

@@ -112,6 +112,8 @@ class Process:
         await self._open(bind, port, tls_port)
         await self._restore()
         await self._resume()
+        with suppress(OperatorError):  # the journal itself says what is wrong with it
+            self._edge.moves.load(await asyncio.to_thread(self._journal.whereabouts))
         self._media.start()
         with suppress(
             TimeoutError
@@ -353,6 +355,7 @@ class Process:
             "calls": [call.view() for call in edge.calls.values()],
             "trunks": [self._trunk_row(peer) for peer in edge.trunks.peers],
             "bans": edge.gate.bans(),
+            "suspects": edge.moves.suspects(),
             "limits": edge.limits.view(),
             "counters": {
                 **edge.counters,
