@@ -1,5 +1,6 @@
 """A real Kamailio between the appliance and the patients outside: each transport, digest, registration, failover."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -333,6 +334,7 @@ def test_killed_before_it_answers(cloud: Cloud, tmp_path: Path, transport: str, 
         s.end(patient, transport)
 
 
+@pytest.mark.rule("unreachable.announced")
 def test_killed_while_a_call_is_up(cloud: Cloud, tmp_path: Path) -> None:
     with two(cloud) as first, scene(cloud, tmp_path) as s:
         patient = s.patient()
@@ -358,6 +360,34 @@ def test_killed_while_a_call_is_up(cloud: Cloud, tmp_path: Path) -> None:
         again.go()
         again.finish()
         s.end(patient, "udp")
+
+
+@pytest.mark.rule("unreachable.detected", "unreachable.announced", "unreachable.delivered")
+def test_the_only_core_goes_away_and_comes_back(cloud: Cloud, tmp_path: Path) -> None:
+    set_trunks(cloud.appliance, cloud.trunk(0, "udp", OPEN, srtp="off"))
+    up(cloud.appliance, "core")
+    core, before = cloud.cores[0], cloud.appliance.edge.call("ping")["pid"]
+    with scene(cloud, tmp_path) as s:
+        core.stop()
+        try:
+            gone = time.monotonic()
+            up(cloud.appliance, "core", False, 15)
+            assert time.monotonic() - gone < 15
+            s.dial()
+            s.phone.heard_of("CALL_CLOSED", 20)
+            assert cloud.appliance.api("calls?limit=1")["items"][0]["outcome"] == "refused: no core answers"
+        finally:
+            core.start()
+        up(cloud.appliance, "core", True, 60)
+        patient = s.patient()
+        s.dial()
+        patient.reached("answered")
+        s.phone.hears(PATIENT)
+        s.hangup(patient, "phone")
+    assert cloud.appliance.edge.call("ping")["pid"] == before
+    wire = s.capture.path.read_bytes()
+    for words in (b"Outside calls are not possible at the moment", b"Outside calls are possible again."):
+        assert words in wire
 
 
 @pytest.mark.parametrize(("transport", "how"), [("udp", "freeze"), ("tls", "freeze"), ("tcp", "kill")])
