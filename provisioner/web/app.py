@@ -19,6 +19,8 @@ from provisioner.web import (
     api,
     audio,
     authorities,
+    call_log,
+    calling,
     dhcp,
     extensions,
     features,
@@ -66,6 +68,8 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     own = (staff.blueprint, api.blueprint, health.blueprint)
     rooms = (
         audio,
+        call_log,
+        calling,
         extensions,
         features,
         numbers,

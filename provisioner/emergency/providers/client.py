@@ -29,7 +29,9 @@ class Client:
         host = parts.hostname or ""
         plain = parts.scheme == "http" and host in _LOOPBACK
         if parts.username or parts.query or not host or not (plain or parts.scheme == "https"):
-            raise OperatorError("this is no address for a provider", "give it as https://host/path, without a password")
+            raise OperatorError(
+                "this is no address for a provider", "give it as https://host/path, without a password"
+            )
         self._host, self._port = host, parts.port
         self._secure, self._seconds = not plain, seconds
         self._base = parts.path.rstrip("/")
