@@ -65,9 +65,8 @@ def delete(name: str) -> Response:
     if name not in snapshot.locations:
         abort(404, "There is no such location.")
     users = [each.id for each in snapshot.locations.values() if each.parent == name]
-    users += [
-        each.id for each in (*snapshot.phones.values(), *snapshot.numbers.values()) if each.location == name
-    ]
+    users += [each.id for each in snapshot.phones.values() if each.location == name]
+    users += [each.id for each in snapshot.numbers.values() if each.location == name]
     if users:
         detail = f"{', '.join(users[:4])} would be nowhere. Give them another location first."
         return api.problem(409, "The location is in use", detail)

@@ -7,8 +7,8 @@ from typing import Literal, TypedDict
 
 import msgspec
 
-from provisioner.emergency.calling import calling_number
 from provisioner.emergency import moved
+from provisioner.emergency.calling import calling_number
 from provisioner.ipc import Json
 from provisioner.phones.identity import normal_mac, of_agent
 from provisioner.phones.trust import RULES
