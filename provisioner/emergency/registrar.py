@@ -256,7 +256,9 @@ class Registrar:
         old = [
             held
             for held in self._inventory.all(Registration)
-            if statuses.get(held.id) == "registered" and held.reading and registration.status(held, now) == "stale"
+            if statuses.get(held.id) == "registered"
+            and held.reading
+            and registration.status(held, now) == "stale"
         ]
         for held in old:
             self._store(held)
@@ -303,11 +305,12 @@ def act(inventory: Inventory, number: str, event: Event, who: str, now: float) -
         stored, record = change.get(Registration, number), change.get(Number, number)
         provider = change.get(Provider, stored[0].provider) if stored else None
         if stored is None or record is None or provider is None:
-            raise OperatorError(f"{number} has no provider", "import it from its provider, or name one for it")
+            raise OperatorError(
+                f"{number} has no provider", "import it from its provider, or name one for it"
+            )
         can = ADAPTERS[provider[0].api](Account("", "", "")).abilities
         held = registration.on(stored[0], event, Context(now, can, now))
         held = replace(held, sent=stored[0].sent)
         change.put(held)
         change.put(replace(record[0], address_status=registration.status(held, now)))
     return held
-

@@ -16,7 +16,19 @@ from msgspec.structs import replace
 from provisioner.emergency import postal
 from provisioner.store.records import AddressStatus, Number, Postal, Reading, Registration, Step
 
-POLL = (2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 60.0, 120.0, 300.0, 600.0, 900.0)  # seconds between looks at what is pending
+POLL = (
+    2.0,
+    5.0,
+    10.0,
+    20.0,
+    30.0,
+    60.0,
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+    900.0,
+)  # seconds between looks at what is pending
 RETRY = (5.0, 15.0, 60.0, 300.0, 900.0, 3600.0)  # seconds after trouble
 AFTER_DOUBT = 2.0  # seconds before the look at a write whose end is not known
 SETTLE = 120.0  # seconds in which a provider may not yet show what it took
@@ -261,7 +273,11 @@ def _poll(held: Registration, state: Any, at: Context, error: str = "") -> Regis
 
 def _read(held: Registration, event: Read, at: Context) -> Registration:
     reading = Reading(
-        at=at.now, status=event.status, address=event.address, address_id=event.address_id, detail=event.detail
+        at=at.now,
+        status=event.status,
+        address=event.address,
+        address_id=event.address_id,
+        detail=event.detail,
     )
     before, held = held, _gap(replace(held, reading=reading), held.reading, at)
     if event.address_id and event.address is None and event.address_id == held.address_id:
@@ -315,7 +331,9 @@ def _registered(held: Registration, at: Context) -> Registration:
     assert held.reading is not None
     known = held.address_id or (held.reading.address_id if held.accepted else "")
     accepted = held.accepted or held.wanted
-    done = replace(held, accepted=accepted, address_id=known, choices=(), written=0.0, tries=0, attempts=0, order="")
+    done = replace(
+        held, accepted=accepted, address_id=known, choices=(), written=0.0, tries=0, attempts=0, order=""
+    )
     return _tidy(_go(done, "registered", "read", at.night, at.now), at)
 
 
@@ -335,7 +353,9 @@ def _write(held: Registration, event: Read, at: Context) -> Registration:
         state = "failed"  # until a write goes well
     if held.accepted is None:
         if at.can.validates:
-            return _go(held, "validating" if state == "submitting" else state, "validate", now, now, held.error)
+            return _go(
+                held, "validating" if state == "submitting" else state, "validate", now, now, held.error
+            )
         held = replace(held, accepted=held.wanted)
     if not held.address_id:
         return _go(held, state, "prepare", now, now, held.error)
@@ -419,7 +439,15 @@ def _trouble(held: Registration, event: Trouble, at: Context) -> Registration:
 
 def _failing(held: Registration, at: Context) -> Registration:
     """After some troubles in a row it is called failed; what was registered stays so until it is stale."""
-    kept = ("registered", "corrected", "needs_choice", "invalid", "unregistered", "needs_provider_human", "failed")
+    kept = (
+        "registered",
+        "corrected",
+        "needs_choice",
+        "invalid",
+        "unregistered",
+        "needs_provider_human",
+        "failed",
+    )
     if held.attempts >= FAILED_AFTER and held.state not in kept:
         return replace(held, state="failed", since=at.now)
     return held

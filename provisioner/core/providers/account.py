@@ -57,7 +57,9 @@ BEHAVIOURS = {
     "says-secrets": Behaviour("400 that repeats the credentials which it was shown", "writes"),
 }
 ALWAYS = frozenset({"error-always", "no-credentials", "forbidden", "says-secrets"})
-_AFTER = frozenset({"slow", "error-after", "html", "truncated", "reset", "duplicate"})  # it was done all the same
+_AFTER = frozenset(
+    {"slow", "error-after", "html", "truncated", "reset", "duplicate"}
+)  # it was done all the same
 
 
 @dataclass
@@ -94,7 +96,9 @@ class Provider:
 
     name = ""
 
-    def __init__(self, account: Account, behaviour: str = "good", times: int = SPOILED, seconds: float = 30.0) -> None:
+    def __init__(
+        self, account: Account, behaviour: str = "good", times: int = SPOILED, seconds: float = 30.0
+    ) -> None:
         self.account = account
         self.behaviour, self.left = behaviour, times
         self.asked: list[tuple[str, str]] = []  # method and path of each request
@@ -185,7 +189,10 @@ class Provider:
         """The addresses that the provider takes this for: itself, another, several, none."""
         if self.behaviour == "refuses":
             return []
-        if self.behaviour not in ("corrects", "candidates") or address["city"].title() in (ELSEWHERE, ELSEWHERE_TOO):
+        if self.behaviour not in ("corrects", "candidates") or address["city"].title() in (
+            ELSEWHERE,
+            ELSEWHERE_TOO,
+        ):
             return [address]
         towns = (ELSEWHERE, ELSEWHERE_TOO) if self.behaviour == "candidates" else (ELSEWHERE,)
         return [{**address, "city": town} for town in towns]
@@ -268,7 +275,9 @@ class Provider:
         elif self.behaviour == "duplicate" and answer.status_code < 300:
             return self.error(409, 8033, "A duplicate of this is there already")
         elif self.behaviour == "html":
-            return Response("<!DOCTYPE html><html><body><h1>Down for <b>maintenance</b></h1></body></html>", 200)
+            return Response(
+                "<!DOCTYPE html><html><body><h1>Down for <b>maintenance</b></h1></body></html>", 200
+            )
         elif self.behaviour == "truncated":
             answer.set_data(body[: len(body) // 2])
         elif self.behaviour == "reset":

@@ -42,7 +42,10 @@ class Bandwidth(Provider):
         )
         app.add_url_rule(f"{_ROOT}/emergency/endpoints", "endpoints", self._endpoints, methods=both)
         app.add_url_rule(
-            f"{_ROOT}/emergency/endpoints/<name>", "endpoint", self._endpoint, methods=["GET", "PATCH", "DELETE"]
+            f"{_ROOT}/emergency/endpoints/<name>",
+            "endpoint",
+            self._endpoint,
+            methods=["GET", "PATCH", "DELETE"],
         )
         app.add_url_rule(f"{_ROOT}/emergency/orders/<name>/details", "order", self._order)
 
@@ -134,7 +137,12 @@ class Bandwidth(Provider):
         held = self.held(number) or Held()
         under_way = held.status in ("pending", "removing")
         status = "PROCESSING" if under_way else "FAILED" if held.status == "failed" else "COMPLETED"
-        mine = {"id": number[1:], "status": "INPROGRESS" if under_way else "SUCCESS", "error": "", "errorCode": ""}
+        mine = {
+            "id": number[1:],
+            "status": "INPROGRESS" if under_way else "SUCCESS",
+            "error": "",
+            "errorCode": "",
+        }
         if held.status == "failed":
             mine.update(status="ERROR", error="The street is not in the range", errorCode="701")
         return jsonify({"id": name, "type": "ADD_ENDPOINTS", "status": status, "endpoints": [mine]})

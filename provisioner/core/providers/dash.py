@@ -45,7 +45,9 @@ class Dash(Provider):
     def _root(self, name: str) -> etree._Element:
         return etree.Element(f"{{{_NS}}}{name}", nsmap={"ns0": _NS, "xsi": _XSI})
 
-    def _location(self, parent: etree._Element, tag: str, fields: dict[str, str], name: str, code: str) -> None:
+    def _location(
+        self, parent: etree._Element, tag: str, fields: dict[str, str], name: str, code: str
+    ) -> None:
         location = etree.SubElement(parent, tag)
         for ours, theirs in _FIELDS.items():
             element = etree.SubElement(location, theirs)
@@ -151,4 +153,6 @@ class Dash(Provider):
 
 
 def _answer(root: etree._Element, status: int = 200) -> Response:
-    return Response(etree.tostring(root, xml_declaration=True, encoding="UTF-8"), status, content_type="text/xml")
+    return Response(
+        etree.tostring(root, xml_declaration=True, encoding="UTF-8"), status, content_type="text/xml"
+    )

@@ -52,7 +52,9 @@ class Telnyx(Provider):
         if self.behaviour == "unknown-number":
             found = []
         page, size = int(request.args.get("page[number]", 1)), 2 if self.behaviour == "pages" else 250
-        rows = [{"id": number[1:], "phone_number": number} for number in found[(page - 1) * size : page * size]]
+        rows = [
+            {"id": number[1:], "phone_number": number} for number in found[(page - 1) * size : page * size]
+        ]
         return jsonify({"data": rows, "meta": {"total_pages": -(-len(found) // size), "page_number": page}})
 
     def _settings(self, name: str) -> Response:
@@ -100,7 +102,9 @@ class Telnyx(Provider):
     def _addresses(self) -> Response:
         if request.method == "GET":
             wanted = request.args.get("filter[customer_reference][eq]", "")
-            found = [name for name, held in self.account.addresses.items() if held["label"] == wanted or not wanted]
+            found = [
+                name for name, held in self.account.addresses.items() if held["label"] == wanted or not wanted
+            ]
             return jsonify({"data": [self._resource(name) for name in found], "meta": {"total_pages": 1}})
         given = self._given()
         if given not in self.judged(given):

@@ -42,7 +42,9 @@ class Twilio(Provider):
         """The paths."""
         root = "/2010-04-01/Accounts/<account>"
         app.add_url_rule(f"{root}/IncomingPhoneNumbers.json", "numbers", self._numbers)
-        app.add_url_rule(f"{root}/IncomingPhoneNumbers/<sid>.json", "number", self._number, methods=["GET", "POST"])
+        app.add_url_rule(
+            f"{root}/IncomingPhoneNumbers/<sid>.json", "number", self._number, methods=["GET", "POST"]
+        )
         app.add_url_rule(f"{root}/Addresses.json", "addresses", self._addresses, methods=["GET", "POST"])
         app.add_url_rule(f"{root}/Addresses/<sid>.json", "address", self._address, methods=["GET", "DELETE"])
         app.add_url_rule(f"{root}/Addresses/<sid>/DependentPhoneNumbers.json", "dependents", self._dependents)
@@ -92,7 +94,11 @@ class Twilio(Provider):
     def _addresses(self, account: str) -> Response:
         if request.method == "GET":
             wanted = request.args.get("FriendlyName", "")
-            found = [sid for sid, held in self.account.addresses.items() if held.get("label") == wanted or not wanted]
+            found = [
+                sid
+                for sid, held in self.account.addresses.items()
+                if held.get("label") == wanted or not wanted
+            ]
             return jsonify({"addresses": [self._resource(sid) for sid in found], "next_page_uri": None})
         address = {ours: request.form.get(theirs, "") for ours, theirs in _FIELDS.items()}
         if len(address["label"]) > 32 or not all(address[name] for name in ("name", "street", "city")):
@@ -101,7 +107,9 @@ class Twilio(Provider):
         if not judged:
             return self.error(400, 21628, "The address could not be validated")
         sid = self.new_id("AD")
-        self.account.addresses[sid] = judged[0] if request.form.get("AutoCorrectAddress") == "true" else address
+        self.account.addresses[sid] = (
+            judged[0] if request.form.get("AutoCorrectAddress") == "true" else address
+        )
         answer = jsonify(self._resource(sid))
         answer.status_code = 201
         return answer

@@ -52,7 +52,13 @@ class _Address(msgspec.Struct):
 
     def lines(self, submitted: Postal | None) -> Postal:
         """In lines; `submitted`: what was sent under this name, for what is not given back."""
-        parts = (self.houseNumber, self.predirectional, self.streetName, self.streetSuffix, self.postdirectional)
+        parts = (
+            self.houseNumber,
+            self.predirectional,
+            self.streetName,
+            self.streetSuffix,
+            self.postdirectional,
+        )
         inside = submitted.inside if submitted and self.addressLine2 is None else self.addressLine2
         return Postal(
             street=self.address or " ".join(part for part in parts if part),
@@ -127,7 +133,9 @@ class Bandwidth:
             self._until = self._clock() + max(0.0, token.expires_in - TOKEN_MARGIN)
         return {"Authorization": f"Bearer {self._token}"}
 
-    def _ask(self, method: str, path: str, body: Any = None, query: dict[str, str] | None = None) -> Steps[Reply]:
+    def _ask(
+        self, method: str, path: str, body: Any = None, query: dict[str, str] | None = None
+    ) -> Steps[Reply]:
         for last in (False, True):
             plain = wire.json_request(method, self._numbers + path, body, query or {})
             headers = {**plain.headers, **(yield from self._authorised())}

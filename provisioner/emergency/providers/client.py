@@ -29,7 +29,9 @@ class Client:
         host = parts.hostname or ""
         plain = parts.scheme == "http" and host in _LOOPBACK
         if parts.username or parts.query or not host or not (plain or parts.scheme == "https"):
-            raise OperatorError("this is no address for a provider", "give it as https://host/path, without a password")
+            raise OperatorError(
+                "this is no address for a provider", "give it as https://host/path, without a password"
+            )
         self._host, self._port = host, parts.port
         self._secure, self._seconds = not plain, seconds
         self._base = parts.path.rstrip("/")
@@ -44,7 +46,8 @@ class Client:
     def send(self, request: Request) -> Reply:
         """One exchange. Raises Unreachable, Lost or Broken."""
         connection = self._connection()
-        watch = threading.Timer(self._seconds, _cut, [connection])
+        late = threading.Event()
+        watch = threading.Timer(self._seconds, _cut, [connection, late])
         watch.daemon = True
         watch.start()
         try:
@@ -52,7 +55,10 @@ class Client:
                 connection.connect()
             except (OSError, http.client.HTTPException) as error:
                 raise Unreachable(f"{self._host} cannot be reached ({_kind(error)})") from None
-            return self._exchange(connection, request)
+            reply = self._exchange(connection, request)
+            if late.is_set():  # a header that was cut off looks like a whole one
+                raise Lost(f"{self._host} gave no whole answer (no answer in time)")
+            return reply
         finally:
             watch.cancel()
             connection.close()
@@ -73,8 +79,9 @@ class Client:
         return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, data)
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
     """End an exchange that lasts too long, wherever it hangs."""
+    late.set()
     with suppress(OSError, AttributeError):
         connection.sock.shutdown(2)
 

@@ -91,7 +91,14 @@ class Core:
         yield from ()
 
 
-_ELEMENTS = {"street": "RD", "inside": "LOC", "city": "A3", "state": "A1", "postcode": "PC", "country": "country"}
+_ELEMENTS = {
+    "street": "RD",
+    "inside": "LOC",
+    "city": "A3",
+    "state": "A1",
+    "postcode": "PC",
+    "country": "country",
+}
 
 
 def _civic(address: Postal) -> dict[str, str]:

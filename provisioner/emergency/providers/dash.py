@@ -38,13 +38,17 @@ class Dash:
             request = Request("GET", path, {}, self._headers)
         else:
             headers = {**self._headers, "Content-Type": "application/xml"}
-            request = Request("POST", path, {}, headers, etree.tostring(body, xml_declaration=True, encoding="UTF-8"))
+            request = Request(
+                "POST", path, {}, headers, etree.tostring(body, xml_declaration=True, encoding="UTF-8")
+            )
         reply = yield request
         fault = _fault(reply)
         if fault == "NotFoundException":
             return None
         if fault == "LockedException":
-            raise Denied(f"{NAME} has this number in another account{wire.own_words(reply, _words)}", "number")
+            raise Denied(
+                f"{NAME} has this number in another account{wire.own_words(reply, _words)}", "number"
+            )
         wire.checked(reply, NAME, _words)
         if reply.status == 404:
             return None
@@ -75,7 +79,9 @@ class Dash:
         good = tuple(_lines(each, address.name) for each in found if _code(each) in _TAKEN)
         if not good:
             said = next((_text(each, "status/description") for each in found), "")
-            raise Denied(f"{NAME} does not know this address: {wire.plain(said) or 'it says no more'}", "address")
+            raise Denied(
+                f"{NAME} does not know this address: {wire.plain(said) or 'it says no more'}", "address"
+            )
         if any(postal.same(address, each) for each in good):
             return Valid()
         return Corrected(good)
@@ -102,7 +108,9 @@ class Dash:
 
     def assign(self, number: str, held: Registration) -> Steps[str]:
         """Provision a location; the one before is no longer provisioned from then on."""
-        root = yield from self._ask("provisionlocation", _named("provisionLocation", "locationid", held.address_id))
+        root = yield from self._ask(
+            "provisionlocation", _named("provisionLocation", "locationid", held.address_id)
+        )
         if root is None:
             raise wire.Forgotten(f"{NAME} does not know the address any more")
         if _text(root, ".//LocationStatus/code") != "PROVISIONED":
@@ -137,7 +145,10 @@ def _location(address: Postal) -> etree._Element:
         ("address2", address.inside),
         ("community", address.city),
         ("state", address.state),
-        ("postalcode", address.postcode.replace(" ", "") if address.country == "CA" else address.postcode[:5]),
+        (
+            "postalcode",
+            address.postcode.replace(" ", "") if address.country == "CA" else address.postcode[:5],
+        ),
         ("plusfour", address.postcode[6:] if address.country == "US" else ""),
         ("type", "ADDRESS"),
     ):

@@ -121,9 +121,13 @@ class Telnyx:
     def __init__(self, account: Account) -> None:
         self._bearer = {"Authorization": f"Bearer {account.password}"}
 
-    def _ask(self, method: str, path: str, body: Any = None, query: dict[str, str] | None = None) -> Steps[Reply]:
+    def _ask(
+        self, method: str, path: str, body: Any = None, query: dict[str, str] | None = None
+    ) -> Steps[Reply]:
         request = wire.json_request(method, f"/v2{path}", body, query)
-        request = wire.Request(method, request.path, request.query, {**request.headers, **self._bearer}, request.body)
+        request = wire.Request(
+            method, request.path, request.query, {**request.headers, **self._bearer}, request.body
+        )
         reply = wire.checked((yield request), NAME, _words)
         if reply.status >= 400 and reply.status != 404:
             if path.endswith("/enable_emergency") and body["emergency_address_id"]:
@@ -166,7 +170,9 @@ class Telnyx:
         if reply.status == 404:
             return Read("failed", None, settings.emergency_address_id, "Its address is gone")
         detail = f"{NAME} could not register it" if status == "failed" else ""
-        return Read(status, wire.json_of(reply, _AddressData, NAME).data.lines, settings.emergency_address_id, detail)
+        return Read(
+            status, wire.json_of(reply, _AddressData, NAME).data.lines, settings.emergency_address_id, detail
+        )
 
     def validate(self, number: str, address: Postal) -> Steps[Valid | Corrected]:
         """Judge an address; a suggestion may name only the fields that are otherwise."""
@@ -178,7 +184,9 @@ class Telnyx:
         if suggested and postal.difference(address, suggested):
             return Corrected((suggested,))
         reasons = "; ".join(str(error.get("detail") or error.get("title")) for error in judged.errors or [])
-        raise Denied(f"{NAME} does not know this address: {wire.plain(reasons) or 'it says no more'}", "address")
+        raise Denied(
+            f"{NAME} does not know this address: {wire.plain(reasons) or 'it says no more'}", "address"
+        )
 
     def prepare(self, number: str, address: Postal) -> Steps[Prepared]:
         """Make the address, unless one of its reference is there."""
@@ -206,7 +214,9 @@ class Telnyx:
     def _enable(self, number: str, on: bool, address_id: str | None) -> Steps[str]:
         found = yield from self._held(number)
         body = {"emergency_enabled": on, "emergency_address_id": address_id}
-        reply = yield from self._ask("POST", f"/phone_numbers/{quote(found.id)}/actions/enable_emergency", body)
+        reply = yield from self._ask(
+            "POST", f"/phone_numbers/{quote(found.id)}/actions/enable_emergency", body
+        )
         if reply.status == 404:
             raise wire.Forgotten(f"{NAME} does not know the address any more")
         wire.json_of(reply, _VoiceData, NAME)

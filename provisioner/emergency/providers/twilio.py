@@ -120,7 +120,9 @@ class Twilio:
         return reply
 
     def _held(self, number: str) -> Steps[_Number]:
-        reply = yield from self._ask("GET", f"{self._root}/IncomingPhoneNumbers.json", {"PhoneNumber": number})
+        reply = yield from self._ask(
+            "GET", f"{self._root}/IncomingPhoneNumbers.json", {"PhoneNumber": number}
+        )
         found = wire.json_of(reply, _Numbers, NAME).incoming_phone_numbers if reply.status == 200 else []
         for each in found:
             if each.phone_number == number:
@@ -133,7 +135,9 @@ class Twilio:
         path, query = f"{self._root}/IncomingPhoneNumbers.json", {"PageSize": "200"}
         for _page in range(wire.PAGES):
             page = wire.json_of((yield from self._ask("GET", path, query)), _Numbers, NAME)
-            owned += [Owned(each.phone_number, each.friendly_name or "") for each in page.incoming_phone_numbers]
+            owned += [
+                Owned(each.phone_number, each.friendly_name or "") for each in page.incoming_phone_numbers
+            ]
             if not page.next_page_uri:
                 break
             following = urlsplit(page.next_page_uri)  # its host is not followed

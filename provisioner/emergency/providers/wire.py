@@ -197,7 +197,9 @@ def checked(reply: Reply, provider: str, words: Callable[[bytes], str]) -> Reply
     if reply.status == 409:  # a duplicate: what is there is looked at before anything else is done
         raise Broken(f"{provider} has this already, or works on it{own_words(reply, words)}")
     if reply.status >= 500 or not 200 <= reply.status < 500 or 300 <= reply.status < 400:
-        raise Broken(f"{provider} failed (status {reply.status}){own_words(reply, words)}", retry_after(reply))
+        raise Broken(
+            f"{provider} failed (status {reply.status}){own_words(reply, words)}", retry_after(reply)
+        )
     return reply
 
 
