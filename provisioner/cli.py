@@ -485,6 +485,88 @@ def phones_dhcp(kind: str, state: Path | None, as_json: bool) -> None:
 
 
 @cli.group()
+def calls() -> None:
+    """List the calls of the log, and export them."""
+
+
+def _call_options(command: F) -> F:
+    """Which calls."""
+    for option in (
+        click.option("--until", default="", metavar="DATE", help="Before that, as 2026-04-01T08:00."),
+        click.option("--since", default="", metavar="DATE", help="From then on, as 2026-03-31."),
+        click.option(
+            "--search", "text", default="", metavar="TEXT", help="A name, extension, number or outcome."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@calls.command("list")
+@state_option
+@_call_options
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@json_option
+def list_calls(state: Path | None, limit: int, as_json: bool, **which: str) -> None:
+    """List the newest calls that fit, the newest first."""
+    from provisioner import console_calls
+
+    console_calls.list_calls(_state(state, demo_directory()), limit, as_json, **which)
+
+
+@calls.command("export")
+@state_option
+@_call_options
+def export_calls(state: Path | None, **which: str) -> None:
+    """Print all calls that fit as CSV, the oldest first."""
+    from provisioner import console_calls
+
+    console_calls.export_calls(_state(state, demo_directory()), **which)
+
+
+@cli.group("dial-through")
+def through() -> None:
+    """List the temporary numbers that connect one phone with its target, hand one out, and end one."""
+
+
+@through.command("list")
+@state_option
+@json_option
+def list_through(state: Path | None, as_json: bool) -> None:
+    """List those that are good now."""
+    from provisioner import console_calls
+
+    console_calls.list_through(_state(state, demo_directory()), as_json)
+
+
+@through.command("add")
+@click.argument("phone")
+@click.argument("target")
+@click.option(
+    "--show", "calling", default="", metavar="NUMBER", help="Number of the practice to show. [main number]"
+)
+@click.option("--seconds", default=3600.0, show_default=True, help="How long it is good.")
+@click.option("--many", is_flag=True, help="For more than one call.")
+@state_option
+@json_option
+def add_through(state: Path | None, many: bool, as_json: bool, **what: Any) -> None:
+    """Hand out a number that connects PHONE, when it calls, with TARGET."""
+    from provisioner import console_calls
+
+    console_calls.add_through(_state(state, demo_directory()), as_json, once=not many, **what)
+
+
+@through.command("end")
+@click.argument("name")
+@state_option
+def end_through(name: str, state: Path | None) -> None:
+    """End the one with that id, as `list` shows it."""
+    from provisioner import console_calls
+
+    console_calls.end_through(_state(state, demo_directory()), name)
+
+
+@cli.group()
 def protection() -> None:
     """List addresses that are shut out of the phone service, and let one in again."""
 

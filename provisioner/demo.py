@@ -36,7 +36,7 @@ _BUILDING = {
 }
 # location, its words, floor, room · extension, name on the key · MAC, vendor, model
 _PLACES = (
-    ("front-desk", "Front desk", "1", "101", "101", "Front desk", "0004f2000101", "polycom", "VVX_411"),
+    ("front-desk", "Front desk", "1", "101", "101", "Front desk", "0004f2000101", "polycom", "VVX 411"),
     ("nurses", "Nurses' station", "2", "210", "102", "Nurses", "001565000102", "yealink", "T46S"),
     ("billing", "Billing", "3", "305", "103", "Billing", "000b82000103", "grandstream", "GXP2170"),
 )
@@ -91,7 +91,7 @@ def _records() -> list[Record]:
 def snapshot(core_uri: str) -> Snapshot:
     """The practice as it is before anybody has changed it, without a database."""
     kinds: dict[str, dict[str, Record]] = {}
-    for record in [*_records(), Trunk(id="core", uri=core_uri)]:
+    for record in [*_records(), Trunk(id="core", uri=core_uri, profile="stand-in")]:
         kinds.setdefault(f"{type(record).__struct_config__.tag}s", {})[record.id] = record
     (practice,) = kinds.pop("practices").values()
     return Snapshot(revision=1, practice=practice, **kinds)  # type: ignore[arg-type]

@@ -18,6 +18,7 @@ from provisioner.core.network import e164
 from provisioner.core.switch import Switch
 from provisioner.errors import ProvisionerError
 from provisioner.ipc import Json
+from provisioner.media.process import prepare
 from provisioner.paths import StateDir
 
 MAIN_NUMBER = "+14155550100"  # of the demo practice
@@ -195,5 +196,7 @@ def main(
 
     `menus`: whoever takes a call can transfer it by keypad here, as trunks with `transfer = "core"` leave it to us.
     """
+    if menus:
+        prepare()
     asyncio.run(_until_signal(state, bind, sip_port, edge_sip, life, rng or SystemRandom(), menus))
     return 0

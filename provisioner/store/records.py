@@ -26,9 +26,11 @@ class Practice(Record, frozen=True):
     `services`: the N11 codes that may be dialled. `international_calls_per_day`: to Mexico and to NANP countries other
     than the United States, its territories and Canada; 0: none. `outbound_at_once`, `outbound_per_line`,
     `outbound_per_hour` (of a line): how many outside calls; `outbound_closed`: when there are none, as `22:00-06:00`.
+    `keep_calls_days`: after so many days a call leaves the log, at least 1. `click_auto_answer`: phones that may
+    answer by themselves (their setting `auto_answer`) do so for click-to-call.
     `adoption`: which phones get anything (docs/phones.md, "Trust"); `open` until `adoption_until`, 0: no end.
     `routers`: MACs (twelve hex digits) or addresses of routers on this network that phones are behind; the gateways
-    of this host are known anyway.
+    of this host are known anyway. `location_askers`: networks whose hosts may ask where any phone is (docs/phones.md).
     """
 
     name: str
@@ -39,12 +41,15 @@ class Practice(Record, frozen=True):
     adoption: Literal["open", "adopted", "certificate"] = "open"
     adoption_until: float = 0.0
     routers: tuple[str, ...] = ()
+    location_askers: tuple[str, ...] = ()
     services: tuple[str, ...] = ("211", "311", "411", "511", "711", "811")
     international_calls_per_day: int = 20
     outbound_at_once: int = 100
     outbound_per_line: int = 8
     outbound_per_hour: int = 120
     outbound_closed: str = ""
+    keep_calls_days: int = 365
+    click_auto_answer: bool = False
     on_hangup: Literal["complete", "recall"] = "complete"
     phone_networks: tuple[str, ...] = ()
     max_calls: int = 200
@@ -90,6 +95,7 @@ AddressStatus = Literal["registered", "unregistered", "pending", "correction", "
 class Number(Record, frozen=True):
     """A public number of the practice; the id is its E.164 form. Inbound calls go to an extension or a ring group.
 
+    `dial_through`: it is set aside for dial-through, and nobody's otherwise.
     `provider`: the Provider whose account it is in. `address_status`: what is known of its emergency address;
     `registered` only when the provider said so of the address of `location` (docs/e911.md). Nothing but `registered`
     makes it the calling number of an emergency call in place of another.
@@ -102,6 +108,21 @@ class Number(Record, frozen=True):
     provider: str = ""
     address_status: AddressStatus = "unregistered"
     caller_privacy: bool = True
+    dial_through: bool = False
+
+
+class DialThrough(Record, frozen=True, tag="dial_through"):
+    """A temporary number: a call to `number` from `phone` is connected with `target`, which sees `calling`.
+
+    All are E.164. `expires`: seconds since 1970; `once`: good for one call.
+    """
+
+    number: str
+    phone: str
+    target: str
+    calling: str
+    expires: float
+    once: bool = False
 
 
 class Provider(Record, frozen=True):
@@ -399,6 +420,7 @@ KINDS: tuple[type[Record], ...] = (
     Location,
     Placement,
     Number,
+    DialThrough,
     Provider,
     ProviderSecret,
     Registration,
@@ -429,6 +451,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     locations: dict[str, Location] = {}
     placements: dict[str, Placement] = {}
     numbers: dict[str, Number] = {}
+    dial_throughs: dict[str, DialThrough] = {}
     providers: dict[str, Provider] = {}
     registrations: dict[str, Registration] = {}
     phones: dict[str, Phone] = {}

@@ -41,6 +41,12 @@ STATES = {
     "needs_provider_human": "The provider's support must help",
 }
 
+_PLAIN: dict[str, registration.Event] = {
+    "as-typed": registration.Insisted(),
+    "look": registration.Asked(),
+    "remove": registration.Removed(),
+}
+
 pages = Blueprint("addresses", __name__, url_prefix="/staff")
 pages.before_request(staff.guard)
 calls = Blueprint("addresses_api", __name__, url_prefix="/api/v1")
@@ -87,10 +93,9 @@ def _event(decision: str, choice: str) -> registration.Event:
     """What a form or the API asks for. Raises UsageError."""
     if decision == "approve" and choice.isdecimal():
         return registration.Approved(int(choice))
-    plain = {"as-typed": registration.Insisted, "look": registration.Asked, "remove": registration.Removed}
-    if decision not in plain:
+    if decision not in _PLAIN:
         raise UsageError("There is no such decision: approve, as-typed, look or remove")
-    return plain[decision]()
+    return _PLAIN[decision]
 
 
 def _decide(number: str, decision: str, choice: str, who: str) -> Registration:

@@ -107,14 +107,6 @@ def adopt(mac: str) -> Response:
         return problem(409, "The phone was not adopted", str(error))
 
 
-@blueprint.get("/calls")
-def calls() -> Response:
-    """Calls, live first, then the newest past ones."""
-    limit, offset = window()
-    world = sources().world(limit + offset + 1)
-    return listed(views.calls_now(world) + views.calls_past(world), limit, offset)
-
-
 @blueprint.get("/requests")
 def requests() -> Response:
     """What phones asked for, the newest first; `mac`, `rule` and `status` choose. With the rule in words."""

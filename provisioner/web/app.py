@@ -20,6 +20,8 @@ from provisioner.web import (
     api,
     audio,
     authorities,
+    call_log,
+    calling,
     dhcp,
     extensions,
     features,
@@ -68,6 +70,8 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     rooms = (
         addresses,
         audio,
+        call_log,
+        calling,
         extensions,
         features,
         numbers,

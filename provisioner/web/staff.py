@@ -13,7 +13,6 @@ from provisioner.web.session import sources
 from provisioner.web.sources import World
 
 LAST_CALLS = 8  # on the overview
-CALLS = 500
 REQUESTS = 500
 PHONE_REQUESTS = 20
 
@@ -153,21 +152,6 @@ def adopt(mac: str) -> Response:
     except ProvisionerError as error:
         return _phones(sources().world(), 409, str(error), mac)
     return make_response(redirect(url_for("staff.phone", mac=mac, adopted=1), 303))
-
-
-@blueprint.get("/calls")
-def calls() -> Response:
-    """Live and past calls with their transfer steps."""
-    world = sources().world(CALLS)
-    query = request.args.get("q", "")
-    return page(
-        "calls.html",
-        world,
-        calls=[row for row in views.calls_now(world) if views.matches_call(row, query)],
-        past=[row for row in views.calls_past(world) if views.matches_call(row, query)],
-        query=query,
-        limit=CALLS,
-    )
 
 
 @blueprint.get("/requests")

@@ -132,6 +132,11 @@ class CallRow(msgspec.Struct, kw_only=True):
     ended: float | None
     outcome: str
     steps: list[tuple[float, str]]
+    ring_seconds: float | None = None
+    talk_seconds: float | None = None
+    loss: float | None = None
+    jitter_ms: float | None = None
+    mos: float | None = None
 
     @property
     def talked(self) -> float | None:
@@ -298,9 +303,7 @@ def calls_now(world: World) -> list[CallRow]:
 
 def calls_past(world: World) -> list[CallRow]:
     """Calls of the journal that are not live, the newest first."""
-    live = {str(call["id"]) for call in live_calls(world)}
-    rows = [_call(world.snapshot, past_call(call)) for call in world.calls if str(call["id"]) not in live]
-    return sorted(rows, key=lambda row: -row.started)
+    return sorted(past(world, world.calls), key=lambda row: -row.started)
 
 
 def past_call(row: Json) -> Json:
@@ -326,7 +329,14 @@ def _call(snapshot: Snapshot, call: Json) -> CallRow:
         ended=call.get("ended"),
         outcome=str(call.get("outcome") or ""),
         steps=[(float(at), str(what)) for at, what in call.get("steps") or []],
+        **{name: call.get(name) for name in ("ring_seconds", "talk_seconds", "loss", "jitter_ms", "mos")},
     )
+
+
+def past(world: World, calls: list[Json]) -> list[CallRow]:
+    """Rows of the journal, in their order, without those that are live."""
+    live = {str(call["id"]) for call in live_calls(world)}
+    return [_call(world.snapshot, past_call(call)) for call in calls if str(call["id"]) not in live]
 
 
 def party(snapshot: Snapshot, value: str) -> Party:

@@ -42,6 +42,11 @@ def test_a_call_comes_back_as_it_was_written(opened):
         "outcome": "joined",
         "emergency": False,
         "steps": [[3.5, "menu"], [5.0, "dialling 103"]],
+        "ring_seconds": 2.0,
+        "talk_seconds": 7.0,
+        "loss": 0.5,
+        "jitter_ms": 3.0,
+        "mos": 4.3,
     }
     opened.write("calls", row)
     assert opened.flush()
