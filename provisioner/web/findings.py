@@ -155,6 +155,7 @@ def _numbers(world: World, rows: list[PhoneRow]) -> Iterator[Finding]:
                 what=f"{words.number(number)} has no registered emergency address",
                 remedy="911 still goes out, but an operator will have to ask where the caller is, "
                 "and a fee is likely. Register the address with the provider.",
+                link="/staff/addresses",
             )
     for warned in warnings(world.snapshot):
         if in_service(world.snapshot.numbers.get(warned.number)):
