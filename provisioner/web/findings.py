@@ -58,6 +58,13 @@ def _trunks(world: World) -> Iterator[Finding]:
                 remedy="Calls outside fail until it does. Check the internet connection and the firewall, "
                 "then the provider's status.",
             )
+    refused = int((world.edge or {}).get("counters", {}).get("location-refused", 0))
+    if refused:
+        yield Finding(
+            level="bad",
+            what=f"{words.plural(refused, 'emergency call')} went out without a location: the core refused it",
+            remedy="Set the trunk's location to what its provider takes, then call 933 (docs/trunks.md).",
+        )
 
 
 def _bans(world: World) -> Iterator[Finding]:

@@ -155,3 +155,14 @@ def test_it_is_confirmed_on_its_page(staff: FlaskClient, state: StateDir, moved:
 def test_nothing_is_asked_about_a_phone_at_its_place(staff: FlaskClient, edge: dict[str, Any]) -> None:
     page = staff.get(f"/staff/phones/{practice.POLYCOM}").get_data(as_text=True)
     assert "may have been moved" not in page
+
+
+def test_b45_a_core_that_refuses_locations_is_a_finding(api: FlaskClient, edge: dict[str, Any]) -> None:
+    def found() -> list[str]:
+        return [
+            each["what"] for each in api.get("/api/v1/status").json["findings"] if "refused" in each["what"]
+        ]
+
+    assert found() == []
+    edge["status"]["counters"]["location-refused"] = 2
+    assert found() == ["2 emergency calls went out without a location: the core refused it"]
