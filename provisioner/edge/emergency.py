@@ -66,7 +66,7 @@ class EmergencyCall:
         self._out: Leg | None = None
         self._attempt: Attempt | None = None
         self._waiting: dict[Leg, Attempt] = {}  # routes that said 100, while others are asked beside them
-        self._refusers: list[Gateway] = []  # of the location
+        self._refusers: list[Gateway] = []  # of the location, when others were asked already
         self._began = 0.0  # when this route was asked, with a location or without
         self._timer: Timer | None = None
         self._routes = edge.trunks.for_emergencies() * ROUNDS
@@ -197,13 +197,13 @@ class EmergencyCall:
         attempt = late or self._attempt
         plain = attempt.plain if attempt and status in NO_LOCATION else None
         self._step("again without location" if plain else f"route refused ({status})")
-        if plain and plain.gateway:
-            self._refusers.append(plain.gateway)
+        if plain:
             self.edge.count("location-refused")
             _log.error(
                 "a core refuses emergency calls that carry a location (%s): see docs/trunks.md", status
             )
         if late and plain and plain.gateway:
+            self._refusers.append(plain.gateway)
             self._routes.insert(0, plain.gateway)
         if not late or not (self._out or self._waiting):
             self._leave()
