@@ -120,6 +120,14 @@ def _phones(rows: list[PhoneRow]) -> Iterator[Finding]:
             remedy="After a 911 call from there, nobody can be sent to the right room. Give each a location.",
             link="/staff/phones?status=attention",
         )
+    moved = [row for row in rows if row.doubt]
+    if moved:
+        yield Finding(
+            level="bad",
+            what=f"{words.plural(len(moved), 'phone')} may have been moved: {_names(moved)}",
+            remedy="Their 911 calls still say the old place. Go and see where each is, then confirm it on its page.",
+            link="/staff/phones?status=attention",
+        )
     waiting = [row for row in rows if not row.adopted]
     if waiting:
         yield Finding(

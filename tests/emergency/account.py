@@ -52,7 +52,9 @@ class World:
     def start(self, connect: Any = None) -> Registrar:
         """A registrar that knows nothing but what is stored."""
         rng = random.Random(7)
-        self.registrar = Registrar(self.inventory, connect or self.connect, lambda: self.now, rng, lambda _n: self.up)
+        self.registrar = Registrar(
+            self.inventory, connect or self.connect, lambda: self.now, rng, lambda _n: self.up
+        )
         return self.registrar
 
     def close(self) -> None:
