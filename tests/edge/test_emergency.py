@@ -20,6 +20,7 @@ from tests.edge.world import (
     EDGE,
     MAIN,
     OUTSIDE,
+    Party,
     Phone,
     Talk,
     World,
@@ -276,22 +277,81 @@ def test_silent_route_is_left_after_4_seconds(world: World) -> None:
     assert world.backup.calls[-1].invite.get("geolocation") == ""  # that trunk takes none
 
 
-def test_route_that_says_100_has_the_call(world: World) -> None:
-    routed(world).core.on_call = lambda talk: None  # 100, and no more yet
+def saying_100(world: World, *parties: Party) -> World:
+    """These take the call and say 100, and no more yet."""
+    for party in parties:
+        party.on_call = lambda talk: None
+    return routed(world)
+
+
+def test_beside_a_route_that_says_100_the_next_is_asked(world: World) -> None:
+    saying_100(world, world.core, world.backup)
     caller = bare(world)
-    world.pass_time(12)
+    world.pass_time(7.9)
     assert world.backup.calls == []
-    world.core.calls[-1].answer()
-    assert world.hears(caller) is world.core.calls[-1]
+    world.pass_time(0.2)
+    (slow,), (beside,) = world.core.calls, world.backup.calls
+    assert not slow.over
+    slow.answer()
+    assert world.hears(caller) is slow
+    assert beside.ended
 
 
-def test_route_that_says_100_for_ever_is_left(world: World) -> None:
-    routed(world).core.on_call = lambda talk: None
+def test_the_route_that_rings_first_has_the_call(world: World) -> None:
+    saying_100(world, world.core)
     caller = bare(world)
     world.pass_time(25)
     assert world.core.calls[0].ended
+    assert len(world.backup.calls) == 1
     world.backup.calls[-1].answer()
     assert caller.up
+
+
+def test_a_slow_route_that_refuses_leaves_the_other_alone(world: World) -> None:
+    saying_100(world, world.core, world.backup)
+    caller = bare(world)
+    world.pass_time(10)
+    world.core.calls[-1].refuse(503)
+    world.backup.calls[-1].answer()
+    assert world.hears(caller) is world.backup.calls[-1]
+
+
+def test_a_slow_route_that_refuses_the_location_late_is_asked_without(world: World) -> None:
+    saying_100(world, world.core)
+    world.backup.on_call = refuse(503)
+    caller = bare(world)
+    world.pass_time(10)
+    world.core.calls[-1].refuse(424)
+    assert len(world.core.calls) == 2
+    assert world.core.calls[-1].invite.get("geolocation") == ""
+    world.core.calls[-1].answer()
+    assert caller.up
+
+
+def test_routes_that_say_100_for_ever_are_given_up(world: World) -> None:
+    saying_100(world, world.core, world.backup)
+    caller = bare(world)
+    world.pass_time(33)
+    assert caller.status == 503
+    assert len(world.core.calls) == len(world.backup.calls) == 1  # never asked twice at a time
+
+
+def test_without_a_media_port_for_a_second_route_the_first_goes_on(world: World) -> None:
+    saying_100(world, world.core)
+    world.phones["101"].call("103")
+    caller = bare(world)
+    world.media.capacity = 0
+    world.edge._reserve.clear()
+    world.pass_time(10)
+    world.core.calls[-1].answer()
+    assert caller.up
+
+
+@pytest.mark.parametrize("status", [480, 486, 600, 603])
+def test_a_busy_centre_says_nothing_against_the_location(world: World, status: int) -> None:
+    routed(world).core.on_call = refuse(status)
+    bare(world)
+    assert len(world.core.calls) == 1
 
 
 def test_ringing_route_is_kept(world: World) -> None:
@@ -305,14 +365,17 @@ def test_ringing_route_is_kept(world: World) -> None:
 
 
 def test_answer_of_a_route_that_was_left_is_released(world: World) -> None:
-    routed(world).core.on_call = lambda talk: None
+    saying_100(world, world.core)
+
+    def ring(talk: Talk) -> None:
+        talk.session.progress(180)
+        late = world.core.calls[-1]
+        late.session.accept(late._answer())  # crosses our CANCEL
+
+    world.backup.on_call = ring
     caller = bare(world)
-    world.pass_time(23.9)
-    world.clock.now += 0.2
-    world.timers.fire()
-    late = world.core.calls[-1]
-    late.answer()  # crosses our CANCEL
-    assert late.over
+    world.pass_time(8.1)
+    assert world.core.calls[-1].over
     world.backup.calls[-1].answer()
     assert world.hears(caller) is world.backup.calls[-1]
 
@@ -381,7 +444,7 @@ def test_with_the_media_pool_empty_but_for_the_reserve(world: World) -> None:
     assert first.up
     assert second.up
     assert world.media.capacity == len(world.media.open)
-    assert EMERGENCY_RESERVE == 4
+    assert EMERGENCY_RESERVE >= 4
 
 
 def test_without_any_media_port_it_is_refused_and_not_lost(world: World) -> None:
@@ -394,6 +457,19 @@ def test_while_the_appliance_is_closing(world: World) -> None:
     caller = bare(world)
     world.core.calls[-1].answer()
     assert caller.up
+
+
+def test_other_calls_are_ended_before_emergency_calls(world: World) -> None:
+    talking, caller = world.phones["101"].call("103"), bare(world)
+    world.core.calls[-1].answer()
+    world.edge.close()
+    world.run()
+    assert talking.over
+    assert caller.up
+    world.edge.end_emergencies()
+    world.run()
+    assert world.core.calls[-1].ended
+    assert caller.over
 
 
 @pytest.mark.rule("emergency.stripped")
