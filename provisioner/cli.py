@@ -14,6 +14,7 @@ import click
 
 from provisioner import __version__, logs
 from provisioner.cli_addresses import number_commands, providers, training
+from provisioner.cli_emergency import emergency
 from provisioner.cli_plan import extensions, numbers
 from provisioner.errors import OperatorError, ProvisionerError, UsageError
 from provisioner.options import demo_directory, json_option, state_option
@@ -66,6 +67,7 @@ def cli() -> None:
     """Phones, numbers, emergency addresses and the SIP edge of a practice, on one appliance."""
 
 
+cli.add_command(emergency)
 cli.add_command(extensions)
 cli.add_command(numbers)
 cli.add_command(providers)
