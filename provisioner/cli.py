@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 
-from provisioner import __version__, logs
+from provisioner import __version__, emergency_commands, logs
 from provisioner.errors import OperatorError, ProvisionerError, UsageError
 from provisioner.paths import StateDir
 from provisioner.supervisor import die_with_parent
@@ -158,6 +158,17 @@ def edge(state: Path | None, bind: str, sip_port: int, sips_port: int, log: str)
     from provisioner.edge.process import main
 
     main(directory, bind, sip_port, sips_port)
+
+
+@cli.command()
+@state_option
+@log_option
+def notifier(state: Path | None, log: str) -> None:
+    """Run alone what tells of emergency calls by e-mail and webhook."""
+    directory = _begin(state, log)
+    from provisioner.notifier.process import main
+
+    main(directory)
 
 
 @cli.command()
@@ -494,6 +505,9 @@ def unban(source: str, state: Path | None, as_json: bool) -> None:
     from provisioner import console
 
     console.unban(_state(state, demo_directory()), source, as_json)
+
+
+cli.add_command(emergency_commands.group(lambda given: _state(given, demo_directory())))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

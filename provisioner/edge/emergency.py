@@ -7,8 +7,10 @@ next; one that refuses the request with a location in it (424, 415, …) is aske
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 
+from provisioner.edge import emergency_row
 from provisioner.edge.leg import Attempt, Kind, Leg
 from provisioner.edge.routes import to_emergency
 from provisioner.sip.timers import Timer
@@ -16,6 +18,7 @@ from provisioner.sip.timers import Timer
 if TYPE_CHECKING:
     from provisioner.edge.directory import Station
     from provisioner.edge.edge import Edge
+    from provisioner.sip.sdp import AudioOffer
 
 ROUTE_SECONDS = 4.0
 RINGING_SECONDS = 20.0  # for a route that said 100 in time and is still setting the call up
@@ -26,17 +29,48 @@ NO_LOCATION = frozenset(
 _log = logging.getLogger(__name__)
 
 
+class Caller(Protocol):
+    """Who calls: the leg of a phone, or what listens to a test that nobody dialled (selftest.py)."""
+
+    @property
+    def extension(self) -> str: ...
+
+    @property
+    def over(self) -> bool: ...
+
+    def offers(self, spoken: bool) -> Sequence[AudioOffer]: ...
+
+    def progress(self, status: int = 180) -> None: ...
+
+    def early(self, other: Leg | None = None) -> bool: ...
+
+    def accept(self, other: Leg | None = None) -> bool: ...
+
+    def hear(self, source: Leg) -> None: ...
+
+    def hangup(self, status: int = 480) -> None: ...
+
+
 class EmergencyCall:
-    """One call to 911, 933 or 988 from a desk phone."""
+    """One call to 911, 933 or 988 of a line. `origin`: who began it, `phone` or why a test is made."""
 
     may_transfer = False
 
-    def __init__(self, edge: Edge, leg: Leg, code: str, kind: str, station: Station | None) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        caller: Caller,
+        code: str,
+        kind: str,
+        station: Station | None,
+        origin: str = "phone",
+    ) -> None:
         self.edge = edge
         self.id = edge.new_id()
         self.code = code
         self.kind = kind
         self.station = station
+        self.origin = origin
         self.number = edge.directory.emergency_number(station)
         self.location = edge.located(station) if kind != "crisis" else None
         self.started = edge.wall_clock()
@@ -44,8 +78,10 @@ class EmergencyCall:
         self.steps: list[tuple[float, str]] = []
         self.state = "ringing"
         self.over = False
-        self._caller = leg
-        leg.session.keep()
+        self.tried: list[dict[str, Any]] = []  # each route that was asked, in order
+        self.outcome = ""
+        self.ended: float | None = None
+        self._caller = caller
         self._out: Leg | None = None
         self._attempt: Attempt | None = None
         self._timer: Timer | None = None
@@ -72,11 +108,12 @@ class EmergencyCall:
         self._finish("no route took the call", 503)
 
     def _dial(self, attempt: Attempt) -> None:
-        media = self.edge.take_media(reserve=True)
+        media = self.edge.take_media(reserve=isinstance(self._caller, Leg))
         if media is None:
             self._finish("no media port", 503)
             return
         self._attempt = attempt
+        self.tried.append(emergency_row.route(attempt, self.edge.wall_clock() - self.started))
         self._out = Leg.dial(self.edge, self, attempt, media, self._caller.offers(spoken=True))
         self._timer = self.edge.timers.after(ROUTE_SECONDS, self._silent)
 
@@ -90,6 +127,7 @@ class EmergencyCall:
     def _next_route(self) -> None:
         """Leave this route, and let a late answer end by itself."""
         self._step("route silent")
+        self._result("silent")
         self._leave()
         self._next()
 
@@ -126,7 +164,7 @@ class EmergencyCall:
 
     def _connect(self, leg: Leg) -> None:
         self._caller.hear(leg)
-        leg.hear(self._caller)
+        leg.hear(self._caller if isinstance(self._caller, Leg) else None)
 
     def _talk(self, leg: Leg) -> None:
         if not self._caller.accept(leg):
@@ -134,11 +172,13 @@ class EmergencyCall:
             return
         self._connect(leg)
         self.answered = self.edge.wall_clock()
+        self._result("answered")
         self._step("talking")
         self._note("answered")
 
     def _refused(self, status: int | str) -> None:
         """A failure of the route; not of the call while there are others."""
+        self._result(f"refused ({status})")
         self._leave()
         attempt = self._attempt
         if attempt and attempt.plain and status in NO_LOCATION:
@@ -154,7 +194,8 @@ class EmergencyCall:
 
     def dialogs(self) -> tuple[Leg, ...]:
         """The phone that called."""
-        return (self._caller,) if self._caller.extension and not self._caller.over else ()
+        caller = self._caller
+        return (caller,) if isinstance(caller, Leg) and caller.extension and not caller.over else ()
 
     def on_digit(self, leg: Leg, digit: str) -> None:
         """Keys are just tones here; media passes them on."""
@@ -172,9 +213,17 @@ class EmergencyCall:
             self.state = words
         self.edge.publish_call(self)
 
+    def _result(self, words: str) -> None:
+        """What became of the route that was asked last."""
+        if self.tried:
+            self.tried[-1]["result"] = words
+
     def _note(self, outcome: str) -> None:
-        if self.kind == "emergency":
-            self.edge.publish_emergency(self, outcome)
+        """Tell; whatever goes wrong with that is nothing to the call."""
+        try:
+            self.edge.note_emergency(self, outcome)
+        except Exception:
+            _log.exception("an emergency call could not be told of")
 
     def _finish(self, outcome: str, status: int = 480) -> None:
         if self.over:
@@ -182,11 +231,10 @@ class EmergencyCall:
         self.over = True
         self._leave()
         self._caller.hangup(status)
-        self.state = "ended"
+        self.state, self.outcome, self.ended = "ended", outcome, self.edge.wall_clock()
         if self.kind == "emergency":
             self.edge.callbacks.note(self.station.extension if self.station else "", self.number)
-        if not self.answered:
-            self._note(outcome)
+        self._note(outcome)
         self.edge.call_over(self, outcome)
 
     def view(self) -> dict[str, Any]:
