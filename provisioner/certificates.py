@@ -61,6 +61,61 @@ def authority(folder: Path) -> dict[str, bytes]:
     }
 
 
+def makers(folder: Path) -> dict[str, list[x509.Certificate]]:
+    """The authorities of phones' own certificates in `folder`/makers, by the maker that each file is named after."""
+    found = {}
+    for path in sorted((folder / "makers").glob("*.pem")):
+        try:
+            found[path.stem] = x509.load_pem_x509_certificates(path.read_bytes())
+        except (OSError, ValueError):
+            found[path.stem] = []
+    return found
+
+
+def keep_maker(folder: Path, maker: str, pem: bytes) -> list[x509.Certificate]:
+    """Make `pem` the authorities of a maker's phones; those that it holds. Raises OperatorError."""
+    if b"PRIVATE KEY" in pem:
+        raise OperatorError("there is a private key in that file", "take the authority's certificate alone")
+    try:
+        held = x509.load_pem_x509_certificates(pem)
+    except ValueError:
+        raise OperatorError(
+            "that is no certificate in PEM",
+            "convert it first: openssl x509 -inform der -in FILE -out FILE.pem",
+        ) from None
+    for certificate in held:
+        if not _signs(certificate):
+            name = certificate.subject.rfc4514_string()
+            raise OperatorError(f"{name} is not an authority's certificate", "ask the maker for its root")
+    place = folder / "makers"
+    try:
+        place.mkdir(parents=True, exist_ok=True, mode=0o700)
+        own = b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in held)
+        write_atomically(place / f"{maker}.pem", own)
+    except OSError as error:
+        raise OperatorError(f"it cannot be kept ({error.strerror})", "free space on the disk") from None
+    return held
+
+
+def _signs(certificate: x509.Certificate) -> bool:
+    """Whether it may sign others; old roots do not say so, but are signed by themselves."""
+    try:
+        return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
+    except x509.ExtensionNotFound:
+        return certificate.issuer == certificate.subject
+    except ValueError:
+        return False
+
+
+def drop_maker(folder: Path, maker: str) -> bool:
+    """Forget the authorities of a maker's phones; False when there are none."""
+    path = folder / "makers" / f"{maker}.pem"
+    if not path.is_file():
+        return False
+    path.unlink()
+    return True
+
+
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """One process at a time, else two would make an authority each."""

@@ -12,17 +12,18 @@ from typing import Any, BinaryIO, TypeVar
 
 import click
 
-from provisioner import __version__, emergency_commands, logs
+from provisioner import __version__, logs
+from provisioner.cli_emergency import emergency
+from provisioner.cli_plan import extensions, numbers
 from provisioner.errors import OperatorError, ProvisionerError, UsageError
+from provisioner.options import demo_directory, json_option, state_option
+from provisioner.options import state_directory as _state
 from provisioner.paths import StateDir
 from provisioner.supervisor import die_with_parent
 
 F = TypeVar("F", bound=Callable[..., Any])
 # Each process is imported by its own subcommand only: a phone system of six processes pays for every import.
 
-state_option = click.option(
-    "--state", type=click.Path(path_type=Path), envvar="PROVISIONER_STATE", help="State directory."
-)
 log_option = click.option(
     "--log",
     type=click.Choice(["plain", "json"]),
@@ -53,18 +54,6 @@ legacy_option = _port_option(
 )
 
 
-def demo_directory() -> Path:
-    """Where the demo keeps its state: the user's own state directory (XDG base directory specification)."""
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "provisioner" / "demo"
-
-
-def _state(given: Path | None, fallback: Path | None = None) -> StateDir:
-    directory = given or fallback
-    if directory is None:
-        raise UsageError("name the directory that holds everything that must be kept: --state DIR")
-    return StateDir.create(directory)
-
-
 def _begin(state: Path | None, log: str) -> StateDir:
     """What every process does first."""
     die_with_parent()
@@ -75,6 +64,11 @@ def _begin(state: Path | None, log: str) -> StateDir:
 @click.group(no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 def cli() -> None:
     """Phones, numbers, emergency addresses and the SIP edge of a practice, on one appliance."""
+
+
+cli.add_command(extensions)
+cli.add_command(numbers)
+cli.add_command(emergency)
 
 
 @cli.command()
@@ -278,9 +272,6 @@ def fleet(log: str, **how: Any) -> None:
     click.get_current_context().exit(main(**how))
 
 
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON instead of a table.")
-
-
 @cli.command()
 @click.argument("digits", nargs=-1, required=True)
 @click.option("--demo", is_flag=True, help="In the demo practice as it begins; nothing needs to run.")
@@ -300,6 +291,15 @@ def dial(state: Path | None, demo: bool, digits: tuple[str, ...], **how: Any) ->
 
     directory = None if demo else _state(state, demo_directory())
     dialled.dial(directory, " ".join(digits), **how)
+
+
+@cli.command("sign-in")
+@state_option
+def sign_in(state: Path | None) -> None:
+    """Print a link that signs in to the staff page, once, within ten minutes."""
+    from provisioner import console
+
+    console.sign_in(_state(state, demo_directory()))
 
 
 @cli.group()
@@ -481,6 +481,99 @@ def phone_files(mac: str, name: str, state: Path | None, as_json: bool) -> None:
     inspection.phone_files(_state(state, demo_directory()), mac, name, as_json)
 
 
+@phones.command("dhcp")
+@click.option("--for", "kind", default="", help="Kind of DHCP server: dnsmasq, isc, kea, windows or pfsense.")
+@state_option
+@json_option
+def phones_dhcp(kind: str, state: Path | None, as_json: bool) -> None:
+    """Print what the network's DHCP server has to tell phones, with this appliance's addresses."""
+    from provisioner import inspection
+
+    inspection.dhcp(_state(state, demo_directory()), kind, as_json)
+
+
+@cli.group()
+def calls() -> None:
+    """List the calls of the log, and export them."""
+
+
+def _call_options(command: F) -> F:
+    """Which calls."""
+    for option in (
+        click.option("--until", default="", metavar="DATE", help="Before that, as 2026-04-01T08:00."),
+        click.option("--since", default="", metavar="DATE", help="From then on, as 2026-03-31."),
+        click.option(
+            "--search", "text", default="", metavar="TEXT", help="A name, extension, number or outcome."
+        ),
+    ):
+        command = option(command)
+    return command
+
+
+@calls.command("list")
+@state_option
+@_call_options
+@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
+@json_option
+def list_calls(state: Path | None, limit: int, as_json: bool, **which: str) -> None:
+    """List the newest calls that fit, the newest first."""
+    from provisioner import console_calls
+
+    console_calls.list_calls(_state(state, demo_directory()), limit, as_json, **which)
+
+
+@calls.command("export")
+@state_option
+@_call_options
+def export_calls(state: Path | None, **which: str) -> None:
+    """Print all calls that fit as CSV, the oldest first."""
+    from provisioner import console_calls
+
+    console_calls.export_calls(_state(state, demo_directory()), **which)
+
+
+@cli.group("dial-through")
+def through() -> None:
+    """List the temporary numbers that connect one phone with its target, hand one out, and end one."""
+
+
+@through.command("list")
+@state_option
+@json_option
+def list_through(state: Path | None, as_json: bool) -> None:
+    """List those that are good now."""
+    from provisioner import console_calls
+
+    console_calls.list_through(_state(state, demo_directory()), as_json)
+
+
+@through.command("add")
+@click.argument("phone")
+@click.argument("target")
+@click.option(
+    "--show", "calling", default="", metavar="NUMBER", help="Number of the practice to show. [main number]"
+)
+@click.option("--seconds", default=3600.0, show_default=True, help="How long it is good.")
+@click.option("--many", is_flag=True, help="For more than one call.")
+@state_option
+@json_option
+def add_through(state: Path | None, many: bool, as_json: bool, **what: Any) -> None:
+    """Hand out a number that connects PHONE, when it calls, with TARGET."""
+    from provisioner import console_calls
+
+    console_calls.add_through(_state(state, demo_directory()), as_json, once=not many, **what)
+
+
+@through.command("end")
+@click.argument("name")
+@state_option
+def end_through(name: str, state: Path | None) -> None:
+    """End the one with that id, as `list` shows it."""
+    from provisioner import console_calls
+
+    console_calls.end_through(_state(state, demo_directory()), name)
+
+
 @cli.group()
 def protection() -> None:
     """List addresses that are shut out of the phone service, and let one in again."""
@@ -505,9 +598,6 @@ def unban(source: str, state: Path | None, as_json: bool) -> None:
     from provisioner import console
 
     console.unban(_state(state, demo_directory()), source, as_json)
-
-
-cli.add_command(emergency_commands.group(lambda given: _state(given, demo_directory())))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

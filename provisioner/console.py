@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 import msgspec
@@ -46,11 +47,28 @@ def _sightings(state: StateDir) -> list[Row]:
     return Journal(state.journal).sightings() if state.journal.exists() else []
 
 
-def _show(rows: list[Row], columns: tuple[str, ...] = _COLUMNS) -> None:
+def show(rows: list[Row], columns: tuple[str, ...] = _COLUMNS) -> None:
+    """Print rows as a table."""
     widths = [max(len(str(row[name])) for row in [*rows, {n: n for n in columns}]) for name in columns]
     for row in [{name: name for name in columns}, *rows]:
         cells = (str(row[name]).ljust(width) for name, width in zip(columns, widths, strict=True))
         click.echo("  ".join(cells).rstrip())
+
+
+SIGN_IN_SECONDS = 600
+
+
+def sign_in(state: StateDir) -> None:
+    """Print a one-time link to the staff page. Raises OperatorError, and Gone without a front."""
+    status = ipc.ask(state.socket("front"), "status")
+    host, port = urlsplit(status["phones"]).hostname or "", urlsplit(status["https"]).port
+    inventory = Inventory.open(state.inventory)
+    try:
+        token = inventory.new_token("sign-in", SIGN_IN_SECONDS, "admin")
+    finally:
+        inventory.close()
+    shown = f"[{host}]" if ":" in host else host
+    click.echo(f"https://{shown}:{port}/staff/sign-in/{token}")
 
 
 def list_phones(state: StateDir, as_json: bool) -> None:
@@ -65,7 +83,7 @@ def list_phones(state: StateDir, as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.encode(rows))
     elif rows:
-        _show(rows)
+        show(rows)
     else:
         click.echo(
             "No phone yet: point one at this appliance, and it appears here when it asks for its file."
@@ -102,7 +120,7 @@ def _rows(rows: list[Row], columns: tuple[str, ...], none: str, as_json: bool) -
     elif rows:
         ends = [datetime.fromtimestamp(row["until"], UTC).astimezone() for row in rows]
         shown = [{**row, "until": f"{end:%Y-%m-%d %H:%M:%S}"} for row, end in zip(rows, ends, strict=True)]
-        _show(shown, columns)
+        show(shown, columns)
     else:
         click.echo(none)
 
@@ -160,4 +178,4 @@ def identify(agents: Iterable[bytes], as_json: bool) -> None:
         else:
             rows.append({name: value or "-" for name, value in row.items()})
     if rows:
-        _show(rows, ("vendor", "model", "firmware", "mac"))
+        show(rows, ("vendor", "model", "firmware", "mac"))

@@ -43,7 +43,9 @@ def _networks(state: StateDir) -> dict[str, str]:
         rows = ipc.ask(state.socket("edge"), "status")["registrations"]
     except (ipc.Gone, ipc.Refused):
         return {}
-    return {row["extension"]: matrix.network_of(row["address"].rpartition(":")[0].strip("[]")) for row in rows}
+    return {
+        row["extension"]: matrix.network_of(row["address"].rpartition(":")[0].strip("[]")) for row in rows
+    }
 
 
 def log(state: StateDir, as_json: bool) -> None:
@@ -79,7 +81,9 @@ def test(state: StateDir, extension: str) -> None:
         raise OperatorError("the test is not over yet", "look at it with: provisioner emergency log")
     click.echo(evidence.line(evidence.calls([row], [])[0], _snapshot(state).practice.time_zone))
     if row["answered"] is None:
-        raise OperatorError(f"933 was not answered: {row['outcome']}", "911 would have failed too: see the trunks")
+        raise OperatorError(
+            f"933 was not answered: {row['outcome']}", "911 would have failed too: see the trunks"
+        )
 
 
 def tests(state: StateDir, as_json: bool) -> None:

@@ -12,6 +12,7 @@ from provisioner.store.records import (
     Number,
     Phone,
     Practice,
+    Provider,
     Record,
     RingGroup,
     Snapshot,
@@ -20,6 +21,7 @@ from provisioner.store.records import (
 
 NAME = "Harbor Point Family Clinic"
 MAIN = "+14155550100"  # 555-0100 to 555-0199 are kept for fiction
+PROVIDER = "core"  # the stand-in core's id as a provider
 FREE = "+14155550104"  # for the next phone that is adopted
 
 _BUILDING = {
@@ -34,7 +36,7 @@ _BUILDING = {
 }
 # location, its words, floor, room · extension, name on the key · MAC, vendor, model
 _PLACES = (
-    ("front-desk", "Front desk", "1", "101", "101", "Front desk", "0004f2000101", "polycom", "VVX_411"),
+    ("front-desk", "Front desk", "1", "101", "101", "Front desk", "0004f2000101", "polycom", "VVX 411"),
     ("nurses", "Nurses' station", "2", "210", "102", "Nurses", "001565000102", "yealink", "T46S"),
     ("billing", "Billing", "3", "305", "103", "Billing", "000b82000103", "grandstream", "GXP2170"),
 )
@@ -89,18 +91,27 @@ def _records() -> list[Record]:
 def snapshot(core_uri: str) -> Snapshot:
     """The practice as it is before anybody has changed it, without a database."""
     kinds: dict[str, dict[str, Record]] = {}
-    for record in [*_records(), Trunk(id="core", uri=core_uri)]:
+    for record in [*_records(), Trunk(id="core", uri=core_uri, profile="stand-in")]:
         kinds.setdefault(f"{type(record).__struct_config__.tag}s", {})[record.id] = record
     (practice,) = kinds.pop("practices").values()
     return Snapshot(revision=1, practice=practice, **kinds)  # type: ignore[arg-type]
 
 
-def seed(inventory: Inventory, core_uri: str, transfer: str = "") -> None:
-    """Put the practice into an empty inventory, and point its trunk to `core_uri`. Raises OperatorError."""
+def _provided(record: Record) -> Record:
+    return replace(record, provider=PROVIDER) if isinstance(record, Number) else record
+
+
+def seed(inventory: Inventory, core_uri: str, transfer: str = "", own_core: bool = False) -> None:
+    """Put the practice into an empty inventory, and point its trunk to `core_uri`. Raises OperatorError.
+
+    `own_core`: the stand-in core runs, and is the provider of the numbers.
+    """
     with inventory.change(who="demo") as change:
         if change.get(Practice, "practice") is None:
             for record in _records():
-                change.put(record)
+                change.put(_provided(record) if own_core else record)
+            if own_core:
+                change.put(Provider(id=PROVIDER, api="core"))
     set_trunk(inventory, core_uri, who="demo", transfer=transfer, profile="stand-in")
 
 

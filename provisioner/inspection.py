@@ -1,4 +1,4 @@
-"""What `provisioner phones explain` and `phones files` print."""
+"""What `provisioner phones explain`, `phones files` and `phones dhcp` print."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ import msgspec
 from provisioner import ipc
 from provisioner.errors import UsageError
 from provisioner.paths import StateDir
+from provisioner.phones import dhcp_help
+from provisioner.phones.vocabulary import shown
+from provisioner.store.inventory import Inventory
 
 Row = dict[str, Any]
 
@@ -28,7 +31,7 @@ def explain_phone(state: StateDir, mac: str, as_json: bool) -> None:
     click.echo()
     width = max(len(row["name"]) for row in told["settings"])
     for row in told["settings"]:
-        click.echo(f"{row['name']:{width}}  {_shown(row['value'])}  ({_origin(row)})")
+        click.echo(f"{row['name']:{width}}  {shown(row['value'])}  ({_origin(row)})")
     for row in told["files"]:
         click.echo()
         click.echo(
@@ -38,21 +41,11 @@ def explain_phone(state: StateDir, mac: str, as_json: bool) -> None:
             click.echo(f"    {line}")
 
 
-def _shown(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return ", ".join(map(str, value))
-    if isinstance(value, dict):
-        return ", ".join(f"{word} → {way}" for word, way in value.items())
-    return str(value) if value != "" else "none"
-
-
 def _origin(row: Row) -> str:
     words = [row["layer"]]
-    words += [f"over {_shown(each['value'])} of {each['layer']}" for each in row["overrides"]]
+    words += [f"over {shown(each['value'])} of {each['layer']}" for each in row["overrides"]]
     if "fetched" in row:
-        words.append(f"the phone still has {_shown(row['fetched'])}")
+        words.append(f"the phone still has {shown(row['fetched'])}")
     return "; ".join(words)
 
 
@@ -77,3 +70,25 @@ def phone_files(state: StateDir, mac: str, name: str, as_json: bool) -> None:
         return
     for row in rows:
         click.echo(f"{row['name']:32}  {row['kind']:16}  {row['bytes']:>7}  {row['rule']}")
+
+
+def dhcp(state: StateDir, kind: str, as_json: bool) -> None:
+    """Print DHCP options by maker, or the text for one kind of server. Raises UsageError, and Gone without a front."""
+    status = ipc.ask(state.socket("front"), "status")
+    inventory = Inventory.open(state.inventory)
+    try:
+        server = dhcp_help.server(status, inventory.snapshot())
+    finally:
+        inventory.close()
+    if as_json:
+        click.echo(
+            msgspec.json.encode({"text": dhcp_help.text(kind, server)} if kind else dhcp_help.told(server))
+        )
+        return
+    if kind:
+        click.echo(dhcp_help.text(kind, server), nl=False)
+        return
+    for maker in dhcp_help.makers(server):
+        for option in maker.options:
+            click.echo(f"{maker.title:17}  {option.code:3}  {option.value}  ({option.why})")
+    click.echo(f"In a server's own words: --for {'|'.join(dhcp_help.SERVERS)}")

@@ -237,6 +237,28 @@ class Client:
         self._write({"call": call, "args": args})
         return True
 
+    def ask_for(
+        self, call: str, args: Json, then: Callable[[Json | None], None], timeout: float = 5.0
+    ) -> None:
+        """Send now, wait for nobody; `then` gets the reply, None when there is none."""
+
+        def done(future: asyncio.Future[Json]) -> None:
+            limit.cancel()
+            self._waiting.pop(number, None)
+            then(None if future.cancelled() or future.exception() else future.result())
+
+        if self._writer is None:
+            then(None)
+            return
+        self._last_id += 1
+        number = self._last_id
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Json] = loop.create_future()
+        self._waiting[number] = future
+        limit = loop.call_later(timeout, future.cancel)
+        future.add_done_callback(done)
+        self._write({"id": number, "call": call, "args": args})
+
     def _write(self, message: Json) -> None:
         assert self._writer
         if self._writer.transport.get_write_buffer_size() > MAX_BACKLOG:

@@ -185,7 +185,7 @@ def prepare(options: Options, ports: Mapping[str, int]) -> Inventory | None:
     try:
         inventory = Inventory.open(options.state.inventory)
         if options.demo:
-            demo.seed(inventory, core, options.transfer)
+            demo.seed(inventory, core, options.transfer, options.own_core)
         else:
             with inventory.change(who="first start") as change:
                 if change.get(Practice, "practice") is None:

@@ -11,6 +11,9 @@ PACKAGES = {  # Debian's, where the name is another
     "kamailio": "kamailio kamailio-tls-modules",
     "linphonec": "linphone-cli",
     "ip": "iproute2",
+    "dnsmasq": "dnsmasq-base",
+    "dhcpd": "isc-dhcp-server",
+    "kea-dhcp4": "kea-dhcp4-server",
     "tftp": "tftp-hpa",
     "gnutls-cli": "gnutls-bin",
 }

@@ -22,7 +22,7 @@ def test_the_practice(inventory):
     assert {
         mac: (vendor, model, line.extension, line.number) for mac, (vendor, model, line) in lines.items()
     } == {
-        "0004f2000101": ("polycom", "VVX_411", "101", "+14155550101"),
+        "0004f2000101": ("polycom", "VVX 411", "101", "+14155550101"),
         "001565000102": ("yealink", "T46S", "102", "+14155550102"),
         "000b82000103": ("grandstream", "GXP2170", "103", "+14155550103"),
     }

@@ -62,15 +62,16 @@ class Bridge:
     def _ring(self, purpose: Purpose, number: str) -> None:
         try:
             outside = purpose == "target" and len(number) != EXTENSION_LENGTH
-            line = self._switch.dial(number, self._shown(purpose), self._news, outside)
+            line = self._switch.dial(number, self._shown(purpose, outside), self._news, outside)
         except OSError:
             self._not_reached(purpose, 503)
             return
         self._rung = (purpose, line)
 
-    def _shown(self, purpose: Purpose) -> str:
-        """The calling number: for a target the desk that transfers, else who called."""
-        return (self.desk or self.to) if purpose == "target" else self.from_
+    def _shown(self, purpose: Purpose, outside: bool) -> str:
+        """The calling number: for a target the desk that transfers, outside the number called; else who called."""
+        own = self.to if outside else self.desk or self.to
+        return own if purpose == "target" else self.from_
 
     # news
 

@@ -82,7 +82,7 @@ def e164(dialled: str) -> str:
 
 def past_mailboxes(who: Behaviour) -> Behaviour:
     """What a called number does where no mailbox may answer."""
-    return BY_LAST_FOUR["0480"] if who.kind == "mailbox" else who
+    return who._replace(ring=NEVER, refuse=480) if who.kind == "mailbox" else who
 
 
 def behaviour(dialled: str) -> Behaviour | None:

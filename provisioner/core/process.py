@@ -14,9 +14,11 @@ import msgspec
 
 from provisioner import ipc
 from provisioner.core.core import Core, address_of, calling_number, text_of
+from provisioner.core.network import e164
 from provisioner.core.switch import Switch
 from provisioner.errors import ProvisionerError
 from provisioner.ipc import Json
+from provisioner.media.process import prepare
 from provisioner.paths import StateDir
 
 MAIN_NUMBER = "+14155550100"  # of the demo practice
@@ -52,6 +54,7 @@ class Control:
                 "status": self._status,
                 "edge": self._edge,
                 "register_address": self._register_address,
+                "unregister_address": self._unregister_address,
                 "addresses": lambda _args: dict(self.core.addresses),
                 "call": self._call,
                 "hangup": self._hangup,
@@ -123,6 +126,10 @@ class Control:
         self.core.register_address(address.number, address.civic, address.name)
         return {}
 
+    def _unregister_address(self, args: Json) -> Json:
+        self.core.addresses.pop(e164(str(args.get("number", ""))), None)
+        return {}
+
     async def _call(self, args: Json) -> Json:
         dial = _read(args, Dial)
         call = await self.core.call(dial.from_, dial.to, dial.seconds)
@@ -189,5 +196,7 @@ def main(
 
     `menus`: whoever takes a call can transfer it by keypad here, as trunks with `transfer = "core"` leave it to us.
     """
+    if menus:
+        prepare()
     asyncio.run(_until_signal(state, bind, sip_port, edge_sip, life, rng or SystemRandom(), menus))
     return 0

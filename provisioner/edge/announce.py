@@ -21,7 +21,9 @@ UNREACHABLE = Destination(
 class Announcement:
     """Plays one prompt to who called, then refuses the call. `caller`, `called`: extension or number, for the log."""
 
-    def __init__(self, edge: Edge, leg: Leg, refused: Destination, caller: str, called: str = "") -> None:
+    def __init__(
+        self, edge: Edge, leg: Leg, refused: Destination, caller: str, called: str = "", prompt: str = ""
+    ) -> None:
         self.edge = edge
         self.id = edge.new_id()
         self.over = False
@@ -30,20 +32,24 @@ class Announcement:
         self._leg = leg
         self._called = called
         leg.owner = self
-        self._prompt = refused.prompt or "invalid"
+        self._prompt = prompt or refused.prompt or "invalid"
         self._status = refused.status
         self._caller = caller
-        self._reason = refused.reason
+        self._outcome = refused.reason if prompt else f"refused: {refused.reason}"
         self._timer: Timer | None = None
 
     def begin(self) -> None:
         """Open early media and play; a phone that offers nothing we can play in is refused at once."""
         self.edge.calls[self.id] = self
-        if self._leg.session.offer and self._leg.early():
+        if self._leg.can_hear and self._leg.early():
             self._leg.hear(Play((self._prompt,)))
             self._timer = self.edge.timers.after(PROMPT_SECONDS, self._finish)
         else:
             self._finish()
+
+    def known_as(self, name: str, started: float) -> None:
+        """Go on under the id of a call that is on."""
+        self.id, self.started = name, started
 
     def on_leg(self, leg: Leg, kind: Kind, detail: int | str) -> None:
         """The caller hung up while it heard."""
@@ -72,7 +78,7 @@ class Announcement:
         if self._timer:
             self._timer.cancel()
         self._leg.hangup(self._status)
-        self.edge.call_over(self, f"refused: {self._reason}")
+        self.edge.call_over(self, self._outcome)
 
     def view(self) -> dict[str, Any]:
         """CallView of docs/internals.md; what was dialled and is no number is not repeated."""
@@ -89,3 +95,11 @@ class Announcement:
             "outcome": "",
             "steps": [],
         }
+
+
+def log_refusal(edge: Edge, refused: Destination, extension: str) -> None:
+    """Write the row of a call that was refused before anybody was there to hear why."""
+    now = edge.wall_clock()
+    row = {"id": edge.new_id(), "started": now, "answered": None, "ended": now, "direction": "outbound"}
+    row |= {"caller": extension, "called": refused.number, "desk": extension, "target": "", "steps": []}
+    edge.records.over({**row, "outcome": f"refused: {refused.reason}", "emergency": 0})

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from provisioner.dialing import transfer
 from provisioner.dialing.classify import Destination
-from provisioner.dialing.transfer import MUSIC, Party, Play, Transfer
+from provisioner.dialing.transfer import MUSIC, Party, Play, Transfer, failure_prompt
 from provisioner.edge import answers, callers, leads, outbound, reach, ringing
 from provisioner.edge.announce import UNREACHABLE, Announcement
 from provisioner.edge.callers import Caller
@@ -179,9 +179,9 @@ class Call:
             status = answers.mapped(statuses[0], of_core)
             self._reason = next(iter(ring.legs.values())).reason
         if ring.purpose == "call" and self.direction == "outbound" and ring.legs and ring.unreachable:
-            self._core_unreachable()
+            self._announce(UNREACHABLE)
         elif ring.purpose == "call":
-            self._finish(*_outcome(ring, status))
+            self._untaken(*_outcome(ring, status))
         elif self.transfer and ring.purpose == "target":
             if not ring.legs:
                 status = 480 if self.target_name in self.edge.directory.stations else 503
@@ -192,13 +192,20 @@ class Call:
         elif self.transfer:
             self._do(self.transfer.desk_failed())
 
-    def _core_unreachable(self) -> None:
+    def _announce(self, refused: Destination, prompt: str = "") -> None:
         """An announcement instead of a dead line; it goes on under this call's id."""
         self.over = True
         caller = self.legs.pop("caller")
-        announcement = Announcement(self.edge, caller, UNREACHABLE, self.caller_number, self.called)
-        announcement.id, announcement.started = self.id, self.started
+        announcement = Announcement(self.edge, caller, refused, self.caller_number, self.called, prompt)
+        announcement.known_as(self.id, self.started)
         announcement.begin()
+
+    def _untaken(self, outcome: str, status: int) -> None:
+        """Who was rung before anybody was called has no tones of its own for this: it is told."""
+        if self.legs["caller"].placed:
+            self._announce(Destination("refused", reason=outcome, status=status), failure_prompt(status))
+        else:
+            self._finish(outcome, status)
 
     # talking
 

@@ -20,12 +20,16 @@ from provisioner.edge.frontdesk import FrontDesk
 from provisioner.edge.gate import EdgeGate
 from provisioner.edge.leg import Attempt, Leg, Owner
 from provisioner.edge.limits import Limits
+from provisioner.edge.moves import Moves
+from provisioner.edge.notices import Notices
 from provisioner.edge.placing import MAX_DIALOGS
 from provisioner.edge.presence import EVENTS, Presence
+from provisioner.edge.quality import Records
 from provisioner.edge.registrar import Binding, IntervalTooBriefError, Registrar
 from provisioner.edge.resync import Resyncs
 from provisioner.edge.selftest import SelfTests
 from provisioner.edge.texts import Delivery
+from provisioner.edge.through import Bindings
 from provisioner.edge.trunk import Peer, Trunks
 from provisioner.emergency import pidf, references
 from provisioner.errors import PeerError
@@ -103,11 +107,17 @@ class Edge:
         self.port = 5060
         self.reference_key = b""  # of location URIs; the front has the same
         self.registrar = Registrar(timers.clock, self._registration, lambda: 1 - rng.randrange(101) / 1000)
-        self.trunks = Trunks(self, lambda peer: self.publish("trunk", {"id": peer.trunk.id, "up": peer.up}))
+        self.trunks = Trunks(self, self._trunk_changed)
+        self.notices = Notices(self)
         self.auth = Authenticator(REALM, nonce_key, timers.clock)
         self.calls: dict[str, ActiveCall] = {}
         self.media_owners: dict[str, Leg] = {}
         self.counters: Counter[str] = Counter()
+        self.through = Bindings(self)
+        self.spent: Callable[[str], None] = lambda _binding: (
+            None
+        )  # a dial-through that was good once is used up
+        self.records = Records(lambda row: record("calls", row), lambda call: call in self.calls)
         self.limits = Limits(
             timers.clock,
             wall_clock,
@@ -117,6 +127,7 @@ class Edge:
         self.gate = EdgeGate(self, nonce_key)
         self.presence = Presence(self)
         self.resyncs = Resyncs(self)
+        self.moves = Moves(self)
         self.save: Callable[[str, features.Values], None] = lambda _extension, _values: (
             None
         )  # into the inventory
@@ -125,7 +136,6 @@ class Edge:
         self.callbacks = Callbacks(wall_clock)
         self.front_desk = FrontDesk(self)
         self.selftests = SelfTests(self)
-        self.doubt: Callable[[str], str] = lambda _mac: ""  # why a phone may not be where it is placed
         self.closing = False
         self.speech: Speech | None = None
         self._reserve: list[MediaLeg] = []
@@ -196,6 +206,7 @@ class Edge:
         kept = {ext for ext, station in directory.stations.items() if station.same_account(before.get(ext))}
         self.registrar.keep(kept)
         self.presence.keep()
+        self.moves.swap()
 
     def flow_lost(self, flow: Flow) -> None:
         """A connection is gone, with the bindings that were reached over it."""
@@ -266,7 +277,7 @@ class Edge:
             key: view[key] for key in ("id", "started", "answered", "direction", "desk", "target", "steps")
         }
         row |= {"caller": view["from"], "called": view["to"], "ended": self.wall_clock(), "outcome": outcome}
-        self.record("calls", {**row, "emergency": int(view["direction"] == "emergency")})
+        self.records.over({**row, "emergency": int(view["direction"] == "emergency")})
         if isinstance(call, EmergencyCall) and call.kind == "emergency-test":
             self.selftests.ended(call)
         elif isinstance(call, EmergencyCall) and call.station:
@@ -295,6 +306,7 @@ class Edge:
                 "mac": station.phone.id if station else "",
                 "number": call.number,
                 "location": location,
+                "doubt": self.moves.doubt(station.phone.id) if station else "",
                 "at": call.started,
                 "outcome": outcome,
             },
@@ -312,12 +324,17 @@ class Edge:
             "expires_in": self.registrar.remaining(binding) if registered else 0,
         }
 
+    def _trunk_changed(self, peer: Peer) -> None:
+        self.publish("trunk", {"id": peer.trunk.id, "up": peer.up})
+        self.notices.check()
+
     def _registration(self, binding: Binding, registered: bool) -> None:
         row = self.registration_row(binding, registered)
         self.publish("registration", row)
         if registered:
             self.resyncs.registered(binding, row["mac"])
             self.front_desk.registered(binding)
+            self.notices.registered(binding)
         body = {
             "key": binding.key,
             "mac": row["mac"],
@@ -385,6 +402,8 @@ class Edge:
         except PeerError as error:
             transaction.reply(error.status, error.reason)
             return
+        if any(binding.flow.remote == flow.remote for binding in bindings):
+            self.moves.heard(station, flow.remote[0], request.get("p-access-network-info"))
         contacts = [
             f"<{binding.contact}>;expires={self.registrar.remaining(binding)}" for binding in bindings
         ]
@@ -480,14 +499,17 @@ class Edge:
 
     def _is_ours(self, called: str) -> bool:
         number = self.directory.number(called)
-        return called in self.directory.stations or bool(number and (number.extension or number.ring_group))
+        leads_on = number and (number.extension or number.ring_group or number.dial_through)
+        return called in self.directory.stations or bool(leads_on)
 
     def _from_core(self, session: Session, peer: Peer, called: str, trail: str) -> None:
         marked = "psap-callback" in session.invite.get("priority").lower()  # RFC 7090
         plan = self.callbacks.plan(self.directory, called, marked, self.first)
         urgent = plan is not None
         plan = plan or leads.of_number(self.directory, called, self.first)
-        if plan is None:
+        who = callers.identify(session.invite)
+        bound = self.through.find(called, who)
+        if plan is None and bound is None:
             session.reject(404)
             return
         session.reliable_early = peer.profile.reliable_provisional
@@ -498,7 +520,9 @@ class Edge:
         if leg is None:
             return
         leg.peer = peer
-        who = callers.identify(session.invite)
+        if bound:
+            self.through.connect(leg, bound, trail)
+            return
         call = Call(self, "inbound", who.number, called)
         call.who, call.urgent = who, urgent
         call.diversions = callers.diversions(session.invite)
@@ -507,6 +531,7 @@ class Edge:
         call.may_transfer = peer.trunk.transfer == "edge"
         call.trail = trail
         leg.owner = call
+        assert plan
         call.begin_plan(leg, plan)
 
     # media events
@@ -542,6 +567,8 @@ def _identities(station: Station) -> set[str]:
 
 class _Nobody:
     """Owner of a leg for the moment before its call takes it."""
+
+    id = ""
 
     def on_leg(self, leg: Leg, kind: str, detail: int | str) -> None: ...
 

@@ -56,7 +56,15 @@ def _where(edge: Edge, station: Station | None) -> Row:
     """Who and where, and what the result of a test rests on."""
     if station is None:
         known = calling_number(edge.directory.snapshot, None, "").known
-        return {"name": "", "location": "", "place": "", "civic": {}, "known": known, "doubt": "", "matters": {}}
+        return {
+            "name": "",
+            "location": "",
+            "place": "",
+            "civic": {},
+            "known": known,
+            "doubt": "",
+            "matters": {},
+        }
     snapshot, location = edge.directory.snapshot, station.location
     contacts = edge.registrar.contacts(station.extension)
     network = network_of(contacts[0].flow.remote[0]) if contacts else ""
@@ -66,6 +74,6 @@ def _where(edge: Edge, station: Station | None) -> Row:
         "place": location.id if location else "",
         "civic": dict(location.civic) if location else {},
         "known": calling_number(snapshot, station.phone, station.line.number).known,
-        "doubt": edge.doubt(station.phone.id),
+        "doubt": edge.moves.doubt(station.phone.id),
         "matters": matters(snapshot, station.phone, station.line, network),
     }

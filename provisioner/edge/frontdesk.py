@@ -182,7 +182,7 @@ class Ring:
         self.over = False
         self._desk = desk
         self._edge = edge
-        self._id = edge.new_id()
+        self.id = edge.new_id()
         self._legs: list[Leg] = []
         self._timer: Timer | None = None
         self._left = SAID
@@ -192,7 +192,7 @@ class Ring:
     def begin(self) -> None:
         """Ring."""
         if self._edge.speech:
-            self._edge.speech.prepare(self._id, spoken(self.facts["location"]))
+            self._edge.speech.prepare(self.id, spoken(self.facts["location"]))
         user = self.row["extension"] or "provisioner"
         label = f"{self.facts['called']}: {notices.who(self.facts)}, {self.facts['location'] or 'place not known'}"
         for attempt in self._edge.phone_attempts(self.extension, user, label[:LABEL]):
@@ -224,7 +224,7 @@ class Ring:
     def _say(self, leg: Leg) -> None:
         """Which extension, then where: in words, else letter by letter."""
         occasion = "front-failed" if self.facts["occasion"] == "failed" else _SPEAKING[self.row["kind"]]
-        clip = self._edge.speech.clip(self._id) if self._edge.speech else ""
+        clip = self._edge.speech.clip(self.id) if self._edge.speech else ""
         where = [clip] if clip else spell(self.facts["location"])
         extension = spell(self.row["extension"]) or ["caller-unknown"]
         leg.hear(Play((occasion, *extension, *(["front-where", *where] if where else []), "silence")))
@@ -251,7 +251,7 @@ class Ring:
         for leg in self._legs:
             leg.hangup()
         if self._edge.speech:
-            self._edge.speech.forget(self._id)
+            self._edge.speech.forget(self.id)
         self._desk.rang(self, "" if self._heard else problem)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from provisioner.dialing.transfer import Play
 from provisioner.edge import answers
@@ -47,6 +47,9 @@ Kind = Literal["ringing", "early", "answered", "failed", "ended", "held"]
 class Owner(Protocol):
     """The call that a leg belongs to. `detail`: SIP status of "failed", how it "ended"."""
 
+    @property
+    def id(self) -> str: ...
+
     def on_leg(self, leg: Leg, kind: Kind, detail: int | str) -> None: ...
 
     def on_digit(self, leg: Leg, digit: str) -> None: ...
@@ -88,6 +91,8 @@ class Attempt:
 
 class Leg:
     """`dial` and `incoming` make one; `hangup` ends it in any state, and it is silent from then on."""
+
+    placed = False  # a desk phone that we called in the place of a caller
 
     def __init__(self, edge: Edge, owner: Owner, media: MediaLeg, host: str, extension: str = "") -> None:
         self.edge = edge
@@ -134,7 +139,7 @@ class Leg:
         attempt: Attempt,
         media: MediaLeg,
         offers: Sequence[AudioOffer] = (PLAIN,),
-    ) -> Leg:
+    ) -> Self:
         """The leg of a call that we place; each of `offers` is made to who refuses the one before."""
         leg = cls(edge, owner, media, attempt.flow.local[0], attempt.extension)
         leg._offers = offers
@@ -300,6 +305,11 @@ class Leg:
         self._info.send(info.Key(digit, milliseconds))
 
     @property
+    def can_hear(self) -> bool:
+        """Whether an announcement can be played to this caller."""
+        return bool(self.session.offer)
+
+    @property
     def payer(self) -> str | None:
         """The line that this outside call counts for; None for other legs."""
         return self._attempt.payer if self._attempt else None
@@ -432,7 +442,7 @@ class Leg:
             if self._limit:
                 self._limit.cancel()
             self.edge.media_owners.pop(self.media.id, None)
-            self.media.drop()
+            self.edge.records.drop(self)
 
     def hangup(self, status: int = 480, reason: str = "") -> None:
         """End this leg: BYE or CANCEL with `reason` as Reason, or refuse with `status`."""

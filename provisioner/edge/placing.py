@@ -37,21 +37,44 @@ def from_phone(edge: Edge, session: Session, station: Station, dialled: str, tra
 
 
 def place(
-    edge: Edge, leg: Leg, station: Station, destination: Destination, calling: str = "", trail: str = ""
+    edge: Edge,
+    leg: Leg,
+    station: Station,
+    destination: Destination,
+    calling: str = "",
+    trail: str = "",
+    known: tuple[str, float] | None = None,
 ) -> None:
-    """Connect `leg`, of that line, with where it goes. `calling`: the number of the practice to show outside."""
-    if destination.kind == "refused":
-        _log.info("extension %s dialled what is refused: %s", station.extension, destination.reason)
-        Announcement(edge, leg, destination, station.extension, destination.number).begin()
-        return
+    """Connect `leg`, of that line, with where it goes.
+
+    `calling`: the number of the practice to show outside; `known`: id and start of the call that it already is.
+    """
     inside = destination.kind == "extension"
+    attempts = outbound.attempts(edge, destination.number, station, calling) if _outside(destination) else []
+    if not inside and not attempts:
+        _refuse(edge, leg, station, destination, known)
+        return
     call = Call(edge, "internal" if inside else "outbound", station.extension, destination.number)
+    call.id, call.started = known or (call.id, call.started)
     call.station, call.trail = station, trail
     leg.owner = call
     if inside:
         rung = leads.of_extension(edge.directory, destination.number, trail=(station.extension,))
         call.begin_plan(leg, Plan(rung))
-    elif attempts := outbound.attempts(edge, destination.number, station, calling):
-        call.begin(leg, attempts, OUTBOUND_SECONDS)
     else:
-        Announcement(edge, leg, UNREACHABLE, station.extension, destination.number).begin()
+        call.begin(leg, attempts, OUTBOUND_SECONDS)
+
+
+def _outside(destination: Destination) -> bool:
+    return destination.kind in ("outbound", "service")
+
+
+def _refuse(
+    edge: Edge, leg: Leg, station: Station, destination: Destination, known: tuple[str, float] | None
+) -> None:
+    refusal = destination if destination.kind == "refused" else UNREACHABLE
+    _log.info("extension %s dialled what is refused: %s", station.extension, refusal.reason)
+    announcement = Announcement(edge, leg, refusal, station.extension, destination.number)
+    if known:
+        announcement.known_as(*known)
+    announcement.begin()

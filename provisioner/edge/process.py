@@ -14,6 +14,7 @@ from contextlib import suppress
 import msgspec
 
 from provisioner import __version__, certificates, ipc
+from provisioner.edge import click
 from provisioner.edge.directory import Source
 from provisioner.edge.edge import Edge
 from provisioner.edge.features import Values
@@ -33,9 +34,13 @@ from provisioner.sip.headers import join_host
 from provisioner.sip.resolve import Resolver
 from provisioner.sip.transaction import Flow
 from provisioner.sip.transport import LoopTimers, SipTransport
+from provisioner.store import dial_through
+from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 
 WATCH_SECONDS = 1.0
+PURGE_SECONDS = 60.0  # between deletions of old calls
+DAY = 86_400.0
 MEASURE_SECONDS = 0.1
 BYE_SECONDS = 2.0  # for the answers to our last BYEs
 MEDIA_SECONDS = 10.0
@@ -77,6 +82,7 @@ class Process:
             "reload": self._reload,
             "unban": self._unban,
             "emergency_test": self._emergency_test,
+            "call": self._call,
             "resync": self._resync,
             "resync_status": self._resync_status,
         }
@@ -96,12 +102,11 @@ class Process:
         self._limits = Kept(self._state.root / LIMITS_FILE, self._edge.limits.remember)
         self._edge.limits.recall(await asyncio.to_thread(self._limits.load))
         self._edge.limits.changed = self._limits.changed
+        self._edge.spent = self._spent
         self._callbacks = Kept(self._state.root / CALLBACKS_FILE, self._edge.callbacks.remember)
         self._edge.callbacks.recall(await asyncio.to_thread(self._callbacks.load))
         self._edge.callbacks.changed = self._callbacks.changed
-        self._selftests = Kept(
-            self._state.root / SELFTESTS_FILE, lambda: self._edge.selftests.schedule.due
-        )
+        self._selftests = Kept(self._state.root / SELFTESTS_FILE, lambda: self._edge.selftests.schedule.due)
         self._edge.selftests.recall(await asyncio.to_thread(self._selftests.load))
         self._edge.selftests.changed = self._selftests.changed
         self._edge.reference_key = await asyncio.to_thread(self._source.reference_key)
@@ -113,6 +118,8 @@ class Process:
         await self._open(bind, port, tls_port)
         await self._restore()
         await self._resume()
+        with suppress(OperatorError):  # the journal itself says what is wrong with it
+            self._edge.moves.load(await asyncio.to_thread(self._journal.whereabouts))
         self._media.start()
         with suppress(
             TimeoutError
@@ -263,9 +270,14 @@ class Process:
                     _log.error("%s (calls go on with the inventory in memory)", error)
 
     async def _sweep(self) -> None:
+        purged = float("-inf")
         while True:
             await asyncio.sleep(WATCH_SECONDS)
             self._edge.registrar.expire()
+            if time.monotonic() - purged >= PURGE_SECONDS:
+                purged = time.monotonic()
+                kept = max(1, self._edge.directory.snapshot.practice.keep_calls_days)
+                self._journal.purge_calls(time.time() - kept * DAY)
             await self._hear()
             await self._remember()
 
@@ -332,6 +344,24 @@ class Process:
     def _resync_status(self, args: ipc.Json) -> ipc.Json:
         return self._edge.resyncs.status(str(args.get("job", "")))
 
+    def _spent(self, binding: str) -> None:
+        """A dial-through number that was good once is used up; should that not be written, it is so till a restart."""
+
+        def release() -> None:
+            with suppress(OperatorError):
+                inventory = Inventory.open(self._state.inventory)
+                try:
+                    dial_through.release(inventory, binding, who="dial-through")
+                finally:
+                    inventory.close()
+
+        asyncio.get_running_loop().run_in_executor(None, release)
+
+    def _call(self, args: ipc.Json) -> ipc.Json:
+        """Click-to-call. Raises OperatorError."""
+        extension, to, number = (str(args.get(name) or "") for name in ("extension", "to", "number"))
+        return click.call(self._edge, extension, to, number)
+
     def _ping(self, _args: ipc.Json) -> ipc.Json:
         return {"pid": os.getpid(), "uptime": round(time.monotonic() - self._started, 1)}
 
@@ -346,6 +376,7 @@ class Process:
             "calls": [call.view() for call in edge.calls.values()],
             "trunks": [self._trunk_row(peer) for peer in edge.trunks.peers],
             "bans": edge.gate.bans(),
+            "suspects": edge.moves.suspects(),
             "limits": edge.limits.view(),
             "counters": {
                 **edge.counters,

@@ -169,6 +169,12 @@ def _called_at(place: str, request: Request) -> list[str]:
     return found
 
 
+def written(number: str) -> str:
+    """An E.164 number of North America as people write it; anything else unchanged."""
+    plain = number.startswith("+1") and len(number) == 12
+    return f"({number[2:5]}) {number[5:8]}-{number[8:]}" if plain else number
+
+
 def label_of(station: Station) -> str:
     """What another desk phone shows when this line calls."""
     return station.line.name or station.extension

@@ -18,7 +18,7 @@ def calling_number(snapshot: Snapshot, phone: Phone | None, own: str) -> Calling
     """What a call from a phone's line, whose number is `own`, shows; `phone` None: nobody knows which it is.
 
     The own number when its registered address is true of the phone's location, else one that is registered for that
-    very location, else for a larger part of the building, else for another part of it (then the place is not all known).
+    very location, else for a larger part of the building, else for another part of it (then it is not `known`).
     Without any, never one that sends help to another building as long as there is another: an operator has to ask.
     """
     place = phone.location if phone else ""

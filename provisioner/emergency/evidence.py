@@ -14,14 +14,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from provisioner.emergency.matrix import WORDS, Cell
+from provisioner.emergency.matrix import WORDS, Cell, Standing
 from provisioner.errors import UsageError
 from provisioner.store.records import Snapshot
 
 Row = dict[str, Any]
 
 KINDS = {"emergency": "911", "emergency-test": "933", "crisis": "988"}
-STANDING = {
+STANDING: dict[Standing, str] = {
     "passed": "passed",
     "stale": "no longer says anything",
     "overdue": "overdue",
@@ -29,7 +29,17 @@ STANDING = {
     "never": "never tested",
 }
 COLUMNS = (
-    *("called", "at", "extension", "name", "mac", "number_shown", "address_known", "location", "location_doubt"),
+    *(
+        "called",
+        "at",
+        "extension",
+        "name",
+        "mac",
+        "number_shown",
+        "address_known",
+        "location",
+        "location_doubt",
+    ),
     *("origin", "routes", "location_sent", "answered", "ended", "outcome", "told", "not_told", "id"),
 )
 
@@ -60,7 +70,11 @@ def calls(rows: Iterable[Row], notices: Iterable[Row]) -> list[Row]:
     for notice in notices:
         told.setdefault(notice["call"], []).append({name: notice[name] for name in names})
     return [
-        {**{name: row[name] for name in row if name != "body"}, **(row["body"] or {}), "notices": told.get(row["id"], [])}
+        {
+            **{name: row[name] for name in row if name != "body"},
+            **(row["body"] or {}),
+            "notices": told.get(row["id"], []),
+        }
         for row in rows
     ]
 
@@ -85,15 +99,23 @@ def flat(call: Mapping[str, Any], zone: str) -> Row:
         "location": call.get("location", ""),
         "location_doubt": call.get("doubt", ""),
         "origin": call.get("origin", ""),
-        "routes": "; ".join(f"{each['trunk']} {each['address']} after {each['at']} s: {each['result']}" for each in routes),
+        "routes": "; ".join(map(_route, routes)),
         "location_sent": _yes(any(each["location"] != "none" for each in routes)) if routes else "",
         "answered": _stamp(call["answered"], zone),
         "ended": _stamp(call["ended"], zone),
         "outcome": call["outcome"] or "",
-        "told": "; ".join(f"{each['channel']} {each['target']} ({each['occasion']})" for each in told),
-        "not_told": "; ".join(f"{each['channel']} {each['target']}: {each['problem'] or each['state']}" for each in missed),
+        "told": "; ".join(f"{_target(each)} ({each['occasion']})" for each in told),
+        "not_told": "; ".join(f"{_target(each)}: {each['problem'] or each['state']}" for each in missed),
         "id": call["id"],
     }  # fmt: skip
+
+
+def _route(route: Row) -> str:
+    return f"{route['trunk']} {route['address']} after {route['at']} s: {route['result']}"
+
+
+def _target(notice: Row) -> str:
+    return f"{notice['channel']} {notice['target']}"
 
 
 def _yes(value: object) -> str:
@@ -103,7 +125,13 @@ def _yes(value: object) -> str:
 def line(call: Mapping[str, Any], zone: str) -> str:
     """A call as one line for a person."""
     row = flat(call, zone)
-    who = f"extension {row['extension']}" if row["extension"] else "a phone" if row["called"] != "988" else "somebody"
+    who = (
+        f"extension {row['extension']}"
+        if row["extension"]
+        else "a phone"
+        if row["called"] != "988"
+        else "somebody"
+    )
     parts = [f"{row['at']}  {row['called']}  {who}", row["location"], row["number_shown"]]
     parts.append("answered" if row["answered"] else "NOT ANSWERED" if row["ended"] else "being placed")
     parts += [row["outcome"], f"told: {row['told']}" if row["told"] else ""]

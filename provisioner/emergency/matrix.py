@@ -129,7 +129,12 @@ def _cell(
         if not results[0].passed:
             standing = "failed"
     return Cell(
-        extension=line.extension, mac=phone.id, name=line.name, standing=standing, changed=changed, results=results
+        extension=line.extension,
+        mac=phone.id,
+        name=line.name,
+        standing=standing,
+        changed=changed,
+        results=results,
     )
 
 

@@ -111,7 +111,9 @@ def text(facts: Mapping[str, Any]) -> str:
     if facts["location_doubt"]:
         lines.append(f"The phone may have been moved: {facts['location_doubt']}.")
     if facts["occasion"] in ("placed", "answered") and not facts["test"]:
-        lines.append("Go there, and send somebody to the door. Whoever misdialled must not hang up, but say so.")
+        lines.append(
+            "Go there, and send somebody to the door. Whoever misdialled must not hang up, but say so."
+        )
     if facts["occasion"] == "failed" and not facts["test"]:
         lines.append("Call 911 from another phone, such as a mobile phone, at once.")
     return "\n".join(lines) + "\n"

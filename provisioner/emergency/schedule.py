@@ -1,4 +1,4 @@
-"""When which line calls 933 by itself: by night, each at its own time, one at a time; sans-I/O (RFC 6881 ED-80, ED-81)."""
+"""When which line calls 933 by itself: by night, each at its time, one at a time; sans-I/O (RFC 6881 ED-80, ED-81)."""
 
 from __future__ import annotations
 

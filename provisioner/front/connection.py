@@ -21,6 +21,7 @@ MAX_HELD = 64 << 10  # of a body that nobody has read yet; then the sender waits
 REQUEST_SECONDS = 30.0  # for a whole head, and for each PROGRESS bytes of a body
 PROGRESS = 32 << 10
 IDLE_SECONDS = 75.0  # between the requests of one connection
+LEAVING_SECONDS = 2.0  # for a refused peer to stop sending
 STALLED_SECONDS = 60.0  # for a receiver that takes nothing
 PIPELINED = 32  # requests that may wait behind the one being answered
 
@@ -126,6 +127,7 @@ class Connection(asyncio.Protocol):
         self._waiting: deque[Request] = deque()
         self._busy = False
         self._closing = False
+        self._left = False  # refused; the peer may still be sending
         self._held = False
         self._since = 0.0  # when the last answer was done
         self._stalled_at: float | None = None
@@ -339,11 +341,21 @@ class Connection(asyncio.Protocol):
         if not self._busy:
             body = answers.sentence(status, words)
             self.transport.write(answers.whole(status, body, "text/html", keep_alive=False))
-        self.close()
+        self._leave()
+
+    def _leave(self) -> None:
+        """Close once the peer has: with something of it unread, the answer would be lost to a reset (RFC 9112 9.6)."""
+        if not self.transport.can_write_eof():
+            self.close()
+            return
+        self._closing, self._since = True, self.server.now()
+        self.transport.write_eof()
+        self._left = True
 
     def check(self, now: float) -> None:
         """Drop the connection if it keeps us waiting too long (called about once a second)."""
-        if self._stalled_at is not None and now - self._stalled_at > STALLED_SECONDS:
+        stalled = self._stalled_at is not None and now - self._stalled_at > STALLED_SECONDS
+        if stalled or (self._left and now - self._since > LEAVING_SECONDS):
             self.abort()
         elif self._receiving and not self._held and now - self._began > REQUEST_SECONDS:
             self._refuse(408, "the request took too long to arrive")

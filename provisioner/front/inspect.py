@@ -9,7 +9,7 @@ from typing import Any
 
 from provisioner.errors import OperatorError
 from provisioner.ipc import Method
-from provisioner.phones.explain import explain
+from provisioner.phones.explain import explain, view
 from provisioner.phones.identity import normal_mac
 from provisioner.phones.render import Renderer
 from provisioner.store.journal import Journal
@@ -19,14 +19,19 @@ Json = dict[str, Any]
 
 
 class Inspector:
-    """The control calls `explain`, `files` and `file`; the first two never hold a secret."""
+    """The control calls `explain`, `files`, `view` and `file`; only the last one's answer holds secrets."""
 
     def __init__(
         self, renderer: Callable[[], Renderer | None], journal: Callable[[], Journal | None]
     ) -> None:
         self._renderer = renderer
         self._journal = journal
-        self.methods: dict[str, Method] = {"explain": self.explain, "files": self.files, "file": self.file}
+        self.methods: dict[str, Method] = {
+            "explain": self.explain,
+            "files": self.files,
+            "view": self.view,
+            "file": self.file,
+        }
 
     async def explain(self, args: Json) -> Json:
         """`{"mac"}` to `provisioner.phones.explain.explain`."""
@@ -38,6 +43,11 @@ class Inspector:
     async def files(self, args: Json) -> Json:
         """`{"mac"}` to `{"files": [{"name", "kind", "bytes", "rule", …}]}`."""
         return {"files": (await self.explain(args))["files"]}
+
+    async def view(self, args: Json) -> Json:
+        """`{"mac", "name"}` to `provisioner.phones.explain.view`."""
+        renderer, phone = self._phone(args)
+        return await asyncio.to_thread(view, renderer, phone, str(args.get("name", "")))
 
     def file(self, args: Json) -> Json:
         """`{"mac", "name"}` to `{"data"}` in base 64: what the phone gets, with its secrets."""

@@ -11,18 +11,21 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner import certificates
-from provisioner.errors import OperatorError
+from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.front import tls
 from provisioner.front.connection import Connection
 from provisioner.front.door import Door
 from provisioner.front.events import Hub
 from provisioner.front.firmware import Firmware
 from provisioner.front.inspect import Inspector
+from provisioner.front.locations import PATH, Locations
 from provisioner.front.lookup import Lookup
 from provisioner.front.neighbours import Neighbours
 from provisioner.front.phone_files import PhoneFiles
@@ -104,9 +107,11 @@ class Front:
         self._lookup = Lookup(door)
         self._files = PhoneFiles(self._lookup, self._recorder, self._firmware, self._uploads)
         proxy = Proxy(state.run / "web.http")
-        self._server = Server(self._files, proxy, self._hub, self._recorder, loop.time)
-        self._edge = Client(state.socket("edge"), on_event=self._of_edge)
+        self._locations = Locations(self._lookup, self._recorder)
+        self._server = Server(self._files, proxy, self._hub, self._recorder, loop.time, self._locations)
+        self._edge = Client(state.socket("edge"), on_event=self._of_edge, on_connect=self._edge_is_back)
         self._listeners: list[asyncio.Server | tls.TlsListener] = []
+        self._makers: tls.Stamp = ()
         self._tasks: list[asyncio.Task[None]] = []
         self._tftp: TftpServer | None = None
         self._pnp: PnpServer | None = None
@@ -143,6 +148,8 @@ class Front:
         versions |= await asyncio.to_thread(self._journal.versions)
         self._watch = Watch(self._state, addresses, self._swap, versions)
         await self._watch.reload()
+        self._locations.base = f"https://{options.reached_at}:{self.https[1]}{PATH}"
+        self._locations.key = await asyncio.to_thread(self._watch.reference_key)
         self._edge.start()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._watch.run()), loop.create_task(self._sweep())]
@@ -194,12 +201,29 @@ class Front:
         self, port: int, make: Callable[[], Connection], plain: ssl.SSLContext, asking: ssl.SSLContext
     ) -> tuple[str, int]:
         sock = _listening(self._options.bind, port)
-        asks = tls.asking(asking, self._state.root / "tls" / "makers")
+        self._makers = tls.stamp(self._maker_folder)
+        asks = tls.asking(asking, self._maker_folder)
         now = asyncio.get_running_loop().time
         refused = self._server.refused_certificate
         pair = (plain, asking if asks else None)
         self._listeners.append(tls.TlsListener(sock, make, pair, refused, now))
         return _name(sock)
+
+    async def _ask_anew(self) -> None:
+        """Ask phones for certificates of the makers whose authorities are there now."""
+        stamp = await asyncio.to_thread(tls.stamp, self._maker_folder)
+        if stamp == self._makers:
+            return
+        self._makers = stamp
+        folder, names = self._state.root / "tls", _names(self._options)
+        for listener in self._listeners:
+            if isinstance(listener, tls.TlsListener):
+                context = await asyncio.to_thread(certificates.context, folder, names)
+                listener.ask(tls.alike(context, listener.plain), self._maker_folder)
+
+    @property
+    def _maker_folder(self) -> Path:
+        return self._state.root / "tls" / "makers"
 
     async def _listen_tftp(self) -> None:
         loop = asyncio.get_running_loop()
@@ -242,8 +266,21 @@ class Front:
         self._hub.publish(event, data)
 
     def _of_edge(self, event: str, data: Json) -> None:
+        if event == "registration":
+            self._locations.registered.heard(data)
         if event in _EDGE_EVENTS:
             self._hub.publish(event, data)
+
+    def _edge_is_back(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._hear_registrations())
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
+
+    async def _hear_registrations(self) -> None:
+        """Who registers from where, of those that did before we listened."""
+        with suppress(ProvisionerError):  # it is gone again: we hear when it is back
+            status = await self._edge.ask("status")
+            self._locations.registered.replace(status.get("registrations", []))
 
     async def _sweep(self) -> None:
         while True:
@@ -258,6 +295,7 @@ class Front:
         return {
             "pid": os.getpid(),
             "revision": self._watch.revision if self._watch else -1,
+            "phones": f"http://{_authority((self._options.reached_at, self.http[1]))}",
             "http": f"http://{_authority(self.http)}",
             "https": f"https://{_authority(self.https)}",
             "legacy_https": f"https://{_authority(self.legacy_https)}" if self.legacy_https[1] else "",
@@ -278,6 +316,7 @@ class Front:
 
     async def _reload(self, _args: Json) -> Json:
         assert self._watch
+        await self._ask_anew()
         return {"revision": await self._watch.reload()}
 
 

@@ -47,6 +47,20 @@ def asking(context: ssl.SSLContext, makers: Path) -> bool:
     return loaded
 
 
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+def stamp(makers: Path) -> Stamp:
+    """Tells whether the files of `asking` have changed."""
+    known = ((path.name, path.stat()) for path in sorted(makers.glob("*.pem")))
+    return tuple((name, about.st_mtime_ns, about.st_size) for name, about in known)
+
+
+def alike(context: ssl.SSLContext, other: ssl.SSLContext) -> ssl.SSLContext:
+    """Let `context` speak the versions that `other` does."""
+    return legacy(context) if other.minimum_version < ssl.TLSVersion.TLSv1_2 else context
+
+
 def legacy(context: ssl.SSLContext) -> ssl.SSLContext:
     """Let `context` speak TLS 1.0 and 1.1 with the suites of their time."""
     context.set_ciphers(_LEGACY_CIPHERS)
@@ -73,12 +87,17 @@ class TlsListener:
     ) -> None:
         self._listener = listener
         self._make = make
-        self._plain, self._asking = contexts
+        self.plain, self._asking = contexts
         self._refused = refused
         self._now = now
         self._not_asked: OrderedDict[str, float] = OrderedDict()
         self._tasks: set[asyncio.Task[None]] = set()
         self._accepting = asyncio.get_running_loop().create_task(self._accept())
+
+    def ask(self, context: ssl.SSLContext, makers: Path) -> None:
+        """Ask for certificates of the authorities in `makers` from now on, with `context`; of none: do not ask."""
+        self._asking = context if asking(context, makers) else None
+        self._not_asked.clear()
 
     def close(self) -> None:
         """Take no more."""
@@ -104,7 +123,7 @@ class TlsListener:
             task.add_done_callback(self._tasks.discard)
 
     async def _shake_hands(self, sock: socket.socket, address: str) -> None:
-        context = self._plain
+        context = self.plain
         if self._asking and self._not_asked.get(address, 0.0) <= self._now():
             context = self._asking
         loop = asyncio.get_running_loop()

@@ -44,11 +44,11 @@ class MediaLeg:
         if not self.dropped:
             self._client._tell("press", {"leg": self.id, "digit": digit, "milliseconds": milliseconds})
 
-    def drop(self) -> None:
-        """Free the leg; may be called twice."""
+    def drop(self, then: Callable[[dict[str, Any] | None], None] | None = None) -> None:
+        """Free the leg; may be called twice. `then` gets its statistics, None when they cannot be had."""
         if not self.dropped:
             self.dropped = True
-            self._client._dropped(self)
+            self._client._dropped(self, then)
 
     async def stats(self) -> dict[str, Any]:
         """The leg's statistics (docs/internals.md). Raises ipc.Gone or ipc.Refused."""
@@ -124,9 +124,12 @@ class MediaClient:
     async def _ask(self, call: str, args: Document) -> dict[str, Any]:
         return await self._ipc.ask(call, args)
 
-    def _dropped(self, leg: MediaLeg) -> None:
+    def _dropped(self, leg: MediaLeg, then: Callable[[dict[str, Any] | None], None] | None) -> None:
         self._taken.pop(leg.id, None)
-        self._tell("drop", {"leg": leg.id})
+        if then is None:
+            self._tell("drop", {"leg": leg.id})
+        else:
+            self._ipc.ask_for("drop", {"leg": leg.id}, then)
 
     def _event(self, name: str, data: dict[str, Any]) -> None:
         if data.get("leg") in self._taken:

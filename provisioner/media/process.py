@@ -384,7 +384,7 @@ class Process:
         return stats
 
 
-def _prepare() -> None:
+def prepare() -> None:
     """Real-time scheduling and enough descriptors, as far as this user may have them."""
     with suppress(OSError):
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(PRIORITY))
@@ -415,7 +415,7 @@ def main(state: StateDir, rng: Random | None = None) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: process.stop())
     process.watch(woken, lambda _mask: None)
-    _prepare()
+    prepare()
     try:
         process.run()
     finally:

@@ -1,4 +1,4 @@
-"""Carries notices from the edge's events and the journal to those who are to be told; the outbox without its sockets."""
+"""Carries notices from the edge's events and the journal to those who are to be told, without the sockets."""
 
 from __future__ import annotations
 
@@ -98,7 +98,9 @@ class Notifier:
         settled = self._outbox.settle(row["id"], problem, self._now())
         self._record(settled)
         if problem:
-            _log.warning("%s %s: %s (%s)", row["channel"], settled["state"], problem, f"try {settled['tries']}")
+            _log.warning(
+                "%s %s: %s (%s)", row["channel"], settled["state"], problem, f"try {settled['tries']}"
+            )
         self.changed.set()
 
     async def close(self) -> None:

@@ -36,6 +36,7 @@ class Process:
         self._state = state
         self._started = time.monotonic()
         self._snapshot = _NOBODY
+        self._secret = NoticeSecret(id="notices")
         self._inventory: Inventory | None = None
         self._pool = ThreadPoolExecutor(THREADS, thread_name_prefix="notice")
         self._early: list[Row] = []
@@ -101,6 +102,8 @@ class Process:
                 raise OperatorError("the inventory is gone", "restore it from a backup")
             self._inventory = self._inventory or Inventory.open(self._state.inventory)
             if self._inventory.snapshot_revision() != self._snapshot.revision:
+                kept = self._inventory.get(NoticeSecret, "notices")
+                self._secret = kept[0] if kept else NoticeSecret(id="notices")
                 self._snapshot = self._inventory.snapshot()
         except OperatorError as error:
             self._inventory = None
@@ -108,10 +111,6 @@ class Process:
                 _log.error("%s (notices go by the last good settings)", error)
                 with suppress(OSError, msgspec.MsgspecError):
                     self._snapshot = msgspec.json.decode(self._state.snapshot.read_bytes(), type=Snapshot)
-
-    @property
-    def _secret(self) -> NoticeSecret:
-        return self._snapshot.notice_secrets.get("notices") or NoticeSecret(id="notices")
 
     async def _mail(self, row: Row) -> None:
         settings, password = self._snapshot.notifying, self._secret.mail_password

@@ -28,7 +28,9 @@ def checked(url: str) -> str:
         raise UsageError("A webhook is written as https://host/path") from None
     plain = parts.scheme == "http" and _loopback(host)
     if not host or parts.fragment or parts.username or not (parts.scheme == "https" or plain):
-        raise UsageError("A webhook must begin with https:// (http:// only to this machine), without user and password")
+        raise UsageError(
+            "A webhook must begin with https:// (http:// only to this machine), without user and password"
+        )
     if not url.isascii() or any(letter <= " " for letter in url):
         raise UsageError("A webhook's URL holds letters that no URL may hold")
     return url

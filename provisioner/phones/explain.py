@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from typing import Any
 
+from provisioner.errors import OperatorError
 from provisioner.phones import settings
 from provisioner.phones.boot import Asked
 from provisioner.phones.formats import FORMATS, HOLE
@@ -40,6 +41,19 @@ def explain(renderer: Renderer, phone: Phone, served: list[Row]) -> Row:
             *([] if model else [f"there is no template for {phone.model}"]),
         ],
     }
+
+
+def view(renderer: Renderer, phone: Phone, name: str) -> Row:
+    """One file as the phone gets it, but with masks for its secrets: `text`, before any encoding or encryption.
+
+    Raises OperatorError when the phone gets no file of that name.
+    """
+    for asked, who in renderer.files(phone):
+        made = renderer.rendered(asked, who) if asked.name == name.lower() else None
+        if made:
+            text = made.skeleton.fill(settings.masked(made.own, made.accounts))
+            return {"name": asked.name, "text": text, "encoding": made.skeleton.file.encoding}
+    raise OperatorError(f"{phone.id} gets no file {name!r}", "name one as the list of its files shows it")
 
 
 def _settings(renderer: Renderer, phone: Phone, served: list[Row]) -> list[Row]:

@@ -15,6 +15,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 
+from provisioner.dialing.classify import Plan
 from provisioner.dialing.extensions import (
     Span,
     fault,
@@ -88,6 +89,14 @@ def seen(change: Change) -> Snapshot:
 def holders(phones: Iterable[Phone]) -> dict[str, Holder]:
     """All extensions in use."""
     return {line.extension: Holder(phone.id, line.name) for phone in phones for line in phone.lines}
+
+
+def dial_plan(snapshot: Snapshot, own: str = "") -> Plan:
+    """What a line of the practice may dial; `own`: its extension."""
+    practice = snapshot.practice
+    abroad = practice.international_calls_per_day > 0
+    known, services = frozenset(snapshot.extensions()), frozenset(practice.services)
+    return Plan(known, own, practice.extension_length, services, abroad)
 
 
 # giving

@@ -16,6 +16,12 @@ _OUIS = {
 }
 _VENDOR_OF_OUI = {oui: vendor for vendor, ouis in _OUIS.items() for oui in ouis.split()}
 
+
+def prefixes(vendor: str) -> tuple[str, ...]:
+    """The prefixes of a maker's MACs: six hex digits each."""
+    return tuple(_OUIS[vendor].split())
+
+
 MAX_AGENT = 256  # the longest of a phone is under 120
 
 _VERSION = r"(?P<version>\d+(?:\.\d+){2,3}[A-Z]?)"

@@ -23,9 +23,9 @@ class Warned(NamedTuple):
     remedy: str
 
 
-def in_service(number: Number) -> bool:
+def in_service(number: Number | None) -> bool:
     """Whether `number` may be shown by a line: the provider said that its emergency address is registered."""
-    return number.address_status == "registered"
+    return number is not None and number.address_status == "registered"
 
 
 def not_yet(number: Number) -> OperatorError:

@@ -235,3 +235,45 @@ def check(name: str, value: object, where: str = "") -> Value:
 def _shown(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def shown(value: object) -> str:
+    """A value for people to read."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value))
+    if isinstance(value, dict):
+        return ", ".join(f"{word} → {way}" for word, way in value.items())
+    return str(value) if value != "" else "none"
+
+
+def from_text(name: str, text: str) -> Stored:
+    """The value that somebody typed into a form: lists with spaces or commas, a table as `word=way`.
+
+    Raises OperatorError.
+    """
+    row = SETTINGS.get(name)
+    kind = row.type if row else ""
+    text = text.strip()
+    value: Stored = text
+    if kind == "bool" and text in ("true", "false"):
+        value = text == "true"
+    elif kind == "int" and re.fullmatch(r"[0-9]{1,9}", text):
+        value = int(text)
+    elif kind == "list":
+        value = re.findall(r"[^\s,;]+", text)
+    elif kind == "map":
+        pairs = (pair.partition("=") for pair in re.split(r"[,\n]", text) if pair.strip())
+        value = {word.strip(): way.strip() for word, _, way in pairs}
+    check(name, value)
+    return value
+
+
+def as_text(value: object) -> str:
+    """A value as `from_text` takes it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, dict):
+        return ", ".join(f"{word}={way}" for word, way in value.items())
+    return " ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)

@@ -19,7 +19,7 @@ from sqlite_utils import Database, Migrations
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.store import database
-from provisioner.store.records import KINDS, SECRET_KINDS, Practice, Record, Snapshot
+from provisioner.store.records import APART_KINDS, KINDS, SECRET_KINDS, Practice, Record, Snapshot
 
 TokenKind = Literal["sign-in", "api", "session"]
 R = TypeVar("R", bound=Record)
@@ -310,13 +310,15 @@ class Inventory:
         for kind, name, body in rows:
             by_kind.setdefault(kind, {})[name] = _decode(kind, name, body)
         practice = by_kind.pop("practice").get("practice", _UNSET)
-        fields = {f"{kind}s": records for kind, records in by_kind.items()}
+        fields = {f"{kind}s": records for kind, records in by_kind.items() if kind not in APART_KINDS}
         return Snapshot(revision=revision, practice=practice, **fields)  # type: ignore[arg-type]
 
-    def audit(self, limit: int = 100) -> list[Audit]:
-        """The last changes, newest first."""
+    def audit(self, limit: int = 100, kind: str = "", name: str = "") -> list[Audit]:
+        """The last changes, newest first; of one record when `kind` (`kind_of`) and its id are given."""
+        where, values = ("WHERE kind = ? AND id = ?", (kind, name)) if kind else ("", ())
+        sql = f"SELECT * FROM audit {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - our own words
         with self._reading() as connection:
-            rows = connection.execute("SELECT * FROM audit ORDER BY seq DESC LIMIT ?", (limit,)).fetchall()
+            rows = connection.execute(sql, (*values, limit)).fetchall()
         return [Audit(**dict(row)) for row in rows]
 
     def secret(self, name: str) -> bytes:

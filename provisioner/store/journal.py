@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -20,17 +20,22 @@ import msgspec
 from sqlite_utils import Database, Migrations
 
 from provisioner.errors import OperatorError
-from provisioner.store import database, emergencies
+from provisioner.store import call_log, database, emergencies
+from provisioner.store.call_log import Search
 
 MAX_QUEUED = 10_000  # about a minute of the busiest site
 KEPT_REQUESTS = 10_000
 KEPT_RESYNCS = 50_000  # phones of jobs: a few of the largest practice
 KEPT_SERVED = 100_000  # files, a few of each phone of the largest practice
 KEPT_SIGHTINGS = 5_000  # a liar with a million MAC addresses must not fill the disk
+PAGE = 5_000  # calls that are read at once
+PURGED = 2_000  # calls that are deleted in one transaction, so that no row waits for long
+PURGE = "purge"
 RETRY_SECONDS = 1.0
 OPENING_SECONDS = 1.0  # a locked file must not hold up a start
 
 Row = dict[str, Any]
+EVERY_CALL = Search()
 _log = logging.getLogger(__name__)
 
 migrations = Migrations("journal")
@@ -130,6 +135,23 @@ def _served(db: Database) -> None:
     db.table("sightings").add_column("firmware", str)
 
 
+@migrations(name="whereabouts")
+def _whereabouts(db: Database) -> None:
+    """Where each placed phone registers from, and since when it is suspect (emergency/moved.py)."""
+    db.table("whereabouts").create({"mac": str, "since": float, "body": str}, pk="mac")
+
+
+@migrations(name="call-log")
+def _call_log(db: Database) -> None:
+    """Times and quality of calls, and an index that answers searches without the rows themselves."""
+    calls = db.table("calls")
+    for name in ("ring_seconds", "talk_seconds", "loss", "jitter_ms", "mos"):
+        calls.add_column(name, float)
+    db.execute("DROP INDEX idx_calls_started")
+    searched = ("started", *call_log.PARTIES, *call_log.WORDS)
+    calls.create_index(searched, index_name="calls_searched")
+
+
 @migrations(name="emergencies")
 def _emergencies(db: Database) -> None:
     emergencies.create(db)
@@ -138,8 +160,8 @@ def _emergencies(db: Database) -> None:
 COLUMNS = {
     **emergencies.COLUMNS,
     "calls": [
-        *("id", "started", "answered", "ended", "direction", "caller", "called"),
-        *("desk", "target", "outcome", "emergency", "steps"),
+        *("id", "started", "answered", "ended", "direction", "caller", "called", "desk", "target", "outcome"),
+        *("emergency", "steps", "ring_seconds", "talk_seconds", "loss", "jitter_ms", "mos"),
     ],
     "requests": ["at", "mac", "address", "method", "path", "status", "bytes", "rule", "agent"],
     "sightings": [
@@ -148,6 +170,7 @@ COLUMNS = {
     "skeletons": ["id", "at", "format", "text", "settings"],
     "served": ["mac", "name", "at", "revision", "digest", "firmware", "skeleton", "own"],
     "registrations": ["extension", "contact", "body", "expires"],
+    "whereabouts": ["mac", "since", "body"],
     "resyncs": ["job", "mac", "at", "who", "mode", "wave", "state", "body"],
 }
 
@@ -172,6 +195,7 @@ def _insert(table: str) -> str:
 
 
 _STATEMENTS = {table: _insert(table) for table in COLUMNS} | {"sightings": _SIGHTING}
+_PURGE = "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE started < :before ORDER BY started LIMIT :most)"
 _TRIM = (
     *emergencies.TRIM,
     ("DELETE FROM served WHERE rowid <= (SELECT max(rowid) FROM served) - ?", KEPT_SERVED),
@@ -249,13 +273,39 @@ class Journal:
         if self._thread.is_alive():
             self._thread.join(2 * RETRY_SECONDS)
 
-    def calls(self, limit: int = 100) -> list[Row]:
-        """The last calls, newest first."""
-        return self._read("SELECT * FROM calls ORDER BY started DESC LIMIT ?", limit)
+    def calls(self, limit: int = 100, offset: int = 0, search: Search = EVERY_CALL) -> list[Row]:
+        """The last calls that fit, newest first."""
+        condition, values = call_log.where(search)
+        order = "ORDER BY started DESC, id DESC LIMIT ? OFFSET ?"
+        return self._read(f"SELECT * FROM calls WHERE {condition} {order}", *values, limit, offset)  # noqa: S608
 
-    def requests(self, limit: int = 100) -> list[Row]:
-        """The last requests of phones, newest first."""
-        return self._read("SELECT * FROM requests ORDER BY id DESC LIMIT ?", limit)
+    def walk_calls(self, search: Search = EVERY_CALL) -> Iterator[Row]:
+        """All calls that fit, the oldest first, read a page at a time."""
+        condition, values = call_log.where(search)
+        last: tuple[float, str] = (0.0, "")
+        while True:
+            page = self._read(
+                f"SELECT * FROM calls WHERE started >= ? AND (started, id) > (?, ?) AND {condition}"  # noqa: S608
+                " ORDER BY started, id LIMIT ?",
+                *(last[0], *last, *values, PAGE),
+            )
+            yield from page
+            if len(page) < PAGE:
+                return
+            last = page[-1]["started"], page[-1]["id"]
+
+    def purge_calls(self, before: float) -> None:
+        """Have the calls that began before that time deleted, some at a time; never waits."""
+        with self._changed:
+            self._put([(PURGE, {"before": before})])
+            self._changed.notify_all()
+
+    def requests(self, limit: int = 100, mac: str = "", rule: str = "", status: int = 0) -> list[Row]:
+        """The last requests of phones, newest first; only those of a phone, rule or status that is given."""
+        wanted = {name: value for name, value in (("mac", mac), ("rule", rule), ("status", status)) if value}
+        where = "WHERE " + " AND ".join(f"{name} = ?" for name in wanted) if wanted else ""
+        sql = f"SELECT * FROM requests {where} ORDER BY id DESC LIMIT ?"  # noqa: S608 - our own names
+        return self._read(sql, *wanted.values(), limit)
 
     def requests_after(self, number: int, at: float) -> list[Row]:
         """The requests of phones with a larger `id` than `number` and not before `at`, oldest first."""
@@ -317,6 +367,10 @@ class Journal:
         return self._read(
             "SELECT * FROM registrations WHERE expires > ? ORDER BY extension, contact", self._clock()
         )
+
+    def whereabouts(self) -> list[Row]:
+        """Where each placed phone registers from: `mac`, `since` (or None: not suspect), `body`."""
+        return self._read("SELECT * FROM whereabouts ORDER BY mac")
 
     def _read(self, sql: str, *values: float | str) -> list[Row]:
         """Rows of one query on a connection of its own. Raises OperatorError."""
@@ -409,6 +463,9 @@ class _Writer:
         bad = 0
         connection.execute("BEGIN IMMEDIATE")
         for table, row in batch:
+            if table == PURGE:
+                connection.execute(_PURGE, {**row, "most": PURGED})
+                continue
             try:
                 connection.execute(_STATEMENTS[table], _values(table, row))
             except (

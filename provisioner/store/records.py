@@ -26,9 +26,11 @@ class Practice(Record, frozen=True):
     `services`: the N11 codes that may be dialled. `international_calls_per_day`: to Mexico and to NANP countries other
     than the United States, its territories and Canada; 0: none. `outbound_at_once`, `outbound_per_line`,
     `outbound_per_hour` (of a line): how many outside calls; `outbound_closed`: when there are none, as `22:00-06:00`.
+    `keep_calls_days`: after so many days a call leaves the log, at least 1. `click_auto_answer`: phones that may
+    answer by themselves (their setting `auto_answer`) do so for click-to-call.
     `adoption`: which phones get anything (docs/phones.md, "Trust"); `open` until `adoption_until`, 0: no end.
     `routers`: MACs (twelve hex digits) or addresses of routers on this network that phones are behind; the gateways
-    of this host are known anyway.
+    of this host are known anyway. `location_askers`: networks whose hosts may ask where any phone is (docs/phones.md).
     """
 
     name: str
@@ -39,12 +41,15 @@ class Practice(Record, frozen=True):
     adoption: Literal["open", "adopted", "certificate"] = "open"
     adoption_until: float = 0.0
     routers: tuple[str, ...] = ()
+    location_askers: tuple[str, ...] = ()
     services: tuple[str, ...] = ("211", "311", "411", "511", "711", "811")
     international_calls_per_day: int = 20
     outbound_at_once: int = 100
     outbound_per_line: int = 8
     outbound_per_hour: int = 120
     outbound_closed: str = ""
+    keep_calls_days: int = 365
+    click_auto_answer: bool = False
     on_hangup: Literal["complete", "recall"] = "complete"
     phone_networks: tuple[str, ...] = ()
     max_calls: int = 200
@@ -84,15 +89,131 @@ class Placement(Record, frozen=True):
     who: str
 
 
+AddressStatus = Literal["registered", "unregistered", "pending", "correction", "failed", "stale"]
+
+
 class Number(Record, frozen=True):
-    """A public number of the practice; the id is its E.164 form. Inbound calls go to an extension or a ring group."""
+    """A public number of the practice; the id is its E.164 form. Inbound calls go to an extension or a ring group.
+
+    `dial_through`: it is set aside for dial-through, and nobody's otherwise.
+    `provider`: the Provider whose account it is in. `address_status`: what is known of its emergency address;
+    `registered` only when the provider said so of the address of `location` (docs/e911.md). Nothing but `registered`
+    makes it the calling number of an emergency call in place of another.
+    """
 
     label: str
     extension: str = ""
     ring_group: str = ""
     location: str = ""
-    address_status: Literal["registered", "unregistered"] = "unregistered"
+    provider: str = ""
+    address_status: AddressStatus = "unregistered"
     caller_privacy: bool = True
+    dial_through: bool = False
+
+
+class DialThrough(Record, frozen=True, tag="dial_through"):
+    """A temporary number: a call to `number` from `phone` is connected with `target`, which sees `calling`.
+
+    All are E.164. `expires`: seconds since 1970; `once`: good for one call.
+    """
+
+    number: str
+    phone: str
+    target: str
+    calling: str
+    expires: float
+    once: bool = False
+
+
+class Provider(Record, frozen=True):
+    """An account with a telephone provider, which registers emergency addresses for its numbers.
+
+    `account`: what the provider calls the account, where its API asks for it. `url`: in place of the provider's own
+    address, for its test system or `provisioner training provider`.
+    """
+
+    api: Literal["twilio", "bandwidth", "bandwidth-dash", "telnyx", "core"]
+    account: str = ""
+    url: str = ""
+
+
+class ProviderSecret(Record, frozen=True, tag="provider_secret"):
+    """What we show to a provider (the id is the Provider's): user or key, and password, secret or token."""
+
+    user: str = ""
+    password: str = ""
+
+
+class Postal(msgspec.Struct, frozen=True, kw_only=True):
+    """An address as providers take it, in lines. `inside`: building, floor, suite, room; `name`: who is there."""
+
+    street: str
+    inside: str = ""
+    city: str = ""
+    state: str = ""
+    postcode: str = ""
+    country: str = "US"
+    name: str = ""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """What a provider said of a number when it was last asked. `detail`: its own words where it gave any."""
+
+    at: float
+    status: Literal["registered", "absent", "pending", "removing", "failed"]
+    address: Postal | None = None
+    address_id: str = ""
+    detail: str = ""
+
+
+RegistrationState = Literal[
+    "draft",
+    "validating",
+    "needs_choice",
+    "corrected",
+    "invalid",
+    "submitting",
+    "pending",
+    "registered",
+    "changing",
+    "removing",
+    "unregistered",
+    "failed",
+    "needs_provider_human",
+]
+Step = Literal["", "read", "validate", "prepare", "assign", "release", "discard"]
+
+
+class Registration(Record, frozen=True):
+    """The registration of one number's emergency address with its provider (emergency/registration.py).
+
+    `wanted`: the address of the number's location; None: it is to have none. `accepted`: the form of it that the
+    provider takes. `choices`: what the provider offers in its place. `step`: what is done next, at `due`; "": nothing
+    until a person acts. `sent`: a write that was begun and of whose end nothing is known. `written`: when the
+    provider last took an assignment; `tries`: how often since `wanted` changed. `address_id`: the provider's name of
+    `accepted`; `old_ids`: of addresses that we made and need no more. `order`: its name of an order that is not done.
+    `gap_since`: since when the number has no address, 0: it has one; `gap_seconds`: how long the last gap was.
+    """
+
+    provider: str
+    wanted: Postal | None = None
+    accepted: Postal | None = None
+    choices: tuple[Postal, ...] = ()
+    state: RegistrationState = "draft"
+    since: float = 0.0
+    step: Step = "read"
+    due: float = 0.0
+    sent: Step = ""
+    written: float = 0.0
+    tries: int = 0
+    attempts: int = 0
+    error: str = ""
+    reading: Reading | None = None
+    address_id: str = ""
+    old_ids: tuple[str, ...] = ()
+    order: str = ""
+    gap_since: float = 0.0
+    gap_seconds: float = 0.0
 
 
 class Line(msgspec.Struct, frozen=True, kw_only=True):
@@ -327,6 +448,10 @@ KINDS: tuple[type[Record], ...] = (
     Location,
     Placement,
     Number,
+    DialThrough,
+    Provider,
+    ProviderSecret,
+    Registration,
     Phone,
     PhoneGroup,
     PhoneSettings,
@@ -342,7 +467,10 @@ KINDS: tuple[type[Record], ...] = (
     Notifying,
     NoticeSecret,
 )
-SECRET_KINDS = frozenset({"credential", "trunk_secret", "notice_secret"})  # never in the audit log, an export or the API
+SECRET_KINDS = frozenset(  # never in the audit log, an export or the API
+    {"credential", "trunk_secret", "provider_secret", "notice_secret"}
+)
+APART_KINDS = frozenset({"provider_secret", "notice_secret"})  # not in snapshots either: no call needs them
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -353,6 +481,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     locations: dict[str, Location] = {}
     placements: dict[str, Placement] = {}
     numbers: dict[str, Number] = {}
+    dial_throughs: dict[str, DialThrough] = {}
+    providers: dict[str, Provider] = {}
+    registrations: dict[str, Registration] = {}
     phones: dict[str, Phone] = {}
     phone_groups: dict[str, PhoneGroup] = {}
     phone_settings: dict[str, PhoneSettings] = {}
@@ -366,7 +497,6 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     trunk_secrets: dict[str, TrunkSecret] = {}
     credentials: dict[str, Credential] = {}
     notice_settings: dict[str, Notifying] = {}
-    notice_secrets: dict[str, NoticeSecret] = {}
 
     @property
     def notifying(self) -> Notifying:

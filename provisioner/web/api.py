@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import msgspec
 from flask import Blueprint, Response, abort, request, url_for
@@ -14,6 +16,7 @@ from provisioner.web.session import sources
 PAGE = 100  # entries without a limit
 MAX_PAGE = 1000
 T = TypeVar("T")
+P = ParamSpec("P")
 
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
@@ -27,6 +30,32 @@ def problem(status: int, title: str, detail: str) -> Response:
     """An error as RFC 9457 section 3 says."""
     body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
     return Response(msgspec.json.encode(body), status, mimetype="application/problem+json")
+
+
+def body(*names: str) -> dict[str, Any]:
+    """The JSON object in the body; aborts with 400 when it is none, or (where `names` are given) has other names."""
+    found: Any = request.get_json(silent=True)
+    if not isinstance(found, dict):
+        abort(400, "The body must be a JSON object.")
+    if names and (strange := sorted(found.keys() - set(names))):
+        abort(400, f"{strange[0]!r} is not known: give {', '.join(names)}.")
+    return found
+
+
+def refusing(title: str) -> Callable[[Callable[P, Response]], Callable[P, Response]]:
+    """What a call may not do is a problem document with status 409 and this title."""
+
+    def wrap(call: Callable[P, Response]) -> Callable[P, Response]:
+        @wraps(call)
+        def inner(*args: P.args, **named: P.kwargs) -> Response:
+            try:
+                return call(*args, **named)
+            except ProvisionerError as error:
+                return problem(409, title, str(error))
+
+        return inner
+
+    return wrap
 
 
 @blueprint.before_request
@@ -54,7 +83,8 @@ def listed(rows: list[T], limit: int, offset: int) -> Response:
     """One page of `rows` and the address of the next, null on the last."""
     more = len(rows) > offset + limit
     here = dict(request.view_args or {})
-    following = url_for(str(request.endpoint), **here, limit=limit, offset=offset + limit) if more else None
+    asked = {**request.args.to_dict(), **here, "limit": limit, "offset": offset + limit}
+    following = url_for(str(request.endpoint), **asked) if more else None
     return answer({"items": rows[offset : offset + limit], "next": following})
 
 
@@ -77,12 +107,12 @@ def adopt(mac: str) -> Response:
         return problem(409, "The phone was not adopted", str(error))
 
 
-@blueprint.get("/calls")
-def calls() -> Response:
-    """Calls, live first, then the newest past ones."""
+@blueprint.get("/requests")
+def requests() -> Response:
+    """What phones asked for, the newest first; `mac`, `rule` and `status` choose. With the rule in words."""
     limit, offset = window()
-    world = sources().world(limit + offset + 1)
-    return listed(views.calls_now(world) + views.calls_past(world), limit, offset)
+    found = sources().journal.requests(limit + offset + 1, **views.wanted_requests(request.args))
+    return listed([{**row, "why": views.why(row["rule"])} for row in found], limit, offset)
 
 
 @blueprint.get("/status")

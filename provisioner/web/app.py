@@ -12,8 +12,31 @@ from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
 
 from provisioner.errors import OperatorError, ProvisionerError
+from provisioner.ipc import Gone
 from provisioner.paths import StateDir
-from provisioner.web import api, audio, features, health, orders, session, staff, tables, views, words
+from provisioner.phones.vocabulary import shown
+from provisioner.web import (
+    api,
+    audio,
+    authorities,
+    call_log,
+    calling,
+    dhcp,
+    extensions,
+    features,
+    groups,
+    health,
+    layers,
+    numbers,
+    orders,
+    phone,
+    session,
+    staff,
+    tables,
+    trust,
+    views,
+    words,
+)
 from provisioner.web.sources import PATIENCE, Sources
 
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
@@ -38,11 +61,28 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     app.jinja_env.filters.update(
         number=words.number, mac=words.mac, ago=words.ago, clock=words.clock, stamp=words.stamp,
         duration=words.duration, ban=words.ban, quarantine=words.quarantine, ahead=words.ahead,
+        setting=words.setting, layer=words.layer, size=words.size, shown=shown,
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
-    parts = [part for room in (audio, features, orders, tables) for part in (room.pages, room.calls)]
+    rooms = (
+        audio,
+        call_log,
+        calling,
+        extensions,
+        features,
+        numbers,
+        orders,
+        tables,
+        phone,
+        layers,
+        groups,
+        trust,
+        dhcp,
+        authorities,
+    )
+    parts = [part for room in rooms for part in (room.pages, room.calls)]
     for blueprint in (*own, *parts):
         app.register_blueprint(blueprint)
     app.after_request(_finish)
@@ -73,7 +113,9 @@ def _provisioner_error(error: ProvisionerError) -> ResponseReturnValue:
         return say(
             503, "This cannot be done now", f"{error.what}. {error.remedy[:1].upper()}{error.remedy[1:]}."
         )
-    return say(409, "That did not work", str(error))
+    if isinstance(error, Gone):
+        return say(503, "This cannot be done now", f"{error}.")
+    return say(409, "That did not work", f"{error}.")
 
 
 def _bug(error: Exception) -> ResponseReturnValue:

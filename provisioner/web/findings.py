@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from provisioner.phones.numbers import in_service, warnings
 from provisioner.web import words
 from provisioner.web.sources import World
 from provisioner.web.views import Finding, PhoneRow
@@ -140,6 +141,9 @@ def _numbers(world: World, rows: list[PhoneRow]) -> Iterator[Finding]:
                 remedy="911 still goes out, but an operator will have to ask where the caller is, "
                 "and a fee is likely. Register the address with the provider.",
             )
+    for warned in warnings(world.snapshot):
+        if in_service(world.snapshot.numbers.get(warned.number)):
+            yield Finding(level="bad", what=warned.what, remedy=warned.remedy, link="/staff/numbers")
     for held in world.snapshot.numbers.values():
         if not held.extension and not held.ring_group:
             yield Finding(

@@ -1,4 +1,5 @@
-"""The web process: waitress on run/web.http for the front, and run/web.sock for the supervisor."""
+"""The web process: waitress on run/web.http for the front, run/web.sock for the supervisor, and beside them the thread
+that keeps emergency addresses registered: it waits for providers, as pages may, and as no call may."""
 
 from __future__ import annotations
 
@@ -9,16 +10,23 @@ import signal
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 from types import FrameType
 
 from flask import Flask
 from waitress.server import BaseWSGIServer, create_server
 
-from provisioner.ipc import Server, listen_unix
+from provisioner.emergency.registrar import BROKEN_STORE, Registrar, connect
+from provisioner.errors import OperatorError
+from provisioner.ipc import Gone, Refused, Server, ask, listen_unix
 from provisioner.paths import StateDir
+from provisioner.store.inventory import Inventory
+from provisioner.store.records import Phone
 from provisioner.web.app import create_app
+from provisioner.web.sources import PATIENCE
 
 THREADS = 8
+_log = logging.getLogger(__name__)
 CONNECTIONS = 1000  # the front keeps some open; waitress stops accepting at its own default of 100
 
 
@@ -54,6 +62,34 @@ def _answer_pings(state: StateDir) -> None:
     asyncio.run(run())
 
 
+def _keep_registered(state: StateDir, stop: threading.Event) -> None:
+    """Work on emergency addresses until `stop`; a store that cannot be opened is tried again."""
+    while not stop.is_set():
+        try:
+            inventory = Inventory.open(state.inventory)
+        except OperatorError as error:
+            _log.error("emergency addresses wait: %s", error)
+            stop.wait(BROKEN_STORE)
+            continue
+        Registrar(inventory, partial(connect, state=state), busy=partial(_busy, state, inventory)).run(stop)
+
+
+def _busy(state: StateDir, inventory: Inventory, number: str) -> bool:
+    """Whether a call is up that may have to be an emergency call's, or is one."""
+    try:
+        calls = ask(state.socket("edge"), "status", timeout=PATIENCE)["calls"]
+    except (Gone, Refused, KeyError):
+        return False  # no edge, no calls
+    desks = {
+        line.extension for phone in inventory.all(Phone) for line in phone.lines if line.number == number
+    }
+    live = [call for call in calls if call["state"] != "ended"]
+    return any(
+        call["direction"] == "emergency" or number in (call["from"], call["to"]) or call.get("desk") in desks
+        for call in live
+    )
+
+
 def _stop(_signal: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
 
@@ -65,6 +101,7 @@ def main(state: StateDir) -> int:
     with suppress(SystemExit):
         server = make_server(create_app(state), state)
         # Daemon, and only now: an answer to ping means that pages are served too.
+        threading.Thread(target=_keep_registered, args=(state, threading.Event()), daemon=True).start()
         threading.Thread(target=_answer_pings, args=(state,), daemon=True).start()
         server.run()
         server.close()

@@ -10,6 +10,7 @@ import msgspec
 
 from provisioner.ipc import Gone, Json, Refused, ask
 from provisioner.paths import StateDir
+from provisioner.phones.catalogue import Catalogue
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 from provisioner.store.records import Snapshot
@@ -43,6 +44,7 @@ class Sources:
         self._inventory: Inventory | None = None
         self._journal: Journal | None = None
         self._snapshot: Snapshot | None = None
+        self._catalogue: tuple[object, Catalogue] | None = None
 
     @property
     def inventory(self) -> Inventory:
@@ -74,6 +76,17 @@ class Sources:
         if held is None or held.revision != self.inventory.snapshot_revision():
             held = self._snapshot = self.inventory.snapshot()
         return held
+
+    def catalogue(self) -> Catalogue:
+        """The makers and models, the site's own included; read again when those files change."""
+        own = [self.state.root / "phone_templates", self.state.root / "firmware_rules"]
+        stamp = [
+            (str(path), path.stat().st_mtime_ns) for each in own for path in sorted(each.rglob("*.toml"))
+        ]
+        held = self._catalogue
+        if held is None or held[0] != stamp:
+            held = self._catalogue = (stamp, Catalogue(own[:1], own[1:]))
+        return held[1]
 
     def ask(self, process: str, call: str, args: Json | None = None) -> tuple[Json | None, str]:
         """What `process` answers to `call`, or None and a sentence for people."""

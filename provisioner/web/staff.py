@@ -6,12 +6,13 @@ from flask import Blueprint, Response, abort, make_response, redirect, render_te
 from flask.typing import ResponseReturnValue
 
 from provisioner.errors import ProvisionerError
+from provisioner.phones.proof import window_open
+from provisioner.phones.trust import RULES
 from provisioner.web import adoption, findings, session, views, words
 from provisioner.web.session import sources
 from provisioner.web.sources import World
 
 LAST_CALLS = 8  # on the overview
-CALLS = 500
 REQUESTS = 500
 PHONE_REQUESTS = 20
 
@@ -118,6 +119,7 @@ def _phones(world: World, status: int = 200, error: str = "", mac: str = "") -> 
         query=query,
         wanted=wanted,
         statuses=views.PHONE_FILTERS,
+        open_now=window_open(world.snapshot.practice, world.now),
         error=error,
         error_mac=mac,
     )
@@ -130,8 +132,16 @@ def phone(mac: str) -> Response:
     row = next((row for row in views.phones(world) if row.mac == mac), None)
     if row is None:
         abort(404, "No phone with this address has asked for anything, and none is in the inventory.")
-    asked = [row for row in sources().journal.requests(REQUESTS) if row["mac"] == mac][:PHONE_REQUESTS]
-    return page("phone.html", world, phone=row, requests=asked, adopted_now="adopted" in request.args)
+    return page(
+        "phone.html",
+        world,
+        phone=row,
+        record=world.snapshot.phones.get(mac),
+        seen=next((seen for seen in world.sightings if seen["mac"] == mac), None),
+        requests=sources().journal.requests(PHONE_REQUESTS, mac),
+        adopted_now="adopted" in request.args,
+        welcomed="welcome" in request.args,
+    )
 
 
 @blueprint.post("/phones/<mac>/adopt")
@@ -144,27 +154,21 @@ def adopt(mac: str) -> Response:
     return make_response(redirect(url_for("staff.phone", mac=mac, adopted=1), 303))
 
 
-@blueprint.get("/calls")
-def calls() -> Response:
-    """Live and past calls with their transfer steps."""
-    world = sources().world(CALLS)
-    query = request.args.get("q", "")
-    return page(
-        "calls.html",
-        world,
-        calls=[row for row in views.calls_now(world) if views.matches_call(row, query)],
-        past=[row for row in views.calls_past(world) if views.matches_call(row, query)],
-        query=query,
-        limit=CALLS,
-    )
-
-
 @blueprint.get("/requests")
 def requests() -> Response:
     """What phones asked for, what they were told, and by which rule."""
-    query = request.args.get("q", "").strip()
-    rows = [row for row in sources().journal.requests(REQUESTS) if views.matches_request(row, query)]
-    return page("requests.html", sources().world(), requests=rows, query=query, limit=REQUESTS)
+    query, wanted = request.args.get("q", "").strip(), views.wanted_requests(request.args)
+    rows = sources().journal.requests(REQUESTS, **wanted)
+    return page(
+        "requests.html",
+        sources().world(),
+        requests=[row for row in rows if views.matches_request(row, query)],
+        query=query,
+        limit=REQUESTS,
+        rules=RULES,
+        statuses=sorted({status for status, _words in RULES.values()} | {206, 304, 416}),
+        wanted=wanted,
+    )
 
 
 @blueprint.get("/protection")

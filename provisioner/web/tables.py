@@ -12,7 +12,6 @@ from flask import Blueprint, Response, abort, make_response, request
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import write_atomically
 from provisioner.phones.bulk import MAX_BYTES, Preview, Table, export, parse, preview
-from provisioner.phones.catalogue import Catalogue
 from provisioner.phones.importing import apply
 from provisioner.web import api, staff
 from provisioner.web.session import sources
@@ -33,10 +32,6 @@ def _allow_a_table() -> None:
 
 pages.before_request(staff.guard)
 calls.before_request(api.guard)
-
-
-def _catalogue() -> Catalogue:
-    return Catalogue([sources().state.root / "phone_templates"])
 
 
 def _folder() -> Path:
@@ -82,7 +77,7 @@ def show() -> Response:
     """What would come of the table that was uploaded."""
     file = request.files.get("table")
     data = file.read() if file else b""
-    found = preview(parse(data), sources().snapshot(), _catalogue(), sources().now())
+    found = preview(parse(data), sources().snapshot(), sources().catalogue(), sources().now())
     name = _keep(data) if found.good else ""
     return _page(found, name)
 
@@ -100,9 +95,9 @@ def confirm(name: str) -> Response:
     path = _kept(name)
     table = parse(path.read_bytes())
     try:
-        done = apply(sources().inventory, table, "staff page", _catalogue(), now=sources().now)
+        done = apply(sources().inventory, table, "staff page", sources().catalogue(), now=sources().now)
     except ProvisionerError as error:
-        found = preview(table, sources().snapshot(), _catalogue(), sources().now())
+        found = preview(table, sources().snapshot(), sources().catalogue(), sources().now())
         return _page(found, "", 409, str(error))
     path.unlink(missing_ok=True)
     sources().reload()
@@ -124,14 +119,14 @@ def api_import() -> Response:
     """Import the CSV file in the body; with `dry_run=1` only say what would come of it."""
     read = parse(request.get_data())
     if request.args.get("dry_run", "") not in ("", "0"):
-        found = preview(read, sources().snapshot(), _catalogue(), sources().now())
+        found = preview(read, sources().snapshot(), sources().catalogue(), sources().now())
         return api.answer(_told(found))
     return _imported(read)
 
 
 def _imported(read: Table) -> Response:
     try:
-        done = apply(sources().inventory, read, "api", _catalogue(), now=sources().now)
+        done = apply(sources().inventory, read, "api", sources().catalogue(), now=sources().now)
     except ProvisionerError as error:
         return api.problem(409, "Nothing was imported", str(error))
     sources().reload()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
+from typing import Literal, TypedDict
 
 import msgspec
 
 from provisioner.emergency.calling import calling_number
 from provisioner.ipc import Json
-from provisioner.phones.identity import of_agent
+from provisioner.phones.identity import normal_mac, of_agent
 from provisioner.phones.trust import RULES
 from provisioner.store.records import Number, Phone, Snapshot
 from provisioner.web import words
@@ -131,6 +132,11 @@ class CallRow(msgspec.Struct, kw_only=True):
     ended: float | None
     outcome: str
     steps: list[tuple[float, str]]
+    ring_seconds: float | None = None
+    talk_seconds: float | None = None
+    loss: float | None = None
+    jitter_ms: float | None = None
+    mos: float | None = None
 
     @property
     def talked(self) -> float | None:
@@ -267,6 +273,24 @@ def matches_request(row: Json, query: str) -> bool:
     )
 
 
+class WantedRequests(TypedDict):
+    """Which requests `Journal.requests` is to find."""
+
+    mac: str
+    rule: str
+    status: int
+
+
+def wanted_requests(args: Mapping[str, str]) -> WantedRequests:
+    """What a query asks for by `mac` (in any spelling), `rule` and `status`; what makes no sense finds nothing."""
+    mac, status = args.get("mac", "").strip(), args.get("status", "")
+    return {
+        "mac": normal_mac(mac) or mac,
+        "rule": args.get("rule", ""),
+        "status": int(status) if status.isdecimal() and len(status) < 4 else -1 if status else 0,
+    }
+
+
 def live_calls(world: World) -> list[Json]:
     """The calls that the edge holds now."""
     return [call for call in (world.edge or {}).get("calls", []) if call.get("state") != "ended"]
@@ -279,9 +303,7 @@ def calls_now(world: World) -> list[CallRow]:
 
 def calls_past(world: World) -> list[CallRow]:
     """Calls of the journal that are not live, the newest first."""
-    live = {str(call["id"]) for call in live_calls(world)}
-    rows = [_call(world.snapshot, past_call(call)) for call in world.calls if str(call["id"]) not in live]
-    return sorted(rows, key=lambda row: -row.started)
+    return sorted(past(world, world.calls), key=lambda row: -row.started)
 
 
 def past_call(row: Json) -> Json:
@@ -307,7 +329,14 @@ def _call(snapshot: Snapshot, call: Json) -> CallRow:
         ended=call.get("ended"),
         outcome=str(call.get("outcome") or ""),
         steps=[(float(at), str(what)) for at, what in call.get("steps") or []],
+        **{name: call.get(name) for name in ("ring_seconds", "talk_seconds", "loss", "jitter_ms", "mos")},
     )
+
+
+def past(world: World, calls: list[Json]) -> list[CallRow]:
+    """Rows of the journal, in their order, without those that are live."""
+    live = {str(call["id"]) for call in live_calls(world)}
+    return [_call(world.snapshot, past_call(call)) for call in calls if str(call["id"]) not in live]
 
 
 def party(snapshot: Snapshot, value: str) -> Party:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from provisioner.store.records import Snapshot
 
 _CIVIC_LINES = (  # RFC 5139 section 3.4 element names, in the order of a US postal address
     ("HNO", "HNS", "PRD", "RD", "STS", "POD"),
@@ -110,3 +113,36 @@ def civic(elements: dict[str, str]) -> str:
 def plural(count: int, one: str, many: str = "") -> str:
     """`1 phone`, `2 phones`."""
     return f"{count} {one if count == 1 else many or one + 's'}"
+
+
+_ACRONYMS = re.compile(r"\b(vlan|dtmf|srtp|ntp|lldp|cdp|dhcp|qos|pnp|pc|id)\b")
+
+
+def setting(name: str) -> str:
+    """`pc_vlan_id` as `PC VLAN ID`, `poll_seconds` as `Poll seconds`."""
+    text = _ACRONYMS.sub(lambda found: found[0].upper(), name.replace("_", " "))
+    return text[:1].upper() + text[1:]
+
+
+def layer(name: str, snapshot: Snapshot) -> str:
+    """A layer of settings in words."""
+    kind, _, what = name.partition(":")
+    if kind == "group" and what in snapshot.phone_groups:
+        return f"Group {snapshot.phone_groups[what].name}"
+    if kind == "phone":
+        phone = snapshot.phones.get(what)
+        line = phone.lines[0] if phone and phone.lines else None
+        return f"Phone {line.extension} {line.name}".rstrip() if line else f"Phone {mac(what)}"
+    if kind == "model":
+        vendor, _, model = what.partition("/")
+        return f"All {vendor.capitalize()} {model}"
+    named = {"site": "All phones of the site", "built-in": "Built in", "practice": "The practice"}
+    return named.get(name) or (f"All {what.capitalize()} phones" if kind == "vendor" else name)
+
+
+def size(count: int) -> str:
+    """Bytes in the largest fitting unit."""
+    for unit, word in ((1 << 20, "MB"), (1 << 10, "KB")):
+        if count >= unit:
+            return f"{count / unit:.1f} {word}"
+    return f"{count} bytes"

@@ -122,6 +122,7 @@ def test_emergency_is_told_at_once_and_when_answered(world: World) -> None:
         "mac": "0004f2000102",
         "number": number_of("102"),
         "location": "Main building",
+        "doubt": "",
         "at": 1.7e9 + world.clock(),
         "outcome": "placed",
     }

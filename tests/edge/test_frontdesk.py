@@ -248,7 +248,7 @@ def test_phones_need_not_ring() -> None:
 @pytest.mark.rule("emergency.told")
 def test_the_row_of_a_call_is_its_evidence() -> None:
     world = with_desks("101")
-    world.edge.doubt = lambda mac: "another network" if mac == MACS["102"] else ""
+    world.edge.moves.doubt = lambda mac: "another network" if mac == MACS["102"] else ""  # type: ignore[method-assign]
     caller = dial(world)
     world.core.calls[-1].answer()
     caller.hangup()

@@ -24,7 +24,7 @@ def rows(world: World) -> list[dict[str, Any]]:
     return [row for table, row in world.rows if table == "emergencies"]
 
 
-@pytest.mark.rule("dialling.emergency-test")
+@pytest.mark.rule("dialled.emergency-test")
 def test_it_is_the_call_that_911_would_be(world: World) -> None:
     start(world)
     test = world.core.calls[-1]

@@ -94,6 +94,7 @@ class FakeLeg:
         self.port = port
         self.document: dict[str, Any] = {"source": None, "take": "", "send": True}
         self.dropped = False
+        self.stats: dict[str, Any] | None = None  # what media tells of it when it is dropped
         self.pressed: list[tuple[str, int]] = []  # what signalling told of
 
     def put(self, **changes: Any) -> None:
@@ -103,8 +104,11 @@ class FakeLeg:
     def press(self, digit: str, milliseconds: int) -> None:
         self.pressed.append((digit, milliseconds))
 
-    def drop(self) -> None:
-        self.dropped = True
+    def drop(self, then: Callable[[dict[str, Any] | None], None] | None = None) -> None:
+        if not self.dropped:
+            self.dropped = True
+            if then:
+                then(self.stats)
 
 
 class FakeMedia:
@@ -534,6 +538,7 @@ class World:
         edge = self.edge
         assert edge.calls == {}
         assert edge.media_owners == {}
+        assert edge.records.pending == 0
         assert edge.agent.sessions == {}
         assert edge.agent.transactions.clients == {}
         assert edge.agent.transactions.servers == {}

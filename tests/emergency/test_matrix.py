@@ -16,7 +16,9 @@ NOW, DAY = 1_790_000_000.0, 86_400.0
 NET = {"101": "10.0.0.0/24", "102": "10.0.0.0/24", "103": "10.0.0.0/24"}
 
 
-def row(snapshot: Snapshot, extension: str = "102", at: float = NOW, passed: bool = True, **more: Any) -> dict:
+def row(
+    snapshot: Snapshot, extension: str = "102", at: float = NOW, passed: bool = True, **more: Any
+) -> dict:
     phone = snapshot.phones[MACS[extension]]
     body = {
         "matters": matters(snapshot, phone, phone.lines[0], NET[extension]),
@@ -29,7 +31,9 @@ def row(snapshot: Snapshot, extension: str = "102", at: float = NOW, passed: boo
     }  # fmt: skip
 
 
-def cell(snapshot: Snapshot, rows: list[dict], networks: dict[str, str] = NET, now: float = NOW, days: float = 30) -> Any:
+def cell(
+    snapshot: Snapshot, rows: list[dict], networks: dict[str, str] = NET, now: float = NOW, days: float = 30
+) -> Any:
     return next(each for each in matrix(snapshot, rows, networks, now, days) if each.extension == "102")
 
 

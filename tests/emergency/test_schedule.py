@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import datetime
+from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -17,7 +18,9 @@ LINES = [str(number) for number in range(100, 140)]
 STEP = 300.0
 
 
-def play(schedule: Schedule, start: float, span: float, days: float = 10.0, fail: set[str] | None = None) -> list:
+def play(
+    schedule: Schedule, start: float, span: float, days: float = 10.0, fail: set[str] | None = None
+) -> list:
     """(when, line) of all tests in virtual time."""
     done, now = [], start
     while now < start + span:
@@ -42,7 +45,7 @@ def test_each_line_in_its_days_by_night_and_spread() -> None:
     assert len(nights) > 15
     for line in LINES:
         times = [at for at, extension in done if extension == line]
-        gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(times)]
         assert all(10 * DAY * (1 - JITTER) <= gap <= 10 * DAY * (1 + JITTER) + DAY for gap in gaps)
         assert times[0] <= NOW + 11 * DAY
 
@@ -58,7 +61,7 @@ def test_one_that_failed_is_tried_the_next_night() -> None:
     done = play(Schedule(random.Random(3).random), NOW, 20 * DAY, fail={"100"})
     times = [at for at, extension in done if extension == "100"]
     assert len(times) > 5
-    assert all(later - earlier < 2 * DAY for earlier, later in zip(times, times[1:], strict=False))
+    assert all(later - earlier < 2 * DAY for earlier, later in pairwise(times))
 
 
 def test_a_restart_changes_no_time_and_one_that_was_off_waits_for_the_night() -> None:

@@ -15,6 +15,7 @@ class Transport(asyncio.Transport):
     def __init__(self) -> None:
         super().__init__()
         self.written = b""
+        self.halves = False
         self.done: list[str] = []
 
     def get_extra_info(self, name: str, default: Any = None) -> Any:
@@ -22,6 +23,12 @@ class Transport(asyncio.Transport):
 
     def write(self, data: Any) -> None:
         self.written += data
+
+    def can_write_eof(self) -> bool:
+        return self.halves
+
+    def write_eof(self) -> None:
+        self.done.append("eof")
 
     def close(self) -> None:
         self.done.append("close")
@@ -121,6 +128,16 @@ def test_a_head_has_30_seconds() -> None:
     assert played.at(31).server.statuses == [408]
     assert played.transport.written.startswith(b"HTTP/1.1 408")
     assert played.transport.done == ["close"]
+
+
+def test_who_is_refused_may_send_on_for_two_seconds_so_that_the_answer_is_not_lost() -> None:
+    played = Played()
+    played.transport.halves = True
+    played.connection.data_received(b"GET / HTTP/1.1\r\n")
+    played.at(31).connection.data_received(b"A: b\r\n")
+    assert played.transport.done == ["eof"]
+    assert played.at(33).transport.done == ["eof"]
+    assert played.at(34).transport.done == ["eof", "abort"]
 
 
 def test_a_head_that_drips_has_30_seconds_too() -> None:

@@ -16,15 +16,18 @@ from typing import Any
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives import serialization
 
+from provisioner import certificates
 from provisioner.errors import OperatorError
 from provisioner.front.process import Options, main
-from provisioner.ipc import Gone, ask
+from provisioner.ipc import Gone, Refused, ask
 from provisioner.paths import StateDir
 from provisioner.phones.adopt import adopt
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 from provisioner.store.records import Credential, PhoneSettings, Practice
+from tests.front.test_tls import Maker
 from tests.phones.samples import AGENTS
 
 MAC, AGENT = next(iter(AGENTS.items()))
@@ -120,6 +123,70 @@ def test_from_waiting_to_adopted(process: Process, state: StateDir) -> None:
         (f"/{MAC}-line.cfg", "adopted"),
     ]
     assert [(row["mac"], row["model"], row["rule"]) for row in sightings] == [(MAC, "VVX 411", "adopted")]
+
+
+def asks_for_a_certificate(process: Process) -> bool:
+    """Whether a handshake asks for a client certificate."""
+    host, _, port = process.status["https"].removeprefix("https://").rpartition(":")
+    command = ["openssl", "s_client", "-connect", f"{host}:{port}", "-tls1_2"]
+    said = subprocess.run(command, input="", capture_output=True, text=True, check=False, timeout=20).stdout
+    assert "BEGIN CERTIFICATE" in said
+    return "Client Certificate Types" in said
+
+
+@pytest.mark.peer("openssl")
+def test_a_makers_authority_is_asked_for_without_a_new_start(process: Process, state: StateDir) -> None:
+    pem = Maker("Phone Maker Root").root.public_bytes(serialization.Encoding.PEM)
+    assert not asks_for_a_certificate(process)
+    certificates.keep_maker(state.root / "tls", "polycom", pem)
+    ask(state.socket("front"), "reload")
+    assert asks_for_a_certificate(process)
+    certificates.drop_maker(state.root / "tls", "polycom")
+    ask(state.socket("front"), "reload")
+    assert not asks_for_a_certificate(process)
+
+
+def test_a_view_has_no_secrets_and_dhcp_the_front_itself(
+    process: Process, state: StateDir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from provisioner.cli import main as cli
+
+    inventory = Inventory.open(state.inventory)
+    adopt(inventory, MAC, "polycom", "VVX 411", "test")
+    held = inventory.get(Credential, MAC)
+    inventory.close()
+    ask(state.socket("front"), "reload")
+    told = ask(state.socket("front"), "view", {"mac": MAC, "name": f"{MAC.upper()}-line.cfg"})
+    assert held
+    assert held[0].lines[0].password not in told["text"]
+    assert 'auth.password="********"' in told["text"]
+    with pytest.raises(Refused, match="gets no file"):
+        ask(state.socket("front"), "view", {"mac": MAC, "name": "odd.cfg"})
+
+    port = process.status["http"].rpartition(":")[2]
+    where = ("--state", str(state.root))
+    assert cli(["phones", "dhcp", *where]) == 0
+    assert f"160  http://127.0.0.1:{port}/" in capsys.readouterr().out
+    assert cli(["phones", "dhcp", "--for", "kea", *where]) == 0
+    assert capsys.readouterr().out.startswith(
+        f"// Desk phones read their settings at http://127.0.0.1:{port}/\n"
+    )
+    assert cli(["phones", "dhcp", "--json", *where]) == 0
+    assert msgspec.json.decode(capsys.readouterr().out)["url"] == f"http://127.0.0.1:{port}/"
+    assert cli(["phones", "dhcp", "--json", "--for", "isc", *where]) == 0
+    assert list(msgspec.json.decode(capsys.readouterr().out)) == ["text"]
+    assert cli(["phones", "dhcp", "--for", "odd", *where]) == 2
+
+
+def test_a_link_that_signs_in(process: Process, state: StateDir, capsys: pytest.CaptureFixture[str]) -> None:
+    from provisioner.cli import main as cli
+
+    assert cli(["sign-in", "--state", str(state.root)]) == 0
+    origin, token = capsys.readouterr().out.strip().split("/staff/sign-in/")
+    assert origin == process.status["https"]
+    inventory = Inventory.open(state.inventory)
+    assert [inventory.check_token("sign-in", token) for _ in range(2)] == ["admin", None]
+    inventory.close()
 
 
 def test_explain_and_files_from_the_console(

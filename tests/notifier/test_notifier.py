@@ -72,7 +72,13 @@ def test_a_call_becomes_notices_of_its_beginning_answer_or_failure() -> None:
 def test_the_words_say_who_where_when_the_number_and_what_came_of_it() -> None:
     facts = notices.told(call(ended=NOW, outcome="no route took the call"), "failed", PRACTICE)
     words = notices.text({**facts, "location_doubt": "another network", "address_known": False})
-    for part in ("Room 2 (102)", "Main, FL 2", "+14155550102", "2026-09-21T07:13:20-07:00", "no route took the call"):
+    for part in (
+        "Room 2 (102)",
+        "Main, FL 2",
+        "+14155550102",
+        "2026-09-21T07:13:20-07:00",
+        "no route took the call",
+    ):
         assert part in words
     assert "may have been moved: another network" in words
     assert "from another phone" in words
@@ -282,7 +288,9 @@ def server_context(folder: Path) -> tuple[ssl.SSLContext, ssl.SSLContext]:
     return server, ssl.create_default_context(cafile=str(folder / "ca.pem"))
 
 
-@pytest.mark.parametrize(("password", "problem"), [("right", ""), ("wrong", "does not take user and password")])
+@pytest.mark.parametrize(
+    ("password", "problem"), [("right", ""), ("wrong", "does not take user and password")]
+)
 def test_starttls_and_sign_in(tmp_path: Path, password: str, problem: str) -> None:
     server, trust = server_context(tmp_path)
 
@@ -359,7 +367,11 @@ def test_a_real_server_gets_the_webhook_signed() -> None:
     ((path, headers, body),) = got
     assert path == "/told?a=1"
     said = json.loads(body)
-    assert (said["extension"], said["callback_number"], said["location"]) == ("102", "+14155550102", "Main, FL 2")
+    assert (said["extension"], said["callback_number"], said["location"]) == (
+        "102",
+        "+14155550102",
+        "Main, FL 2",
+    )
     assert (said["occasion"], said["called"], said["civic"]) == ("placed", "911", {"A3": "Oakland"})
     assert "to" not in said
     at, _, mark = headers["X-Provisioner-Signature"].partition(",v1=")
@@ -387,7 +399,16 @@ def test_nobody_listens() -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["http://example.com/", "ftp://x/", "https://u:p@x/", "https://", "https://x/\n", "https://x:99999/", "x"]
+    "url",
+    [
+        "http://example.com/",
+        "ftp://x/",
+        "https://u:p@x/",
+        "https://",
+        "https://x/\n",
+        "https://x:99999/",
+        "x",
+    ],
 )
 def test_urls_that_are_none(url: str) -> None:
     with pytest.raises(UsageError):

@@ -37,7 +37,9 @@ class DemoCore:
         self.control.call("network", sip=network)
 
     def transfers(self) -> list[dict[str, object]]:
-        """The calls that it switched (docs/internals.md)."""
+        """The calls that it switched (docs/internals.md); none any more when it is stopped."""
+        if self._process.poll() is not None:
+            return []
         return self.control.call("transfers")["transfers"]
 
     def tail(self) -> str:

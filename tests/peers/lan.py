@@ -34,7 +34,7 @@ def _ip(*arguments: str) -> None:
 
 
 class Host:
-    """One host of a Lan: `address`, `mac` (twelve hex digits)."""
+    """One host of a Lan: `address`, `mac` (twelve hex digits), `device` (in its namespace)."""
 
     def __init__(self, lan: "Lan", mac: str, address: str) -> None:
         self.mac, self.address, self._lan = mac, address, lan
@@ -47,13 +47,13 @@ class Host:
         _ip("link", "set", here, "master", lan.here, "up")
         _ip("link", "set", there, "netns", self.name)
         _ip("-n", self.name, "link", "set", there, "address", colons, "up")
-        self._device = there
+        self.device = there
         self.take(address)
 
     def take(self, address: str) -> None:
         """Ask from this address from now on."""
-        _ip("-n", self.name, "addr", "flush", "dev", self._device)
-        _ip("-n", self.name, "addr", "add", f"{address}/24", "dev", self._device)
+        _ip("-n", self.name, "addr", "flush", "dev", self.device)
+        _ip("-n", self.name, "addr", "add", f"{address}/24", "dev", self.device)
         self.address = address
 
     def start(self, server: str, asks: list[dict[str, Any]]) -> "Asking":

@@ -190,7 +190,9 @@ class Play:
             self.parties[role].finish()
 
     def tail(self) -> str:
-        return "\n".join(party.tail() for party in self.parties.values())
+        core = self.stage.core
+        switched = [row for row in core.transfers() if row["id"] == self._id] if core else []
+        return str(switched) + "\n" + "\n".join(party.tail() for party in self.parties.values())
 
     # afterwards
 

@@ -1,5 +1,6 @@
 """A real Kamailio between the appliance and the patients outside: each transport, digest, registration, failover."""
 
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -330,6 +331,7 @@ def test_killed_before_it_answers(cloud: Cloud, tmp_path: Path, transport: str, 
         s.end(patient, transport)
 
 
+@pytest.mark.rule("unreachable.announced")
 def test_killed_while_a_call_is_up(cloud: Cloud, tmp_path: Path) -> None:
     with two(cloud) as first, scene(cloud, tmp_path) as s:
         patient = s.patient()
@@ -357,6 +359,34 @@ def test_killed_while_a_call_is_up(cloud: Cloud, tmp_path: Path) -> None:
         s.end(patient, "udp")
 
 
+@pytest.mark.rule("unreachable.detected", "unreachable.announced", "unreachable.delivered")
+def test_the_only_core_goes_away_and_comes_back(cloud: Cloud, tmp_path: Path) -> None:
+    set_trunks(cloud.appliance, cloud.trunk(0, "udp", OPEN, srtp="off"))
+    up(cloud.appliance, "core")
+    core, before = cloud.cores[0], cloud.appliance.edge.call("ping")["pid"]
+    with scene(cloud, tmp_path) as s:
+        core.stop()
+        try:
+            gone = time.monotonic()
+            up(cloud.appliance, "core", False, 15)
+            assert time.monotonic() - gone < 15
+            s.dial()
+            s.phone.heard_of("CALL_CLOSED", 20)
+            assert cloud.appliance.api("calls?limit=1")["items"][0]["outcome"] == "refused: no core answers"
+        finally:
+            core.start()
+        up(cloud.appliance, "core", True, 60)
+        patient = s.patient()
+        s.dial()
+        patient.reached("answered")
+        s.phone.hears(PATIENT)
+        s.hangup(patient, "phone")
+    assert cloud.appliance.edge.call("ping")["pid"] == before
+    wire = s.capture.path.read_bytes()
+    for words in (b"Outside calls are not possible at the moment", b"Outside calls are possible again."):
+        assert words in wire
+
+
 @pytest.mark.parametrize(("transport", "how"), [("udp", "freeze"), ("tls", "freeze"), ("tcp", "kill")])
 def test_emergency_call_with_the_first_gone(cloud: Cloud, tmp_path: Path, transport: str, how: str) -> None:
     with two(cloud, transport) as first, scene(cloud, tmp_path) as s:
@@ -372,49 +402,71 @@ def test_emergency_call_with_the_first_gone(cloud: Cloud, tmp_path: Path, transp
 
 # warm transfer
 
-TRANSFERS = {"whole": test_transfer.whole, "to_an_outside_number": test_transfer.to_an_outside_number}
+TRANSFERS = (
+    "whole", "to_an_outside_number", "targets_early_media", "caller_hangs_up_consulting", "desk_hangs_up_menu",
+    "offers_in_every_state",
+)  # fmt: skip
 
 
 class Evening:
-    """The transfers, played at once, with callers who come through a Kamailio, as does who is called outside."""
+    """The transfers, played at once, with a Kamailio between the edge and what lies behind its trunk.
 
-    def __init__(self, directory: Path) -> None:
-        stage = Stage(directory, len(TRANSFERS))
+    Way `edge`: callers come through it, as does who is called outside. Way `core`: the demo core is behind it.
+    """
+
+    def __init__(self, directory: Path, way: str) -> None:
+        stage = Stage(directory, len(TRANSFERS), way)
         try:
             appliance, authority = stage.appliance, Authority(directory)
-            outside = f"{appliance.core_host}:{TRUNK_PORT}"
-            with Kamailio(directory / "core", appliance.new_host(), appliance, outside, authority) as core:
+            behind = f"{appliance.core_host}:{TRUNK_PORT}"
+            with Kamailio(directory / "kamailio", appliance.new_host(), appliance, behind, authority) as core:
                 uri = f"sip:{core.host}:{OPEN};transport=tcp"
-                set_trunks(appliance, Trunk(id="core", uri=uri, profile="kamailio"))
+                set_trunks(appliance, Trunk(id="core", uri=uri, profile="kamailio", transfer=way))  # type: ignore
                 up(appliance, "core")
-                stage.gate = core.host, BY["tcp"]
-                with Capture(directory, appliance, [core.host]) as self.capture, ThreadPoolExecutor() as pool:
-                    self.played = {name: pool.submit(run, stage, act) for name, act in TRANSFERS.items()}
+                if stage.core:
+                    stage.core.control.call("edge", sip=f"{core.host}:{BY['tcp']}")
+                else:
+                    stage.gate = core.host, BY["tcp"]
+                capture = Capture(directory, appliance, [core.host], stage.sources())
+                with capture as self.capture, ThreadPoolExecutor() as pool:
+                    self.played = {
+                        name: pool.submit(run, stage, test_transfer.PLAYS[name]) for name in TRANSFERS
+                    }
+                self.passed = core.log.count("INVITE of")
         finally:
             stage.close()
-        self.port = appliance.port
+        self.ports = [appliance.port, OPEN]
         self.heard = self.capture.heard()
 
 
 @pytest.fixture(scope="module", autouse=True)
-def evening(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Future[Evening]]:
-    """Begun at once, on an appliance of its own, and asked for at the end."""
+def evenings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Future[Evening]]]:
+    """Begun at once, on appliances of their own, and asked for at the end."""
     needs_capture()
     with ThreadPoolExecutor(1) as pool:
-        yield pool.submit(Evening, tmp_path_factory.mktemp("transfer"))
+        yield {
+            way: pool.submit(Evening, tmp_path_factory.mktemp("transfer"), way) for way in ("edge", "core")
+        }
 
 
+@pytest.fixture(params=["edge", "core"])
+def evening(request: pytest.FixtureRequest, evenings: dict[str, Future[Evening]]) -> Evening:
+    return evenings[request.param].result()
+
+
+@pytest.mark.rule("transfer.way-core", "transfer.way-edge", "hold.re-invites")
 @pytest.mark.parametrize("name", TRANSFERS)
-def test_warm_transfer(evening: Future[Evening], name: str) -> None:
-    play, check = evening.result().played[name].result()
+def test_warm_transfer(evening: Evening, name: str) -> None:
+    play, check = evening.played[name].result()
     try:
-        check(Listener(play, evening.result().heard))
+        check(Listener(play, evening.heard))
     except AssertionError as error:
         error.add_note(play.tail())
         raise
 
 
-def test_tshark_finds_nothing_wrong_with_the_transfers(evening: Future[Evening]) -> None:
-    seen = judge(evening.result().capture.path, [evening.result().port, OPEN])
+def test_tshark_finds_nothing_wrong_with_the_transfers(evening: Evening) -> None:
+    seen = judge(evening.capture.path, evening.ports)
     assert seen["sip"] >= 20 * len(TRANSFERS)
     assert seen["rtpevent"] >= 20 * len(TRANSFERS)
+    assert evening.passed >= len(TRANSFERS)

@@ -27,8 +27,17 @@ START = 1_767_254_400.0  # 2026-01-01 00:00 in California
 
 
 def row(name: str, at: float, kind: str = "emergency-test", **more: Any) -> dict[str, Any]:
-    routes = [{"at": 0.0, "trunk": "core", "address": "192.0.2.1:5060", "location": "value", "result": "answered"}]
-    body = {"name": "Room 2", "location": "Main", "known": True, "doubt": "", "origin": "schedule", "routes": routes}
+    routes = [
+        {"at": 0.0, "trunk": "core", "address": "192.0.2.1:5060", "location": "value", "result": "answered"}
+    ]
+    body = {
+        "name": "Room 2",
+        "location": "Main",
+        "known": True,
+        "doubt": "",
+        "origin": "schedule",
+        "routes": routes,
+    }
     return {
         "id": name, "kind": kind, "at": at, "mac": "0004f2000102", "extension": "102", "number": "+14155550102",
         "answered": at + 2, "ended": at + 32, "outcome": "read back", "body": body, **more,
@@ -64,7 +73,9 @@ def state(tmp_path: Path) -> StateDir:
     return state
 
 
-def export(state: StateDir, file: Path, first: str = "2026-01-01", last: str = "2026-12-31") -> dict[str, bytes]:
+def export(
+    state: StateDir, file: Path, first: str = "2026-01-01", last: str = "2026-12-31"
+) -> dict[str, bytes]:
     arguments = ["emergency", "export", "--state", str(state.root), "--from", first, "--to", last, str(file)]
     done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
@@ -144,7 +155,11 @@ def test_a_journal_of_the_version_before_keeps_what_its_call_log_knew(tmp_path: 
     rows = {each["id"]: each for each in journal.emergencies()}
     journal.close()
     assert rows.keys() == {"c1", "c2"}
-    assert (rows["c1"]["kind"], rows["c1"]["extension"], rows["c1"]["answered"]) == ("emergency", "102", START + 1)
+    assert (rows["c1"]["kind"], rows["c1"]["extension"], rows["c1"]["answered"]) == (
+        "emergency",
+        "102",
+        START + 1,
+    )
     assert rows["c1"]["body"]["steps"] == [[1.0, "talking"]]
     assert (rows["c2"]["kind"], rows["c2"]["extension"]) == ("crisis", "")
     assert "103" not in json.dumps(rows["c2"])
@@ -161,7 +176,10 @@ def test_the_log_on_the_command_line(state: StateDir) -> None:
 
 
 def test_what_a_spreadsheet_could_run_is_text() -> None:
-    assert evidence.as_csv([{"a": "=1+1", "b": "+14155550102"}], ("a", "b")).splitlines()[1] == "'=1+1,+14155550102"
+    assert (
+        evidence.as_csv([{"a": "=1+1", "b": "+14155550102"}], ("a", "b")).splitlines()[1]
+        == "'=1+1,+14155550102"
+    )
 
 
 @pytest.mark.parametrize(("first", "last"), [("x", "2026-01-01"), ("2026-01-01", "")])

@@ -75,3 +75,20 @@ def front(state: StateDir) -> Iterator[None]:
 def csrf(staff: FlaskClient) -> str:
     page = staff.get("/staff/phones").get_data(as_text=True)
     return page.partition('name="csrf" value="')[2].partition('"')[0]
+
+
+@pytest.fixture
+def told_front(state: StateDir) -> Iterator[None]:
+    """A front that explains phones from the inventory as it is when asked."""
+    process = practice.Process(state, "front", practice.front_methods(state))
+    yield
+    process.close()
+
+
+@pytest.fixture
+def api(app: Flask) -> FlaskClient:
+    """A program with an API token."""
+    client = app.test_client()
+    token = app.extensions["provisioner"].inventory.new_token("api", 60, "staff")
+    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
+    return client

@@ -9,7 +9,11 @@ import web_practice as practice
 from flask import Flask
 from flask.testing import FlaskClient
 
-SAMPLES = {"mac": practice.STRANGER, "token": "0" * 64, "filename": "staff.css", "name": "0" * 64, "extension": "101"}
+SAMPLES = {
+    "mac": practice.STRANGER, "token": "0" * 64, "filename": "staff.css", "name": "0" * 64,
+    "layer": "site", "group": "none", "maker": "yealink", "form": "pem", "extension": "101",
+    "number": "+14155550101",
+}  # fmt: skip
 OPEN = {"static", "staff.sign_in", "staff.signed_out", "health.healthz", "health.readyz"}
 
 
@@ -18,7 +22,7 @@ def routes(app: Flask) -> list[tuple[str, str, str]]:
     return [
         (rule.endpoint, method, rule.build({name: SAMPLES[name] for name in rule.arguments})[1])
         for rule in app.url_map.iter_rules()
-        for method in sorted(rule.methods & {"GET", "POST"})
+        for method in sorted(rule.methods & {"GET", "POST", "PUT", "PATCH", "DELETE"})
     ]
 
 
@@ -32,8 +36,8 @@ def test_without_a_session_nothing_is_told(app: Flask, visitor: FlaskClient):
 
 
 def test_every_change_needs_the_forms_token(app: Flask, staff: FlaskClient):
-    changing = [(method, path) for _, method, path in routes(app) if method == "POST"]
-    assert len(changing) >= 12
+    changing = [(method, path) for _, method, path in routes(app) if method != "GET"]
+    assert len(changing) >= 34
     for method, path in changing:
         for given in ({}, {"csrf": "wrong"}, {"csrf": "wröng"}):
             assert staff.open(path, method=method, data=given).status_code == 403, path

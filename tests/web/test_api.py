@@ -2,19 +2,8 @@ from __future__ import annotations
 
 import pytest
 import web_practice as practice
-from flask import Flask
-from flask.testing import FlaskClient
 
 from provisioner.store.records import Line, Phone
-
-
-@pytest.fixture
-def api(app: Flask) -> FlaskClient:
-    """A program with an API token."""
-    client = app.test_client()
-    token = app.extensions["provisioner"].inventory.new_token("api", 60, "staff")
-    client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
-    return client
 
 
 def test_phones(api, edge):

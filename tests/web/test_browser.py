@@ -143,9 +143,24 @@ def test_phones_that_are_ticked_stay_ticked(browser, live, app, edge, front):
 
 @pytest.mark.parametrize(
     "path",
-    ["", "phones", f"phones/{practice.POLYCOM}", "calls", "requests", "jobs", "retired", "phones/import"],
+    [
+        *(
+            "",
+            "phones",
+            f"phones/{practice.POLYCOM}",
+            "calls",
+            "requests",
+            "jobs",
+            "retired",
+            "phones/import",
+        ),
+        *(f"phones/{practice.YEALINK}/{page}" for page in ("edit", "keys", "settings", "files")),
+        f"phones/{practice.YEALINK}/files/{practice.YEALINK}.cfg",
+        *("settings", "settings/codecs?layer=site", "groups", "trust", "protection", "certificates"),
+        *("dhcp", "dhcp?for=windows", "dhcp?for=kea"),
+    ],
 )
-def test_no_page_is_wider_than_a_phone(browser, live, app, edge, front, path):
+def test_no_page_is_wider_than_a_phone(browser, live, app, edge, told_front, path):
     page = signed_in(browser, live, app, viewport={"width": 360, "height": 740}, java_script_enabled=False)
     page.goto(f"{live.url}/staff/{path}")
     assert page.locator("html").bounding_box()["width"] == 360
@@ -161,4 +176,68 @@ def test_adopting_and_signing_out_need_no_script(browser, live, app, edge, front
     page.get_by_text("Adopted as extension 100").wait_for()
     page.get_by_role("button", name="Sign out").click()
     page.get_by_text("You are signed out").wait_for()
+    page.context.close()
+
+
+@pytest.mark.parametrize("script", [True, False])
+def test_a_setting_of_the_site_shows_on_a_phones_page_with_its_layer(
+    browser, live, app, edge, told_front, script
+):
+    page = signed_in(browser, live, app, java_script_enabled=script)
+    page.get_by_role("link", name="Settings").click()
+    page.get_by_role("link", name="Set poll_seconds").click()
+    page.get_by_label("For all phones of the site").fill("3600")
+    page.get_by_role("button", name="Save").click()
+    page.get_by_text("Poll seconds: saved. 3 phones get it").wait_for()
+    page.goto(f"{live.url}/staff/phones/{practice.YEALINK}")
+    page.get_by_label("Of this phone").get_by_role("link", name="Settings").click()
+    row = page.locator("#poll_seconds")
+    assert row.locator("td").all_inner_texts()[1:] == ["3600", "All phones of the site", "7200 Built in"]
+    row.get_by_role("link").click()
+    page.get_by_role("button", name="Take back").click()
+    page.get_by_text("Nothing: these phones have").wait_for()
+    assert page.said == []
+    page.context.close()
+
+
+def test_the_dhcp_help_has_the_right_values_and_copies_them(browser, live, app, edge, told_front):
+    page = signed_in(browser, live, app, permissions=["clipboard-read", "clipboard-write"])
+    page.goto(f"{live.url}/staff/dhcp")
+    row = page.get_by_role("row", name="Polycom and Poly 160")
+    assert row.locator("code").inner_text() == "http://192.0.2.10:8080/"
+    page.get_by_role("link", name="ISC dhcpd").click()
+    page.get_by_role("button", name="Copy").click()
+    page.get_by_role("button", name="Copied").wait_for()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert 'option phone-server "http://192.0.2.10:8080/";' in copied
+    assert "option phone-tftp-servers 192.0.2.10;" in copied
+    assert page.said == []
+    page.context.close()
+
+
+def test_a_table_of_phones_is_shown_before_it_is_imported(browser, live, app, edge, told_front):
+    page = signed_in(browser, live, app, java_script_enabled=False)
+    page.goto(f"{live.url}/staff/phones")
+    page.get_by_role("link", name="Import phones").click()
+    table = b"MAC,Model,Name,Extension,Number\n00:15:65:00:01:77,T46S,Room 7,107,\n00:15:65:00:01:78,T99,Room 8,108,\n"
+    file = {"name": "phones.csv", "mimeType": "text/csv", "buffer": table}
+    page.get_by_label("Table").set_input_files(file)
+    page.get_by_role("button", name="Show").click()
+    assert "T99" in page.get_by_role("row", name="Problem").inner_text()
+    page.get_by_label("Table").set_input_files({**file, "buffer": table[: table.rindex(b"00:15")]})
+    page.get_by_role("button", name="Show").click()
+    page.get_by_role("button", name="Import").click()
+    page.get_by_text("1 new phone, 0 changes").wait_for()
+    page.context.close()
+
+
+def test_keys_are_set_without_script_on_a_phones_width(browser, live, app, edge, told_front):
+    page = signed_in(browser, live, app, viewport={"width": 360, "height": 740}, java_script_enabled=False)
+    page.goto(f"{live.url}/staff/phones/{practice.YEALINK}/keys")
+    page.get_by_label("Key 2: what it does").select_option("Lamp of an extension")
+    page.get_by_label("Key 2: number").fill("103")
+    page.get_by_label("Key 2: label").fill("Lab")
+    page.get_by_role("button", name="Save keys").click()
+    page.get_by_text("Saved. Phones get it").wait_for()
+    assert page.get_by_label("Key 2: number").input_value() == "103"
     page.context.close()

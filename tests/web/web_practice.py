@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import html
+import re
 import threading
 from pathlib import Path
 
+from werkzeug.test import TestResponse
+
+from provisioner.front.inspect import Inspector
 from provisioner.ipc import Json, Method, Server
 from provisioner.paths import StateDir
+from provisioner.phones.catalogue import Catalogue
+from provisioner.phones.render import Renderer
+from provisioner.phones.settings import Addresses
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 from provisioner.store.records import Line, Location, Number, Phone, Practice, RingGroup, Trunk
@@ -143,6 +151,26 @@ def fill_journal(path: Path) -> None:
         journal.write("calls", {**row, **times, "outcome": outcome})
     assert journal.flush()
     journal.close()
+
+
+def front_methods(state: StateDir) -> dict[str, Method]:
+    """What the front answers, made from the inventory as it is at that moment."""
+    addresses, catalogue = Addresses("192.0.2.10", 5060, "192.0.2.10", 8080), Catalogue()
+
+    def renderer() -> Renderer:
+        inventory = Inventory.open(state.inventory)
+        snapshot = inventory.snapshot()
+        inventory.close()
+        return Renderer(snapshot, addresses, catalogue)
+
+    inspector = Inspector(renderer, lambda: None)
+    status = {"revision": 1, "phones": "http://192.0.2.10:8080", "tftp": "192.0.2.10:69", "legacy_https": ""}
+    return {"status": lambda _: status, "reload": lambda _: {"revision": 2}, **inspector.methods}
+
+
+def text_of(answer: TestResponse) -> str:
+    """What a person reads on a page, tags and runs of spaces taken out."""
+    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", answer.get_data(as_text=True))))
 
 
 class Process:

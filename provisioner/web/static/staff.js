@@ -55,3 +55,14 @@ function clocks() {
   }
 }
 setInterval(clocks, 1000);
+
+// Without a secure context there is no clipboard; the text can be selected all the same.
+if (navigator.clipboard) {
+  for (const button of document.querySelectorAll("button[data-copy]")) {
+    button.hidden = false;
+    button.addEventListener("click", async () => {
+      await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+      button.textContent = "Copied";
+    });
+  }
+}

@@ -1,0 +1,1 @@
+"""Providers' interfaces, one module each, behind one interface (`wire.Adapter`)."""

@@ -1,0 +1,90 @@
+"""The call log on the page and in the API: live and past calls, searches, CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+
+from flask import Blueprint, Response, abort, request
+
+from provisioner.store import call_log, dial_through
+from provisioner.store.call_log import Search
+from provisioner.web import api, staff, views, words
+from provisioner.web.session import sources
+
+CALLS = 500  # on a page
+
+pages = Blueprint("call_log", __name__, url_prefix="/staff")
+calls = Blueprint("call_log_api", __name__, url_prefix="/api/v1")
+pages.before_request(staff.guard)
+calls.before_request(api.guard)
+
+
+def _moment(name: str) -> float | None:
+    """A date, or a date and time, of the practice's zone."""
+    text = request.args.get(name, "").strip()
+    if not text:
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        abort(400, f"{name} must be a date such as 2026-03-31, or a date and time such as 2026-03-31T14:00.")
+    zone = words.zone(sources().snapshot().practice.time_zone)
+    return (at if at.tzinfo else at.replace(tzinfo=zone)).timestamp()
+
+
+def asked() -> Search:
+    """What the address asks for: `q`, `since`, `until`."""
+    query = request.args.get("q", "")[:100]
+    return Search(query, call_log.named(sources().snapshot(), query), _moment("since"), _moment("until"))
+
+
+@staff.blueprint.get("/calls", endpoint="calls")
+def now_and_past() -> Response:
+    """Live and past calls with their transfer steps."""
+    return page()
+
+
+def page(status: int = 200, error: str = "", asked_for: Mapping[str, str] = MappingProxyType({})) -> Response:
+    """The page of calls; `asked_for`: what its form was filled with, `error` why that was not done."""
+    world, search = sources().world(), asked()
+    query = search.text
+    return staff.page(
+        "calls.html",
+        world,
+        status,
+        calls=[row for row in views.calls_now(world) if views.matches_call(row, query)],
+        past=views.past(world, sources().journal.calls(CALLS, 0, search)),
+        query=query,
+        export=request.query_string.decode(),
+        limit=CALLS,
+        error=error,
+        asked_for=asked_for,
+        lines=sorted(
+            (line.extension, line.name) for phone in world.snapshot.phones.values() for line in phone.lines
+        ),
+        through=dial_through.live(world.snapshot, world.now),
+    )
+
+
+@pages.get("/calls.csv")
+@calls.get("/calls.csv")
+def export() -> Response:
+    """All calls that `q`, `since` and `until` ask for, oldest first."""
+    zone = words.zone(sources().snapshot().practice.time_zone)
+    text = call_log.lines(sources().journal.walk_calls(asked()), zone)
+    response = Response(text, mimetype="text/csv")
+    response.headers["Content-Disposition"] = 'attachment; filename="calls.csv"'
+    return response
+
+
+@calls.get("/calls")
+def list_calls() -> Response:
+    """Calls that `q`, `since` and `until` ask for: live first, then the newest past ones."""
+    limit, offset = api.window()
+    world, search = sources().world(), asked()
+    live = [] if search.since or search.until else views.calls_now(world)
+    live = [row for row in live if views.matches_call(row, search.text)]
+    rows = sources().journal.calls(limit + offset + 1, 0, search)
+    return api.listed(live + views.past(world, rows), limit, offset)

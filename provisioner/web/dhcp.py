@@ -1,0 +1,42 @@
+"""What to tell the network's DHCP server, with this appliance's own addresses; page and API."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response, request
+
+from provisioner.phones import dhcp_help
+from provisioner.web import api, staff
+from provisioner.web.phone import ask
+from provisioner.web.session import sources
+
+pages = Blueprint("dhcp", __name__, url_prefix="/staff/dhcp")
+pages.before_request(staff.guard)
+calls = Blueprint("dhcp_api", __name__, url_prefix="/api/v1/dhcp")
+calls.before_request(api.guard)
+
+
+def _server() -> dhcp_help.Server:
+    return dhcp_help.server(ask("status", {}), sources().snapshot())
+
+
+@pages.get("")
+def show() -> Response:
+    """The options by maker, and the text for one kind of server."""
+    kind, server = request.args.get("for", "dnsmasq"), _server()
+    return staff.page(
+        "dhcp.html",
+        sources().world(),
+        server=server,
+        makers=dhcp_help.makers(server),
+        kinds=dhcp_help.SERVERS,
+        kind=kind,
+        text=dhcp_help.text(kind, server),
+    )
+
+
+@calls.get("")
+@api.refusing("There is no text")
+def api_show() -> Response:
+    """The options by maker and the texts; `for` one kind of server only its text."""
+    server, kind = _server(), request.args.get("for", "")
+    return api.answer({"text": dhcp_help.text(kind, server)} if kind else dhcp_help.told(server))

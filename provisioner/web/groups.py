@@ -1,0 +1,186 @@
+"""Groups of phones: their name, their keys and who is in them; pages and API."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
+
+from provisioner.errors import ProvisionerError, UsageError
+from provisioner.phones import editing
+from provisioner.store.records import Key, PhoneGroup
+from provisioner.web import api, staff, views
+from provisioner.web.phone import given_keys, typed_keys
+from provisioner.web.session import sources
+
+SPARE_KEYS = 8  # empty places after the last key that is set
+
+pages = Blueprint("groups", __name__, url_prefix="/staff/groups")
+pages.before_request(staff.guard)
+calls = Blueprint("groups_api", __name__, url_prefix="/api/v1/phone-groups")
+calls.before_request(api.guard)
+
+
+def _record(group: str) -> PhoneGroup:
+    found = sources().snapshot().phone_groups.get(group)
+    if found is None:
+        abort(404, "There is no such group.")
+    return found
+
+
+def _members(group: str) -> list[str]:
+    return [phone.id for phone in sources().snapshot().phones.values() if phone.group == group]
+
+
+@pages.get("")
+def groups() -> Response:
+    """All groups."""
+    return _groups()
+
+
+def _groups(status: int = 200, error: str = "") -> Response:
+    snapshot = sources().snapshot()
+    rows = [(group, len(_members(group.id))) for group in snapshot.phone_groups.values()]
+    rows.sort(key=lambda row: row[0].name.lower())
+    return staff.page("groups.html", sources().world(), status, groups=rows, error=error)
+
+
+@pages.post("")
+def make() -> Response:
+    """Make a group."""
+    try:
+        made = editing.put_group(sources().inventory, request.form.get("name", ""), "staff page")
+    except ProvisionerError as error:
+        return _groups(409, str(error))
+    return _done(made.id)
+
+
+def _done(group: str) -> Response:
+    sources().reload()
+    return make_response(redirect(url_for("groups.group", group=group, saved=1), 303))
+
+
+@pages.get("/<group>")
+def group(group: str) -> Response:
+    """One group: its phones and keys."""
+    return _group(_record(group))
+
+
+def _group(record: PhoneGroup, status: int = 200, error: str = "") -> Response:
+    world = sources().world()
+    members = set(_members(record.id))
+    last = max((key.position for key in record.keys), default=0)
+    keys: dict[int, Key] = {key.position: key for key in record.keys}
+    return staff.page(
+        "group.html",
+        world,
+        status,
+        group=record,
+        members=[row for row in views.phones(world) if row.mac in members],
+        places=[(position, keys.get(position)) for position in range(1, last + SPARE_KEYS + 1)],
+        functions=editing.FUNCTIONS,
+        error=error,
+        saved="saved" in request.args,
+    )
+
+
+@pages.post("/<group>")
+def save(group: str) -> Response:
+    """Change its name and keys."""
+    record = _record(group)
+    try:
+        keys = typed_keys(request.form)
+        editing.put_group(sources().inventory, request.form.get("name", ""), "staff page", record.id, keys)
+    except ProvisionerError as error:
+        return _group(record, 409, str(error))
+    return _done(group)
+
+
+@pages.post("/<group>/join")
+def join(group: str) -> Response:
+    """Put phones in, by extension or MAC."""
+    named = re.split(r"[\s,;]+", request.form.get("phones", "").strip())
+    try:
+        if named == [""]:
+            raise UsageError("Give extensions or MACs")
+        editing.join(sources().inventory, named, _record(group).id, "staff page")
+    except ProvisionerError as error:
+        return _group(_record(group), 409, str(error))
+    return _done(group)
+
+
+@pages.post("/<group>/leave")
+def leave(group: str) -> Response:
+    """Take the phones that were ticked out."""
+    here = set(_members(_record(group).id))
+    editing.join(
+        sources().inventory, [mac for mac in request.form.getlist("mac") if mac in here], "", "staff page"
+    )
+    return _done(group)
+
+
+@pages.post("/<group>/delete")
+def delete(group: str) -> Response:
+    """Delete it; its phones stay."""
+    editing.delete_group(sources().inventory, _record(group).id, "staff page")
+    sources().reload()
+    return make_response(redirect(url_for("groups.groups"), 303))
+
+
+# API
+
+
+def _told(record: PhoneGroup) -> dict[str, Any]:
+    return {"id": record.id, "name": record.name, "keys": record.keys, "members": _members(record.id)}
+
+
+@calls.get("")
+def api_groups() -> Response:
+    """All groups, with their phones."""
+    return api.listed([_told(group) for group in sources().snapshot().phone_groups.values()], *api.window())
+
+
+@calls.post("")
+@api.refusing("The group was not made")
+def api_make() -> Response:
+    """Make a group: `name`, and `keys` if it is to have some."""
+    body = api.body("name", "keys")
+    keys = given_keys(body.get("keys", []))
+    made = editing.put_group(sources().inventory, str(body.get("name", "")), "api", keys=keys)
+    sources().reload()
+    return api.answer(_told(made), 201)
+
+
+@calls.get("/<group>")
+def api_group(group: str) -> Response:
+    """One group."""
+    return api.answer(_told(_record(group)))
+
+
+@calls.put("/<group>")
+@api.refusing("The group was not changed")
+def api_change(group: str) -> Response:
+    """Change its `name`, its `keys`, and its `members` (all of them, as MACs or extensions)."""
+    record, body = _record(group), api.body("name", "keys", "members")
+    keys = given_keys(body["keys"]) if "keys" in body else None
+    name = str(body.get("name", record.name))
+    members = body.get("members")
+    if members is not None and not (
+        isinstance(members, list) and all(isinstance(each, str) for each in members)
+    ):
+        abort(400, "members must be a list of MACs or extensions.")
+    changed = editing.put_group(sources().inventory, name, "api", group, keys)
+    if members is not None:
+        editing.join(sources().inventory, _members(group), "", "api")
+        editing.join(sources().inventory, members, group, "api")
+    sources().reload()
+    return api.answer(_told(changed))
+
+
+@calls.delete("/<group>")
+def api_delete(group: str) -> Response:
+    """Delete it; its phones stay."""
+    editing.delete_group(sources().inventory, _record(group).id, "api")
+    sources().reload()
+    return Response(status=204)

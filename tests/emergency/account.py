@@ -1,0 +1,114 @@
+"""A practice with one number at a stand-in provider, and a registrar that lives by a clock which is turned by hand."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+from provisioner.core.providers import PROVIDERS
+from provisioner.core.providers.account import Account, Held
+from provisioner.emergency import postal, registration
+from provisioner.emergency.providers.client import Client
+from provisioner.emergency.providers.wire import Account as Credentials
+from provisioner.emergency.registrar import ADAPTERS, Connection, Registrar
+from provisioner.store.inventory import Inventory
+from provisioner.store.records import Location, Number, Practice, Provider, ProviderSecret, Registration
+
+NUMBER = "+14155550101"
+START = 1_790_000_000.0
+PASSWORD = "a-secret-that-nobody-may-see"
+CIVIC = {"country": "US", "A1": "CA", "A3": "San Francisco", "RD": "Harbor Point", "STS": "Way", "HNO": "1200",
+         "PC": "94107", "FLR": "2", "ROOM": "210"}  # fmt: skip
+OTHER = {**CIVIC, "HNO": "1300", "FLR": "1"}
+PATIENCE = 0.15  # seconds that a client of the tests waits for what never comes
+DAY = 86_400.0
+
+
+class World:
+    """All of it; `behaviour` as in the stand-ins."""
+
+    def __init__(self, tmp_path: Path, api: str, behaviour: str = "good", times: int = 2) -> None:
+        self.api, self.now, self.up = api, START, False
+        account = Account("AC-user", PASSWORD, {} if api == "bandwidth-dash" else {NUMBER: Held()})
+        self.provider = PROVIDERS[api](account, behaviour, times, seconds=20.0)
+        self.url = self.provider.serve()
+        self.inventory = Inventory.open(tmp_path / "inventory.db", clock=lambda: self.now)
+        with self.inventory.change(who="test") as change:
+            change.put(Practice(id="practice", name="Bay & Street Clinic", main_number=NUMBER))
+            change.put(Provider(id="p", api=api, account="AC-user", url=self.url))  # type: ignore[arg-type]
+            change.put(ProviderSecret(id="p", user="AC-user", password=PASSWORD))
+            change.put(Location(id="home", name="Home", civic=CIVIC))
+            change.put(Location(id="other", name="Other", civic=OTHER))
+            change.put(Number(id=NUMBER, label="Desk", location="home", provider="p"))
+        self.registrar = self.start()
+
+    def connect(self, provider: Provider, secret: ProviderSecret | None) -> Connection:
+        assert secret is not None
+        adapter = ADAPTERS[provider.api](Credentials(provider.account, secret.user, secret.password))
+        secrets = (secret.password, f"{secret.user}:{secret.password}")
+        return Connection(adapter, Client(provider.url, PATIENCE).send, secrets)
+
+    def start(self, connect: Any = None) -> Registrar:
+        """A registrar that knows nothing but what is stored."""
+        rng = random.Random(7)
+        self.registrar = Registrar(self.inventory, connect or self.connect, lambda: self.now, rng, lambda _n: self.up)
+        return self.registrar
+
+    def close(self) -> None:
+        self.inventory.close()
+        self.provider.close()
+
+    @property
+    def held(self) -> Registration:
+        stored = self.inventory.get(Registration, NUMBER)
+        assert stored
+        return stored[0]
+
+    @property
+    def number(self) -> Number:
+        stored = self.inventory.get(Number, NUMBER)
+        assert stored
+        return stored[0]
+
+    def truth(self) -> tuple[str, str]:
+        """What the provider really has: the number's state, and the house number of its address."""
+        found = self.provider.account.numbers.get(NUMBER, Held())
+        address = self.provider.account.addresses.get(found.address, {})
+        return found.status, address.get("street", "").split(" ")[0]
+
+    def move(self, location: str) -> None:
+        """The number is another place's from now on."""
+        self.change(location=location)
+
+    def change(self, **fields: Any) -> None:
+        from msgspec.structs import replace
+
+        with self.inventory.change(who="test") as change:
+            change.put(replace(self.number, **fields))
+
+    def act(self, event: registration.Event) -> Registration:
+        from provisioner.emergency.registrar import act
+
+        return act(self.inventory, NUMBER, event, "somebody", self.now)
+
+    def check(self) -> None:
+        """Nothing is called registered that the last reading did not say so of."""
+        if self.number.address_status == "registered":
+            held = self.held
+            assert held.reading
+            assert held.reading.status == "registered"
+            assert postal.same(held.reading.address, held.accepted)
+
+    def settle(self, hours: float = 12.0, most: int = 400) -> Registration:
+        """Go on, letting time pass, until nothing is due for so many hours."""
+        for _turn in range(most):
+            done = self.registrar.turn()
+            self.check()
+            if done:
+                continue
+            held = self.held
+            if not held.step or held.due - self.now > hours * 3600:
+                return held
+            self.now = max(self.now, held.due)
+        raise AssertionError(f"it does not come to rest: {self.held}")
