@@ -14,7 +14,7 @@ from provisioner.media.rtp import FRAME, newer
 _FIELDS = struct.Struct("!xxHII").unpack_from
 _PACK = struct.Struct("!HII").pack
 _MASK = 0xFFFFFFFF
-_NEW = 100  # no packet is later than so many
+_LATE = 1600  # units, 0.2 s of speech: no packet is later; a sender may well start anew under the same name
 
 
 class Stream:
@@ -32,7 +32,7 @@ class Stream:
         self._from: int | None = None  # whose packets are being written in
         self._shifts = (0, 0)  # of its sequence numbers and timestamps
         self._first = 0  # its sequence number at the change
-        self._new = 0  # packets for which that still counts
+        self._since = 0  # moment of the change
 
     def change(self) -> None:
         """Somebody else, or something else, is heard from now on."""
@@ -66,12 +66,10 @@ class Stream:
                 return data
             self._join(moment)
         if ssrc != self._from:
-            self._from, self._first, self._new = ssrc, sequence, _NEW
+            self._from, self._first, self._since = ssrc, sequence, moment
             self._shifts = (self._next - sequence) & 0xFFFF, (self._after(moment) - timestamp) & _MASK
-        if self._new:
-            self._new -= 1
-            if newer(sequence, self._first) < 0:
-                return b""
+        if moment - self._since < _LATE and newer(sequence, self._first) < 0:
+            return b""
         out = (sequence + self._shifts[0]) & 0xFFFF
         if newer(out, self._next) >= 0:
             self._next = (out + 1) & 0xFFFF
