@@ -213,7 +213,7 @@ class Edge:
 
     def phones_at(self, host: str) -> bool:
         """Whether a phone is registered from this address."""
-        return any(binding.flow.remote[0] == host for binding in self.registrar.all())
+        return self.registrar.at(host)
 
     def dialogs(self, extension: str) -> int:
         """How many call legs a line has."""
