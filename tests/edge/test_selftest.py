@@ -95,7 +95,7 @@ def test_the_reserve_of_media_is_not_for_tests(world: World) -> None:
     world.media.capacity = len(world.media.open)
     start(world)
     assert world.core.calls == []
-    assert rows(world)[-1]["outcome"] == "no media port"
+    assert rows(world)[-1]["outcome"] == "no route took the call"
     world.media.capacity += 1
     caller = world.phones["102"].call("911", account=None)
     assert len(world.core.calls) == 1
