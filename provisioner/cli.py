@@ -13,6 +13,7 @@ from typing import Any, BinaryIO, TypeVar
 import click
 
 from provisioner import __version__, logs
+from provisioner.cli_addresses import number_commands, providers, training
 from provisioner.cli_plan import extensions, numbers
 from provisioner.errors import OperatorError, ProvisionerError, UsageError
 from provisioner.options import demo_directory, json_option, state_option
@@ -67,6 +68,10 @@ def cli() -> None:
 
 cli.add_command(extensions)
 cli.add_command(numbers)
+cli.add_command(providers)
+cli.add_command(training)
+for _command in number_commands:
+    numbers.add_command(_command)
 
 
 @cli.command()

@@ -6,8 +6,10 @@ import pytest
 
 from provisioner import cli, demo
 from provisioner.cli import main
+from provisioner.paths import StateDir
 from provisioner.store.inventory import Inventory
-from provisioner.store.records import Practice
+from provisioner.store.records import Line, Phone, Practice
+from tests.dialing import corpus
 
 OWN = "+14155550101"
 EMERGENCY = ("emergency", "911", OWN)
@@ -47,7 +49,7 @@ def surroundings(tmp_path, monkeypatch):
 
 
 def asked(capsys, *arguments):
-    assert main(["dial", *arguments, "--json"]) == 0
+    assert main(["dial", "--json", *arguments]) == 0
     return json.loads(capsys.readouterr().out)
 
 
@@ -117,3 +119,28 @@ def test_the_demo_in_memory_is_the_demo_on_disk(tmp_path):
     inventory.close()
     for kind in ("practice", "locations", "numbers", "phones", "ring_groups", "trunks"):
         assert getattr(stored, kind) == getattr(made, kind)
+
+
+@pytest.fixture
+def practice(tmp_path):
+    """A practice with the extensions of the corpus; its directory."""
+    root = tmp_path / "practice"
+    inventory = Inventory.open(StateDir.create(root).inventory)
+    demo.seed(inventory, "sip:127.0.0.1")
+    known = inventory.snapshot().extensions()
+    with inventory.change("test") as change:
+        for extension in corpus.EXTENSIONS[3]:
+            if extension not in known:
+                line = Line(extension=extension)
+                change.put(Phone(id=f"001565000{extension}", vendor="yealink", model="T46S", lines=(line,)))
+    inventory.close()
+    return root
+
+
+@pytest.mark.parametrize("origin", ["keypad", "software", "transfer"])
+def test_the_whole_corpus(capsys, practice, origin):
+    own = corpus.EXTENSIONS[3][0]
+    for row in (row for row in corpus.ROWS if row.length == 3):
+        said = asked(capsys, "--state", str(practice), "--from", own, "--origin", origin, "--", row.dialled)
+        wanted = row.by(origin)
+        assert (said["kind"], said["destination"]) == (wanted.kind, wanted.number), row

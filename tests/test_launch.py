@@ -132,7 +132,7 @@ def test_a_core_named_on_the_command_line_is_the_trunk(state):
 
 def test_the_demos_trunk_goes_to_its_own_core(state):
     inventory = launch.prepare(Options(state, demo=True), NUMBERS)
-    assert inventory.all(Trunk) == [Trunk(id="core", uri="sip:127.0.0.1:5070")]
+    assert inventory.all(Trunk) == [Trunk(id="core", uri="sip:127.0.0.1:5070", profile="stand-in")]
     inventory.close()
 
 

@@ -20,7 +20,7 @@ GEOPRIV = f"{PIDF}:geopriv10"
 POLICY = f"{GEOPRIV}:basicPolicy"
 CIVIC = f"{GEOPRIV}:civicAddr"
 CIVIC_EXTENSION = f"{CIVIC}:ext"
-_NAMESPACES = {None: PIDF, "dm": DATA_MODEL, "gp": GEOPRIV, "gbp": POLICY, "ca": CIVIC}
+NAMESPACES = {None: PIDF, "dm": DATA_MODEL, "gp": GEOPRIV, "gbp": POLICY, "ca": CIVIC}
 _XML_LANG = "{http://www.w3.org/XML/1998/namespace}lang"
 
 METHODS = frozenset({"Manual", "DHCP", "Wiremap", "Default"})  # those of the IANA registry that can be ours
@@ -43,7 +43,7 @@ def pidf_lo(
     `sip:`), `at` (aware) when this was so. Retransmission is allowed, since an emergency centre has to pass it on.
     Raises OperatorError for an address that no schema would let through.
     """
-    root = etree.Element(f"{{{PIDF}}}presence", nsmap=_NAMESPACES)  # type: ignore[arg-type]
+    root = etree.Element(f"{{{PIDF}}}presence", nsmap=NAMESPACES)  # type: ignore[arg-type]
     root.set("entity", entity)
     fill_presence(root, civic, at=at, mac=mac, method=method, language=language)
     return bytes(etree.tostring(root, xml_declaration=True, encoding="UTF-8"))

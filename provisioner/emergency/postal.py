@@ -6,7 +6,8 @@ A provider's own validation is the authority; nothing here rewrites an address t
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+
+import msgspec
 
 from provisioner.emergency import civic
 from provisioner.emergency import civic_tables as tables
@@ -18,7 +19,7 @@ _COMPARED = FIELDS[1:]  # providers cut and rewrite names; nobody is sent anywhe
 _REFUSED = re.compile(r"[&@#]")
 
 
-class Difference(NamedTuple):
+class Difference(msgspec.Struct, frozen=True):
     """One field that a provider would have otherwise."""
 
     field: str
@@ -62,7 +63,11 @@ def difference(ours: Postal, theirs: Postal) -> list[Difference]:
     """The fields in which two addresses are not the same place; capitals, abbreviations and ZIP+4 do not count."""
     pairs = [Difference(field, getattr(ours, field), getattr(theirs, field)) for field in _COMPARED]
     country = tables.fold(ours.country)
-    return [pair for pair in pairs if _plain(pair[0], pair[1], country) != _plain(pair[0], pair[2], country)]
+    return [
+        pair
+        for pair in pairs
+        if _plain(pair.field, pair.ours, country) != _plain(pair.field, pair.theirs, country)
+    ]
 
 
 def same(ours: Postal | None, theirs: Postal | None) -> bool:
@@ -85,10 +90,10 @@ def fault(address: Postal, street: int, inside: int) -> str:
     everything = " ".join(getattr(address, field) for field in FIELDS)
     if missing:
         return f"The address has no {' and no '.join(missing)}: complete the location."
-    if not re.match(r"\w*\d", address.street):
-        return "The address has no house number: complete the location."
     if civic.PO_BOX.search(civic.fold_box(f"{address.street} {address.inside}")):
         return "Nobody can be sent to a post office box: give the street address."
+    if not re.match(r"\w*\d", address.street):
+        return "The address has no house number: complete the location."
     if any(ord(letter) < 32 or ord(letter) == 127 for letter in everything):
         return "The address has a character that cannot be printed: type it again."
     if found := _REFUSED.search(f"{address.street} {address.name}"):

@@ -11,19 +11,21 @@ import socket
 import ssl
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from provisioner import certificates
-from provisioner.errors import OperatorError
+from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.front import tls
 from provisioner.front.connection import Connection
 from provisioner.front.door import Door
 from provisioner.front.events import Hub
 from provisioner.front.firmware import Firmware
 from provisioner.front.inspect import Inspector
+from provisioner.front.locations import PATH, Locations
 from provisioner.front.lookup import Lookup
 from provisioner.front.neighbours import Neighbours
 from provisioner.front.phone_files import PhoneFiles
@@ -105,8 +107,9 @@ class Front:
         self._lookup = Lookup(door)
         self._files = PhoneFiles(self._lookup, self._recorder, self._firmware, self._uploads)
         proxy = Proxy(state.run / "web.http")
-        self._server = Server(self._files, proxy, self._hub, self._recorder, loop.time)
-        self._edge = Client(state.socket("edge"), on_event=self._of_edge)
+        self._locations = Locations(self._lookup, self._recorder)
+        self._server = Server(self._files, proxy, self._hub, self._recorder, loop.time, self._locations)
+        self._edge = Client(state.socket("edge"), on_event=self._of_edge, on_connect=self._edge_is_back)
         self._listeners: list[asyncio.Server | tls.TlsListener] = []
         self._makers: tls.Stamp = ()
         self._tasks: list[asyncio.Task[None]] = []
@@ -145,6 +148,8 @@ class Front:
         versions |= await asyncio.to_thread(self._journal.versions)
         self._watch = Watch(self._state, addresses, self._swap, versions)
         await self._watch.reload()
+        self._locations.base = f"https://{options.reached_at}:{self.https[1]}{PATH}"
+        self._locations.key = await asyncio.to_thread(self._watch.reference_key)
         self._edge.start()
         loop = asyncio.get_running_loop()
         self._tasks = [loop.create_task(self._watch.run()), loop.create_task(self._sweep())]
@@ -261,8 +266,21 @@ class Front:
         self._hub.publish(event, data)
 
     def _of_edge(self, event: str, data: Json) -> None:
+        if event == "registration":
+            self._locations.registered.heard(data)
         if event in _EDGE_EVENTS:
             self._hub.publish(event, data)
+
+    def _edge_is_back(self) -> None:
+        task = asyncio.get_running_loop().create_task(self._hear_registrations())
+        self._tasks.append(task)
+        task.add_done_callback(self._tasks.remove)
+
+    async def _hear_registrations(self) -> None:
+        """Who registers from where, of those that did before we listened."""
+        with suppress(ProvisionerError):  # it is gone again: we hear when it is back
+            status = await self._edge.ask("status")
+            self._locations.registered.replace(status.get("registrations", []))
 
     async def _sweep(self) -> None:
         while True:

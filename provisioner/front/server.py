@@ -13,6 +13,7 @@ import httptools
 from provisioner.front import answers
 from provisioner.front.connection import Connection, Request
 from provisioner.front.events import Hub
+from provisioner.front.locations import Locations
 from provisioner.front.phone_files import PhoneFiles
 from provisioner.front.proxy import Proxy
 from provisioner.front.record import Recorder
@@ -30,11 +31,18 @@ class Server:
     """All connections of the front. `now` is a monotonic clock in seconds."""
 
     def __init__(
-        self, files: PhoneFiles, proxy: Proxy, hub: Hub, recorder: Recorder, now: Callable[[], float]
+        self,
+        files: PhoneFiles,
+        proxy: Proxy,
+        hub: Hub,
+        recorder: Recorder,
+        now: Callable[[], float],
+        locations: Locations,
     ) -> None:
         self.now = now
         self.https_port = 0
         self._files = files
+        self._locations = locations
         self._proxy = proxy
         self._hub = hub
         self._recorder = recorder
@@ -88,6 +96,8 @@ class Server:
             self._files.handle(request)
         elif path == "/":
             self._redirect(request, 302, "/staff/")
+        elif self._locations.owns(path):
+            self._later(self._locations.answer(request))
         elif not path.startswith(_STAFF) and path not in _STAFF_EXACT:
             self._files.handle(request)
         elif request.connection.scheme == "http" and not _is_loopback(request.connection.address):

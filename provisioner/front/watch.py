@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from provisioner.emergency import references
 from provisioner.errors import OperatorError
 from provisioner.paths import StateDir
 from provisioner.phones.catalogue import Catalogue
@@ -71,6 +72,18 @@ class Watch:
         while True:
             await asyncio.sleep(POLL_SECONDS)
             await self.reload()
+
+    def reference_key(self) -> bytes:
+        """The key of location URIs, b"" when the inventory cannot be read. Blocks on the disk."""
+        from provisioner.store.inventory import Inventory
+
+        try:
+            if self._inventory is None:
+                self._inventory = Inventory.open(self._state.inventory)
+            return self._inventory.secret(references.KEY_NAME)
+        except OperatorError as error:
+            _log.error("%s; phones get no location URIs", error)
+            return b""
 
     def _read(self) -> Renderer | None:
         from provisioner.store.inventory import Inventory

@@ -54,6 +54,15 @@ _N11 = "[2-8]11"
 # Area codes that begin with 9 come apart, so that none of them begins like 911, 933, 988 or 99.
 _NINES = ("9[024-7]x", "93[0-24-9]", "98[0-79]")
 _REST = "[2-9]xxxxxx"
+# Not `*xx`: it would send the *67 of somebody who keys *67911. 911 and its like behind a star or a caller ID code, then
+# the codes of the edge's own features, of which *91 and *93 begin like *911.
+_STARS = (
+    Rule("*9[138][138]"),
+    Rule("*[68][27]9xx"),
+    Rule("*7x"),
+    Rule("*9[02]"),
+    Rule("*9[13]", wait=True),
+)
 # What extensions need no pause, with 112 beside them.
 _SAFE = {3: ("1[01]x",), 4: ("112", "10xx", "11[013-9]x")}
 _SLOW_AT_MOST = 3  # alternatives for the extensions that wait, in a map of few
@@ -87,7 +96,7 @@ def digit_map(extension_length: int, extensions: Iterable[str], dialect: str = "
         *_area_rules("1", way.eager),
         Rule("011xx", more=True, wait=True),
         Rule("91[2-9]xx" + _REST),
-        Rule("*xx"),
+        *_STARS,
     )
     fit = tuple(rule for rule in rules if way.waits or not rule.wait)
     return fit[: way.most] if way.most else fit

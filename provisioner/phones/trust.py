@@ -39,6 +39,7 @@ RULES = {
         403,
         "no authority in tls/makers signed its certificate; it is not asked for it again",
     ),
+    "location": (200, "a phone asked where it is, or somebody read a location URI"),
     "pnp": (200, "a phone that asked by multicast was told where its files are"),
     "pnp-refused": (403, "a phone that asked by multicast may not be told: adopt it, or open adoption"),
     "no-such-file": (404, "not the name of a phone's file"),

@@ -135,6 +135,12 @@ def _served(db: Database) -> None:
     db.table("sightings").add_column("firmware", str)
 
 
+@migrations(name="whereabouts")
+def _whereabouts(db: Database) -> None:
+    """Where each placed phone registers from, and since when it is suspect (emergency/moved.py)."""
+    db.table("whereabouts").create({"mac": str, "since": float, "body": str}, pk="mac")
+
+
 @migrations(name="call-log")
 def _call_log(db: Database) -> None:
     """Times and quality of calls, and an index that answers searches without the rows themselves."""
@@ -158,6 +164,7 @@ COLUMNS = {
     "skeletons": ["id", "at", "format", "text", "settings"],
     "served": ["mac", "name", "at", "revision", "digest", "firmware", "skeleton", "own"],
     "registrations": ["extension", "contact", "body", "expires"],
+    "whereabouts": ["mac", "since", "body"],
     "resyncs": ["job", "mac", "at", "who", "mode", "wave", "state", "body"],
 }
 
@@ -342,6 +349,10 @@ class Journal:
         return self._read(
             "SELECT * FROM registrations WHERE expires > ? ORDER BY extension, contact", self._clock()
         )
+
+    def whereabouts(self) -> list[Row]:
+        """Where each placed phone registers from: `mac`, `since` (or None: not suspect), `body`."""
+        return self._read("SELECT * FROM whereabouts ORDER BY mac")
 
     def _read(self, sql: str, *values: float | str) -> list[Row]:
         """Rows of one query on a connection of its own. Raises OperatorError."""

@@ -30,7 +30,7 @@ class Practice(Record, frozen=True):
     answer by themselves (their setting `auto_answer`) do so for click-to-call.
     `adoption`: which phones get anything (docs/phones.md, "Trust"); `open` until `adoption_until`, 0: no end.
     `routers`: MACs (twelve hex digits) or addresses of routers on this network that phones are behind; the gateways
-    of this host are known anyway.
+    of this host are known anyway. `location_askers`: networks whose hosts may ask where any phone is (docs/phones.md).
     """
 
     name: str
@@ -41,6 +41,7 @@ class Practice(Record, frozen=True):
     adoption: Literal["open", "adopted", "certificate"] = "open"
     adoption_until: float = 0.0
     routers: tuple[str, ...] = ()
+    location_askers: tuple[str, ...] = ()
     services: tuple[str, ...] = ("211", "311", "411", "511", "711", "811")
     international_calls_per_day: int = 20
     outbound_at_once: int = 100

@@ -138,14 +138,3 @@ def status() -> Response:
 def numbers() -> Response:
     """The practice's numbers."""
     return listed(list(sources().snapshot().numbers.values()), *window())
-
-
-@blueprint.get("/locations")
-def locations() -> Response:
-    """The practice's locations, each with its whole address as `civic` and what of it is its own as `own`."""
-    snapshot = sources().snapshot()
-    rows = [
-        {**msgspec.to_builtins(snapshot.place(name)), "own": held.civic}
-        for name, held in snapshot.locations.items()
-    ]
-    return listed(rows, *window())

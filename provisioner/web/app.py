@@ -16,6 +16,7 @@ from provisioner.ipc import Gone
 from provisioner.paths import StateDir
 from provisioner.phones.vocabulary import shown
 from provisioner.web import (
+    addresses,
     api,
     audio,
     authorities,
@@ -27,6 +28,7 @@ from provisioner.web import (
     groups,
     health,
     layers,
+    locations,
     numbers,
     orders,
     phone,
@@ -67,6 +69,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     session.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
     rooms = (
+        addresses,
         audio,
         call_log,
         calling,
@@ -78,6 +81,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         phone,
         layers,
         groups,
+        locations,
         trust,
         dhcp,
         authorities,

@@ -58,6 +58,13 @@ def _trunks(world: World) -> Iterator[Finding]:
                 remedy="Calls outside fail until it does. Check the internet connection and the firewall, "
                 "then the provider's status.",
             )
+    refused = int((world.edge or {}).get("counters", {}).get("location-refused", 0))
+    if refused:
+        yield Finding(
+            level="bad",
+            what=f"{words.plural(refused, 'emergency call')} went out without a location: the core refused it",
+            remedy="Set the trunk's location to what its provider takes, then call 933 (docs/trunks.md).",
+        )
 
 
 def _bans(world: World) -> Iterator[Finding]:
@@ -120,6 +127,14 @@ def _phones(rows: list[PhoneRow]) -> Iterator[Finding]:
             remedy="After a 911 call from there, nobody can be sent to the right room. Give each a location.",
             link="/staff/phones?status=attention",
         )
+    moved = [row for row in rows if row.doubt]
+    if moved:
+        yield Finding(
+            level="bad",
+            what=f"{words.plural(len(moved), 'phone')} may have been moved: {_names(moved)}",
+            remedy="Their 911 calls still say the old place. Go and see where each is, then confirm it on its page.",
+            link="/staff/phones?status=attention",
+        )
     waiting = [row for row in rows if not row.adopted]
     if waiting:
         yield Finding(
@@ -140,6 +155,7 @@ def _numbers(world: World, rows: list[PhoneRow]) -> Iterator[Finding]:
                 what=f"{words.number(number)} has no registered emergency address",
                 remedy="911 still goes out, but an operator will have to ask where the caller is, "
                 "and a fee is likely. Register the address with the provider.",
+                link="/staff/addresses",
             )
     for warned in warnings(world.snapshot):
         if in_service(world.snapshot.numbers.get(warned.number)):

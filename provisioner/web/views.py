@@ -7,6 +7,7 @@ from typing import Literal, TypedDict
 
 import msgspec
 
+from provisioner.emergency import moved
 from provisioner.emergency.calling import calling_number
 from provisioner.ipc import Json
 from provisioner.phones.identity import normal_mac, of_agent
@@ -81,6 +82,7 @@ class PhoneRow(msgspec.Struct, kw_only=True):
     contact: str = ""
     expires_in: int | None = None
     last_seen: float | None = None
+    doubt: str = ""  # why it may not be at its location
 
     @property
     def status_word(self) -> str:
@@ -103,7 +105,9 @@ class PhoneRow(msgspec.Struct, kw_only=True):
     @property
     def needs_attention(self) -> bool:
         unregistered = any(line.number and line.address_status != "registered" for line in self.lines)
-        return self.adopted and (self.status == "offline" or not self.location or unregistered)
+        return self.adopted and (
+            self.status == "offline" or not self.location or unregistered or bool(self.doubt)
+        )
 
 
 class Party(msgspec.Struct):
@@ -176,10 +180,13 @@ def phones(world: World) -> list[PhoneRow]:
     seen = {str(row["mac"]): row for row in world.sightings}
     registered = {str(row["mac"]): row for row in (world.edge or {}).get("registrations", [])}
     busy = {str(call.get("desk")) for call in live_calls(world)}
+    doubts = {str(row["mac"]): row["why"] for row in (world.edge or {}).get("suspects", [])}
     rows = [
         _adopted(world, phone, seen.get(mac, {}), registered.get(mac), busy)
         for mac, phone in world.snapshot.phones.items()
     ]
+    for row in rows:
+        row.doubt = ", and ".join(moved.WORDS.get(why, why) for why in doubts.get(row.mac, []))
     rows += [_waiting(row) for mac, row in seen.items() if mac not in world.snapshot.phones]
     return sorted(rows, key=lambda row: (row.adopted, row.lines[0].extension if row.lines else "", row.mac))
 

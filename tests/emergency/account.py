@@ -47,12 +47,18 @@ class World:
         assert secret is not None
         adapter = ADAPTERS[provider.api](Credentials(provider.account, secret.user, secret.password))
         secrets = (secret.password, f"{secret.user}:{secret.password}")
-        return Connection(adapter, Client(provider.url, PATIENCE).send, secrets)
+        return Connection(adapter, lambda request: self.client().send(request), secrets)
+
+    def client(self) -> Client:
+        """One that waits long for all but those who never answer: this machine may be busy."""
+        return Client(self.url, PATIENCE if self.provider.behaviour.startswith("slow") else 30.0)
 
     def start(self, connect: Any = None) -> Registrar:
         """A registrar that knows nothing but what is stored."""
         rng = random.Random(7)
-        self.registrar = Registrar(self.inventory, connect or self.connect, lambda: self.now, rng, lambda _n: self.up)
+        self.registrar = Registrar(
+            self.inventory, connect or self.connect, lambda: self.now, rng, lambda _n: self.up
+        )
         return self.registrar
 
     def close(self) -> None:

@@ -86,7 +86,9 @@ def nobody_sees_the_secret(world: World, logs: str) -> None:
         assert form not in everything
 
 
-@pytest.mark.parametrize("behaviour", ["good", "late", "slow", "error-after", "vanishes", "duplicate", "reset"])
+@pytest.mark.parametrize(
+    "behaviour", ["good", "late", "slow", "error-after", "vanishes", "duplicate", "reset"]
+)
 @pytest.mark.parametrize("api", APIS)
 def test_a_changed_address_ends_in_the_new_one(worlds: Any, api: str, behaviour: str) -> None:
     world = worlds(api)
@@ -190,7 +192,10 @@ def test_ours_is_registered_again_when_somebody_insists(worlds: Any, api: str) -
     world = worlds(api)
     world.settle()
     (name,) = world.provider.account.addresses
-    world.provider.account.addresses["foreign"] = {**world.provider.account.addresses[name], "city": ELSEWHERE}
+    world.provider.account.addresses["foreign"] = {
+        **world.provider.account.addresses[name],
+        "city": ELSEWHERE,
+    }
     world.provider.account.numbers[NUMBER].address = "foreign"
     world.now += DAY
     assert rest(world).state == "corrected"
@@ -250,7 +255,9 @@ class Stopped(BaseException):
 @pytest.mark.parametrize("behaviour", ["good", "late"])
 @pytest.mark.parametrize("after", [False, True], ids=["before-sending", "after-sending"])
 @pytest.mark.parametrize("api", APIS)
-def test_stopped_at_any_point_it_goes_on_from_the_records(worlds: Any, api: str, after: bool, behaviour: str) -> None:
+def test_stopped_at_any_point_it_goes_on_from_the_records(
+    worlds: Any, api: str, after: bool, behaviour: str
+) -> None:
     """Each request in turn is the last of a process; a first registration, then a change of address."""
     world = worlds(api, behaviour)
     for location, house in (("home", "1200"), ("other", "1300")):

@@ -16,6 +16,7 @@ from provisioner.front.connection import Connection
 from provisioner.front.door import Door
 from provisioner.front.events import Hub
 from provisioner.front.firmware import Firmware
+from provisioner.front.locations import Locations
 from provisioner.front.lookup import Lookup
 from provisioner.front.neighbours import Neighbours
 from provisioner.front.phone_files import PhoneFiles
@@ -65,7 +66,9 @@ class Front:
         self.lookup.renderer = renderer()
         self.files = PhoneFiles(self.lookup, self.recorder, self.firmware, self.uploads)
         self.web_path = folder / "web.http"
-        self.server = Server(self.files, Proxy(self.web_path), self.hub, self.recorder, lambda: self.time)
+        self.locations = Locations(self.lookup, self.recorder, lambda: self.time)
+        proxy = Proxy(self.web_path)
+        self.server = Server(self.files, proxy, self.hub, self.recorder, lambda: self.time, self.locations)
         self.loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self.loop.run_forever)
 

@@ -20,7 +20,7 @@ from tests.peers.capture import Capture, judge, needs_capture
 from tests.peers.sipp import Party, Tones, leave
 from tests.peers.wait import until
 
-pytestmark = pytest.mark.peer
+pytestmark = pytest.mark.peer("sipp", "baresip", "tcpdump", "tshark")
 
 PHONE, OTHER, OUTER = 440, 520, 700  # Hz
 OUTSIDE, MAIN, OWN = "+12124567890", "+14155550100", "+14155550101"

@@ -121,7 +121,12 @@ PHONES = [
         "914155550123",
         "916505300123",
         "919165550123",
-        "*97",
+        "*78",
+        "*90",
+        "*911",
+        "*67911",
+        "*82988",
+        "*67933",
     ],
 )
 @pytest.mark.rule("dialled.digit-maps")
@@ -193,7 +198,12 @@ def test_scattered_extensions_leave(dialect: str, extension: str) -> None:
 
 def test_many_extensions_share_few_rules() -> None:
     few = digit_map(4, [str(each) for each in range(2000, 2200)])
-    assert [rule.pattern for rule in few if rule.wait] == ["2[01]xx", "91[02-9][2-9]xxxxxx", "011xx"]
+    assert [rule.pattern for rule in few if rule.wait] == [
+        "2[01]xx",
+        "91[02-9][2-9]xxxxxx",
+        "011xx",
+        "*9[13]",
+    ]
     assert longest_match(parse(spell(few, "grandstream")), "2200") == ("", False)
 
 

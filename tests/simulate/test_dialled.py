@@ -1,6 +1,6 @@
 """What people dial on each family's phones, with the maps that its files hold: where it goes, and what it waits for.
 
-The table is that of docs/calls.md ("What is dialled"); the edge's classifier is the judge of where a number goes.
+The table is tests/dialing/corpus.toml; what leaves a phone is judged by the classifier that the edge asks.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from functools import lru_cache
 import msgspec
 import pytest
 
-from provisioner.dialing.classify import Plan, classify
+from provisioner.dialing.classify import classify
 from provisioner.phones import boot
 from provisioner.phones.identity import Contradiction, identify
 from provisioner.phones.render import Renderer
@@ -18,24 +18,12 @@ from provisioner.simulate.digits import Dialling, DialPlan
 from provisioner.simulate.vendors import phone_types
 from provisioner.simulate.vendors.base import Outcome, PhoneType, Reply
 from provisioner.store.records import Credential, Line, LineCredential, Phone, Snapshot
+from tests.dialing import corpus
 from tests.phones.samples import ADDRESSES, PRACTICE
 
 MAC = "0004f2abcdef"
-EXTENSIONS = {
-    3: ("100", "101", "111", "113", "119", "205"),
-    4: ("1000", "1001", "1119", "1130", "1199", "2050"),
-}
-EMERGENCY = ("911", "933", "988", "112", "9911", "1911", "9933", "9988", "1988")
-SERVICES = ("211", "311", "411", "511", "611", "711", "811")
-NUMBERS = (
-    "4155550101", "2125550101", "8005550101", "9005550101", "7005550101", "4159760101", "9075550101", "9385550101",
-    "9855550101", "6045550101", "8765550101", "14155550101", "19165550101", "19385550101", "19855550101",
-)  # fmt: skip
-LATER = (
-    "914155550101", "916505300101", "919165550101", "9165550101", "9125550101", "011525512345678", "011442071838750",
-    "01152551234567",
-)  # fmt: skip
-NOBODYS = ("5550101", "0", "00", "12345", "41555501")
+EXTENSIONS = corpus.EXTENSIONS
+KEYED = [row for row in corpus.ROWS if corpus.keyed(row)]
 
 
 def families() -> list[PhoneType]:
@@ -99,46 +87,61 @@ FAMILIES = pytest.mark.parametrize("kind", families(), ids=lambda kind: f"{kind.
 LENGTHS = pytest.mark.parametrize("length", [3, 4])
 
 
-def goes(keys: str, number: str, length: int) -> bool:
-    """Whether `number` goes where the keys should go; nothing at all is a refusal by the phone itself."""
-    plan = Plan(frozenset(EXTENSIONS[length]), length=length)
-    meant = classify(keys, "keypad", plan)
-    return classify(number, "keypad", plan) == meant if number else meant.kind == "refused"
+def rows(length: int, wait: str) -> list[corpus.Row]:
+    return [row for row in KEYED if (row.length, row.wait) == (length, wait)]
+
+
+def goes(number: str, row: corpus.Row) -> bool:
+    """Whether `number` goes where the row says; nothing at all is a refusal by the phone itself."""
+    if not number:
+        return row.keypad.kind == "refused"
+    return corpus.outcome(classify(number, "keypad", corpus.PLANS[row.length])) == row.keypad
 
 
 @FAMILIES
 @LENGTHS
+@pytest.mark.rule("dialled.digit-maps")
 def test_nothing_waits_that_must_not(kind: PhoneType, length: int) -> None:
     plan = plan_of(kind, length)
-    safe = [each for each in EXTENSIONS[length] if each[0] == "1"]
-    for keys in (*EMERGENCY, *safe, *SERVICES, *NUMBERS):
-        number, wait = dialled(plan, keys)
-        assert goes(keys, number, length), f"{keys} is sent as {number}"
-        assert wait == 0, f"{keys} waits for {wait} s"
+    for row in rows(length, "none"):
+        number, wait = dialled(plan, row.dialled)
+        assert goes(number, row), f"{row} is sent as {number}"
+        assert wait == 0, f"{row} waits for {wait} s"
 
 
 @FAMILIES
 @LENGTHS
-def test_the_rest_of_the_table_goes_where_it_should(kind: PhoneType, length: int) -> None:
+def test_what_may_wait_leaves_by_itself(kind: PhoneType, length: int) -> None:
     plan = plan_of(kind, length)
-    slow = [each for each in EXTENSIONS[length] if each[0] == "2"]
-    for keys in (*slow, *LATER):
-        number, wait = dialled(plan, keys)
-        assert number, f"{keys} is refused by the phone"
-        assert goes(keys, number, length), f"{keys} is sent as {number}"
-        assert wait <= 10, f"{keys} waits for {wait} s"
-    for keys in NOBODYS:
-        assert refused(plan, keys, length), keys
+    for row in rows(length, "pause"):
+        number, wait = dialled(plan, row.dialled)
+        assert number, f"{row} is refused by the phone"
+        assert goes(number, row), f"{row} is sent as {number}"
+        assert wait <= 10, f"{row} waits for {wait} s"
 
 
-def refused(plan: DialPlan, keys: str, length: int) -> bool:
-    """Whether the phone does not send the keys at all, or all of them to where they are refused in words."""
+@FAMILIES
+@LENGTHS
+def test_no_phone_makes_something_else_of_the_rest(kind: PhoneType, length: int) -> None:
+    """It goes where the row says; else nothing is sent, or what is whole before its end; never a fragment."""
+    plan = plan_of(kind, length)
+    for row in rows(length, ""):
+        number = sent_of(plan, row.dialled)
+        if number and not goes(number, row):
+            assert number != row.dialled, row
+            found = classify(number, "keypad", corpus.PLANS[length])
+            assert found.kind != "refused" or len(number) >= 10, f"{row} is sent as {number}"
+
+
+def sent_of(plan: DialPlan, keys: str) -> str:
+    """What is sent of `keys` that are pressed one right after the other, then Send."""
     dialling = Dialling(plan)
-    sent = next((sent for at, key in enumerate(keys) if (sent := dialling.press(key, at))), None)
-    if sent is None:
-        deadline = dialling.deadline
-        sent = (dialling.tick(deadline) if deadline is not None else None) or dialling.send(3600.0)
-    return not sent.number or (sent.number == keys and goes(keys, keys, length))
+    for key in keys:
+        if sent := dialling.press(key, 0.0):
+            return sent.number
+    deadline = dialling.deadline
+    sent = (dialling.tick(deadline) if deadline is not None else None) or dialling.send(3600.0)
+    return sent.number
 
 
 @FAMILIES

@@ -9,9 +9,12 @@ import web_practice as practice
 from flask import Flask
 from flask.testing import FlaskClient
 
+from provisioner.dialing.classify import Origin
 from provisioner.phones.retire import retire
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import Line, Number, Phone
+from provisioner.web.extensions import GOES
+from tests.dialing import corpus
 
 LIST = "/staff/extensions"
 
@@ -191,6 +194,31 @@ def test_api_of_numbers(api: FlaskClient, inventory: Inventory) -> None:
     missing = api.post("/api/v1/numbers/+14155559999/assign", json={"target": ""})
     assert missing.status_code == 409
     assert "none of this practice" in missing.json["detail"]
+
+
+@pytest.mark.parametrize("origin", ["keypad", "software", "transfer"])
+def test_api_holds_the_whole_corpus(api: FlaskClient, inventory: Inventory, origin: Origin) -> None:
+    lines = (Line(extension="214"),)
+    with inventory.change("test") as change:
+        change.put(Phone(id=practice.STRANGER, vendor="yealink", model="T46S", lines=lines))
+    for row in (row for row in corpus.ROWS if row.length == 3):
+        asked = {"digits": row.dialled, "origin": origin, "from": corpus.EXTENSIONS[3][0]}
+        told = api.get("/api/v1/dial", query_string=asked).json
+        names = ("kind", "destination", "prompt", "status", "international")
+        assert tuple(told[name] for name in names) == row.by(origin), row
+        assert bool(told["reason"]) == (told["kind"] == "refused")
+
+
+@pytest.mark.parametrize(
+    "row", [row for row in corpus.ROWS if row.length == 3 and row.dialled.strip()], ids=str
+)
+def test_page_says_of_each_where_it_would_go(staff: FlaskClient, row: corpus.Row) -> None:
+    answer = staff.get(LIST, query_string={"dialled": row.dialled}).get_data(as_text=True)
+    if row.software.kind == "extension" and row.software.number == "214":
+        assert "there is no such extension" in answer  # here nobody has it
+    else:
+        assert ("It is refused" in answer) == (row.software.kind == "refused")
+        assert (f"{GOES[row.software.kind]} " if row.software.kind in GOES else "It is refused") in answer
 
 
 def test_api_says_where_a_call_would_go(api: FlaskClient) -> None:

@@ -46,7 +46,8 @@ class Client:
     def send(self, request: Request) -> Reply:
         """One exchange. Raises Unreachable, Lost or Broken."""
         connection = self._connection()
-        watch = threading.Timer(self._seconds, _cut, [connection])
+        late = threading.Event()
+        watch = threading.Timer(self._seconds, _cut, [connection, late])
         watch.daemon = True
         watch.start()
         try:
@@ -54,7 +55,10 @@ class Client:
                 connection.connect()
             except (OSError, http.client.HTTPException) as error:
                 raise Unreachable(f"{self._host} cannot be reached ({_kind(error)})") from None
-            return self._exchange(connection, request)
+            reply = self._exchange(connection, request)
+            if late.is_set():  # a header that was cut off looks like a whole one
+                raise Lost(f"{self._host} gave no whole answer (no answer in time)")
+            return reply
         finally:
             watch.cancel()
             connection.close()
@@ -75,8 +79,9 @@ class Client:
         return Reply(response.status, {name.lower(): value for name, value in response.getheaders()}, data)
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
+def _cut(connection: http.client.HTTPConnection, late: threading.Event) -> None:
     """End an exchange that lasts too long, wherever it hangs."""
+    late.set()
     with suppress(OSError, AttributeError):
         connection.sock.shutdown(2)
 

@@ -1,0 +1,195 @@
+"""The pages of numbers and their emergency addresses, with the decisions that are a person's, and the same as API."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
+
+from provisioner.emergency import accounts, postal, registration
+from provisioner.emergency.providers.wire import Account
+from provisioner.emergency.registrar import ADAPTERS, act
+from provisioner.errors import ProvisionerError, UsageError
+from provisioner.store.records import Postal, Registration
+from provisioner.web import api, staff
+from provisioner.web.session import sources
+
+AUDITED = 5000  # changes in which a number's history is looked for
+HISTORY = 50
+FIELDS = {
+    "street": "Street",
+    "inside": "Floor, suite, room",
+    "city": "City",
+    "state": "State",
+    "postcode": "ZIP or postal code",
+    "country": "Country",
+}
+STATES = {
+    "draft": "Not looked at yet",
+    "validating": "Being checked",
+    "needs_choice": "Several addresses fit",
+    "corrected": "The provider has it otherwise",
+    "invalid": "Not taken",
+    "submitting": "Being sent",
+    "pending": "The provider works on it",
+    "registered": "Registered",
+    "changing": "Being changed",
+    "removing": "Being taken away",
+    "unregistered": "No address",
+    "failed": "Failed",
+    "needs_provider_human": "The provider's support must help",
+}
+
+_PLAIN: dict[str, registration.Event] = {
+    "as-typed": registration.Insisted(),
+    "look": registration.Asked(),
+    "remove": registration.Removed(),
+}
+
+pages = Blueprint("addresses", __name__, url_prefix="/staff")
+pages.before_request(staff.guard)
+calls = Blueprint("addresses_api", __name__, url_prefix="/api/v1")
+calls.before_request(api.guard)
+
+
+class Past(NamedTuple):
+    """One change of a number's registration."""
+
+    at: float
+    who: str
+    state: str
+    note: str
+
+
+def _rows() -> list[accounts.Row]:
+    return accounts.rows(sources().snapshot(), sources().now())
+
+
+def _row(number: str) -> accounts.Row:
+    found = next((row for row in _rows() if row.number == number), None)
+    if found is None:
+        abort(404, "This is none of the practice's numbers.")
+    return found
+
+
+def history(number: str) -> list[Past]:
+    """What became of a number's address, newest first; looks that changed nothing are left out."""
+    found: list[Past] = []
+    for entry in sources().inventory.audit(AUDITED):
+        if entry.kind != "registration" or entry.id != number or not entry.after:
+            continue
+        try:
+            held = registration.decode(entry.after)
+            before = registration.decode(entry.before) if entry.before else None
+        except msgspec.MsgspecError:
+            continue
+        if before is None or (before.state, before.error) != (held.state, held.error):
+            found.append(Past(entry.at, entry.who, STATES[held.state], held.error))
+    return found[:HISTORY]
+
+
+def _event(decision: str, choice: str) -> registration.Event:
+    """What a form or the API asks for. Raises UsageError."""
+    if decision == "approve" and choice.isdecimal():
+        return registration.Approved(int(choice))
+    if decision not in _PLAIN:
+        raise UsageError("There is no such decision: approve, as-typed, look or remove")
+    return _PLAIN[decision]
+
+
+def _decide(number: str, decision: str, choice: str, who: str) -> Registration:
+    held = act(sources().inventory, number, _event(decision, choice), who, sources().now())
+    sources().reload()
+    return held
+
+
+def _place(number: str, location: str | None, provider: str | None, who: str) -> None:
+    accounts.place(sources().inventory, number, location, provider, who, sources().now())
+    sources().reload()
+
+
+# pages
+
+
+@pages.get("/addresses")
+def page() -> Response:
+    """All numbers with how their addresses are, what needs a person first."""
+    world = sources().world()
+    return staff.page("addresses.html", world, rows=_rows(), providers=world.snapshot.providers)
+
+
+@pages.get("/addresses/<number>")
+def one(number: str) -> Response:
+    """One number: what is wanted, what the provider has, what is to be decided, and what was."""
+    return _one(number)
+
+
+def _one(number: str, status: int = 200, error: str = "") -> Response:
+    world, row = sources().world(), _row(number)
+    held = world.snapshot.providers.get(row.provider)
+    return staff.page(
+        "address.html",
+        world,
+        status,
+        row=row,
+        fields=FIELDS,
+        past=history(number),
+        state=STATES.get(row.state, ""),
+        can=ADAPTERS[held.api](Account("", "", "")).abilities if held else None,
+        places=sorted(world.snapshot.locations),
+        providers=sorted(world.snapshot.providers),
+        line=_line,
+        error=error,
+    )
+
+
+def _line(address: Postal | None) -> str:
+    return postal.text(address) if address else "none"
+
+
+@pages.post("/addresses/<number>")
+def decide(number: str) -> Response:
+    """Carry out a decision."""
+    form = request.form
+    try:
+        if form.get("decision") == "place":
+            _place(number, form.get("location", ""), form.get("provider", ""), "staff page")
+        else:
+            _decide(number, form.get("decision", ""), form.get("choice", ""), "staff page")
+    except ProvisionerError as error:
+        return _one(number, 409, str(error))
+    return make_response(redirect(url_for("addresses.one", number=number), 303))
+
+
+# API
+
+
+@calls.get("/numbers/addresses")
+def api_rows() -> Response:
+    """How the address of each number is."""
+    return api.listed(_rows(), *api.window())
+
+
+@calls.get("/numbers/<number>/address")
+def api_row(number: str) -> Response:
+    """One number's address."""
+    return api.answer(_row(number))
+
+
+@calls.post("/numbers/<number>/address")
+def api_decide(number: str) -> Response:
+    """Decide, by `decision` (and `choice`, from 0), or place, by `location` and `provider`."""
+    body: Any = request.get_json(silent=True)
+    if not isinstance(body, dict) or not all(isinstance(value, str | int) for value in body.values()):
+        abort(400, 'The body must be a JSON object such as {"decision": "approve", "choice": 0}.')
+    _row(number)
+    try:
+        if "location" in body or "provider" in body:
+            place, provider = (str(body[name]) if name in body else None for name in ("location", "provider"))
+            _place(number, place, provider, "api")
+        if "decision" in body:
+            _decide(number, str(body["decision"]), str(body.get("choice", "")), "api")
+    except ProvisionerError as error:
+        return api.problem(409, "Nothing was changed", str(error))
+    return api.answer(_row(number), 202)
