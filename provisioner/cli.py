@@ -67,9 +67,9 @@ def cli() -> None:
     """Phones, numbers, emergency addresses and the SIP edge of a practice, on one appliance."""
 
 
-cli.add_command(emergency)
 cli.add_command(extensions)
 cli.add_command(numbers)
+cli.add_command(emergency)
 cli.add_command(providers)
 cli.add_command(training)
 for _command in number_commands:
@@ -157,6 +157,17 @@ def edge(state: Path | None, bind: str, sip_port: int, sips_port: int, log: str)
     from provisioner.edge.process import main
 
     main(directory, bind, sip_port, sips_port)
+
+
+@cli.command()
+@state_option
+@log_option
+def notifier(state: Path | None, log: str) -> None:
+    """Run alone what tells of emergency calls by e-mail and webhook."""
+    directory = _begin(state, log)
+    from provisioner.notifier.process import main
+
+    main(directory)
 
 
 @cli.command()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from provisioner import cli, console_emergency, demo
+from provisioner.emergency import matrix
 from provisioner.ipc import Gone
 from provisioner.paths import StateDir
 from provisioner.store.inventory import Inventory
@@ -18,7 +19,9 @@ from provisioner.store.journal import Journal
 UP = {"transport": "UDP", "address": "192.0.2.1:5060", "up": True, "problem": ""}
 EDGE: dict[str, Any] = {
     "trunks": [{"id": "core", "up": True, "gateways": [UP]}, {"id": "backup", "up": True, "gateways": [UP]}],
-    "registrations": [{"extension": extension, "mac": ""} for extension in ("101", "102", "103")],
+    "registrations": [
+        {"extension": extension, "address": "10.0.0.9:5060"} for extension in ("101", "102", "103")
+    ],
 }
 
 
@@ -28,21 +31,19 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateDir:
     state = StateDir.create(tmp_path / "state")
     inventory = Inventory.open(state.inventory)
     demo.seed(inventory, "sip:127.0.0.1")
+    snapshot = inventory.snapshot()
     inventory.close()
     journal = Journal.open(state.journal)
     now = time.time()
-    for extension in ("101", "102", "103"):
-        row = {
-            "id": f"t{extension}",
-            "started": now,
-            "answered": now,
-            "direction": "emergency",
-            "desk": extension,
-        }
-        journal.write("calls", {**row, "caller": extension, "called": "933", "emergency": 1, "steps": []})
+    for phone in snapshot.phones.values():
+        extension = phone.lines[0].extension
+        matters = matrix.matters(snapshot, phone, phone.lines[0], "10.0.0.0/24")
+        row = {"id": f"t{extension}", "kind": "emergency-test", "at": now, "answered": now, "ended": now}
+        row |= {"extension": extension, "mac": phone.id, "outcome": "ended", "body": {"matters": matters}}
+        journal.write("emergencies", row)
     assert journal.flush()
     journal.close()
-    monkeypatch.setattr(console_emergency, "ask", lambda *_asked: EDGE)
+    monkeypatch.setattr(console_emergency.ipc, "ask", lambda *_asked: EDGE)
     return state
 
 
@@ -71,6 +72,6 @@ def test_a_dead_edge_is_red(
     def gone(*_asked: object) -> None:
         raise Gone("the edge process does not answer")
 
-    monkeypatch.setattr(console_emergency, "ask", gone)
+    monkeypatch.setattr(console_emergency.ipc, "ask", gone)
     run(state, code=1)
     assert capsys.readouterr().out.startswith("NOT READY: The call process does not answer")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import msgspec
 
-from provisioner.emergency import civic
+from provisioner.emergency import civic, matrix
 from provisioner.emergency.calling import calling_number
 from provisioner.emergency.moved import WORDS as MOVED
 from provisioner.store.records import Line, Phone, Registration, Snapshot
@@ -15,8 +15,6 @@ from provisioner.store.records import Line, Phone, Registration, Snapshot
 Row = dict[str, Any]
 Level = Literal["bad", "warn", "good"]
 ORDER: tuple[Level, ...] = ("bad", "warn", "good")
-TEST = "933"
-TESTS = 5000  # calls of the log that are looked through for the last one of each line
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,12 +83,13 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def report(
-    snapshot: Snapshot, edge: Row | None, waiting: Iterable[str], tests: Mapping[str, LastTest], now: float
+    snapshot: Snapshot, edge: Row | None, waiting: Iterable[str], calls: Sequence[Row], now: float
 ) -> Report:
     """`edge`: its status (docs/internals.md), None: it does not answer. `waiting`: MACs of phones that nobody adopted.
 
-    `tests`: the last of each extension.
+    `calls`: rows of the journal's `emergencies`, oldest first.
     """
+    tests = _tests(snapshot, edge, calls, now)
     routes = tuple(_routes(edge))
     general = tuple(_of_practice(snapshot, edge, routes))
     gets_out = bool(routes) and any(route.up is not False for route in routes)
@@ -105,15 +104,21 @@ def report(
     return Report(at=now, level=_worst(levels), routes=routes, problems=general, phones=tuple(rows))
 
 
-def last_tests(calls: Iterable[Row]) -> dict[str, LastTest]:
-    """The last test of each extension; `calls`: rows of the call log, newest first."""
-    found: dict[str, LastTest] = {}
-    for call in calls:
-        if call["emergency"] and str(call["called"]).endswith(TEST) and call["desk"]:
-            answered = call["answered"] is not None
-            test = LastTest(at=call["started"], passed=answered, outcome=str(call["outcome"] or ""))
-            found.setdefault(str(call["desk"]), test)
-    return found
+def _tests(snapshot: Snapshot, edge: Row | None, rows: Sequence[Row], now: float) -> dict[str, LastTest]:
+    """The last test of each extension that had one."""
+    networks = {
+        row["extension"]: matrix.network_of(str(row["address"]).rpartition(":")[0].strip("[]"))
+        for row in (edge or {}).get("registrations", [])
+    }
+    cells = matrix.matrix(snapshot, rows, networks, now, snapshot.notifying.test_days)
+    return {cell.extension: _test(cell, cell.results[0]) for cell in cells if cell.results}
+
+
+def _test(cell: matrix.Cell, result: matrix.Result) -> LastTest:
+    stale = ", ".join(matrix.WORDS[name] for name in cell.changed) + " changed since" if cell.changed else ""
+    if cell.standing == "overdue":
+        stale = "it was too long ago"
+    return LastTest(at=result.at, passed=result.passed, outcome=result.outcome, stale=stale)
 
 
 def _worst(levels: Iterable[Level]) -> Level:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from provisioner.emergency import readiness
-from provisioner.store.call_log import Search
 from provisioner.web import api, staff
 from provisioner.web.session import sources
 from provisioner.web.sources import World
@@ -24,10 +23,8 @@ calls.before_request(api.guard)
 
 def _report(world: World) -> readiness.Report:
     waiting = [str(row["mac"]) for row in world.sightings]
-    tests = readiness.last_tests(
-        sources().journal.calls(readiness.TESTS, search=Search(parties=(readiness.TEST,)))
-    )
-    return readiness.report(world.snapshot, world.edge, waiting, tests, world.now)
+    log = sources().journal.emergencies()
+    return readiness.report(world.snapshot, world.edge, waiting, log, world.now)
 
 
 @pages.get("/readiness")

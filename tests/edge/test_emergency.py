@@ -84,6 +84,7 @@ def location_in(invite: Request) -> dict[str, str]:
         ("988", "988"), ("9988", "988"),
     ],
 )  # fmt: skip
+@pytest.mark.rule("emergency.always", "dialled.emergency", "dialled.emergency-test", "dialled.crisis")
 def test_goes_out_without_digest(world: World, dialled: str, code: str) -> None:
     caller = bare(world, dialled)
     far = world.core.calls[-1]
@@ -96,6 +97,7 @@ def test_goes_out_without_digest(world: World, dialled: str, code: str) -> None:
 
 
 @pytest.mark.parametrize("account", [("user102", "wrong"), ("nobody", "x"), ("user102", "secret102")])
+@pytest.mark.rule("emergency.always")
 def test_credentials_make_no_difference(world: World, account: tuple[str, str]) -> None:
     junk = f"Digest username={account[0]}, response={account[1]}"
     caller = bare(world, headers=[("proxy-authorization", junk), ("authorization", "Basic eHg=")])
@@ -103,6 +105,7 @@ def test_credentials_make_no_difference(world: World, account: tuple[str, str]) 
     assert caller.up
 
 
+@pytest.mark.rule("emergency.location")
 def test_carries_the_location_of_the_phone(world: World) -> None:
     bare(world)
     assert location_in(world.core.calls[-1].invite) == ADDRESS
@@ -114,6 +117,7 @@ def test_crisis_call_carries_no_location(world: World) -> None:
     assert world.core.calls[-1].invite.get("content-type") == "application/sdp"
 
 
+@pytest.mark.rule("emergency.told")
 def test_emergency_is_told_at_once_and_when_answered(world: World) -> None:
     bare(world)
     name, told = world.events[-1]
@@ -137,6 +141,7 @@ def test_a_test_call_raises_no_alarm(world: World) -> None:
     assert "emergency" not in {name for name, _ in world.events}
 
 
+@pytest.mark.rule("log.row")
 def test_the_row_of_the_log_is_marked(world: World) -> None:
     bare(world).hangup()
     row = next(row for table, row in world.rows if table == "calls")
@@ -146,6 +151,7 @@ def test_the_row_of_the_log_is_marked(world: World) -> None:
 # who calls, from where
 
 
+@pytest.mark.rule("emergency.always")
 def test_provisioned_phone_that_is_not_registered(world: World) -> None:
     world.phones["103"].register(expires=0)
     bare(world, extension="103")
@@ -191,6 +197,7 @@ def test_a_stranger_gets_through_with_the_main_number(world: World) -> None:
     assert (told["extension"], told["location"]) == ("", "unknown")
 
 
+@pytest.mark.rule("emergency.calling-number")
 def test_number_without_a_registered_address_gives_way_to_one_of_the_same_place() -> None:
     snapshot = practice()
     own = records.Number(id=number_of("102"), label="x", extension="102", location="main")
@@ -227,6 +234,7 @@ def _end(world: World) -> None:
         ("from-the-phone", "x"),
     ],
 )
+@pytest.mark.rule("emergency.calling-number", "outbound.caller-id")
 def test_nothing_a_phone_claims_gets_out(world: World, claim: tuple[str, str]) -> None:
     bare(world, from_='"Anonymous" <sip:anonymous@anonymous.invalid>', headers=[claim])
     invite = world.core.calls[-1].invite
@@ -242,6 +250,7 @@ def refuse(status: int) -> Callable[[Talk], None]:
     return lambda talk: talk.session.reject(status)
 
 
+@pytest.mark.rule("emergency.location")
 def test_424_is_tried_again_at_once_without_the_location(world: World) -> None:
     caller = bare(world)
     first = world.core.calls[-1]
@@ -255,6 +264,7 @@ def test_424_is_tried_again_at_once_without_the_location(world: World) -> None:
     assert world.hears(caller) is second
 
 
+@pytest.mark.rule("emergency.always")
 def test_silent_route_is_left_after_4_seconds(world: World) -> None:
     routed(world).core.dead = True
     caller = bare(world)
@@ -403,6 +413,7 @@ def test_all_fail(world: World) -> None:
     assert len(world.core.calls) == len(world.backup.calls) == 2  # every route twice
 
 
+@pytest.mark.rule("emergency.always")
 def test_route_known_to_be_down_comes_last_but_is_tried(world: World) -> None:
     routed(world)
     world.edge.trunks.peers[0].up = False
@@ -461,6 +472,7 @@ def test_other_calls_are_ended_before_emergency_calls(world: World) -> None:
     assert caller.over
 
 
+@pytest.mark.rule("emergency.stripped")
 def test_star_is_just_a_tone(world: World) -> None:
     caller = bare(world)
     world.core.calls[-1].answer()
@@ -527,6 +539,7 @@ def test_either_end_hangs_up(world: World, who: str) -> None:
     assert world.edge.calls == {}
 
 
+@pytest.mark.rule("emergency.stripped")
 def test_hold_by_the_phone_ends_nothing(world: World) -> None:
     caller = bare(world)
     far = world.core.calls[-1]
@@ -536,6 +549,7 @@ def test_hold_by_the_phone_ends_nothing(world: World) -> None:
     assert world.hears(caller) is far
 
 
+@pytest.mark.rule("log.masked")
 def test_no_number_of_the_outside_in_the_log(world: World, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
     bare(world)

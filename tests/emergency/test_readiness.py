@@ -8,7 +8,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from provisioner.emergency.readiness import LastTest, Report, last_tests, report
+from provisioner.emergency import matrix
+from provisioner.emergency.readiness import LastTest, Report, report
 from provisioner.store import records
 
 NOW = 1_800_000_000.0
@@ -17,7 +18,9 @@ OWN, SIBLING, MAIN = "+14155550101", "+14155550102", "+14155550100"
 CIVIC = {
     "country": "US", "A1": "CA", "A3": "Oakland", "RD": "Main", "STS": "St", "HNO": "1", "PC": "94612", "FLR": "2",
 }  # fmt: skip
-GOOD = LastTest(at=NOW - 60, passed=True)
+DAY = 86400.0
+HERE = "10.0.0.0/24"
+GOOD = LastTest(at=NOW - DAY, passed=True, outcome="ended")
 Edge = dict[str, Any]
 
 
@@ -54,7 +57,12 @@ def edge(*up: bool | None, **more: Any) -> Edge:
         }
         for place, each in enumerate(up or (True, True))
     ]
-    return {"trunks": trunks, "registrations": [{"extension": "101", "mac": MAC}], "suspects": [], **more}
+    return {
+        "trunks": trunks,
+        "registrations": [{"extension": "101", "mac": MAC, "address": "10.0.0.5:5060"}],
+        "suspects": [],
+        **more,
+    }
 
 
 def changed(**changes: Any) -> records.Snapshot:
@@ -63,10 +71,27 @@ def changed(**changes: Any) -> records.Snapshot:
     return practice(phones={MAC: phone})
 
 
+def row_of_933(
+    snapshot: records.Snapshot, days: float = 1.0, passed: bool = True, **matters: str
+) -> dict[str, Any]:
+    """A row of a call to 933 so many days ago; with `matters`, some of what it rests on was another then."""
+    at = NOW - days * DAY
+    phone = snapshot.phones[MAC]
+    line = phone.lines[0] if phone.lines else records.Line(extension="101")
+    then = {**matrix.matters(snapshot, phone, line, HERE), **matters}
+    return {
+        "id": "t", "kind": "emergency-test", "at": at, "mac": MAC, "extension": "101",
+        "answered": at if passed else None, "ended": at, "body": {"matters": then},
+        "outcome": "ended" if passed else "no route took the call",
+    }  # fmt: skip
+
+
 def of(
-    snapshot: records.Snapshot, status: Edge | None, test: LastTest | None = GOOD, waiting: str = ""
+    snapshot: records.Snapshot, status: Edge | None, waiting: str = "", made: bool = True, **test: Any
 ) -> Report:
-    return report(snapshot, status, [waiting] if waiting else [], {"101": test} if test else {}, NOW)
+    """With a test of a day ago; with `test`, of another kind; without `made`, none."""
+    rows = [row_of_933(snapshot, **test)] if made else []
+    return report(snapshot, status, [waiting] if waiting else [], rows, NOW)
 
 
 def test_all_is_well() -> None:
@@ -158,17 +183,14 @@ WRONG: dict[str, tuple[Callable[[], Report], str, str]] = {
         "registers from another network",
     ),
     "not-adopted": (lambda: of(practice(), edge(), waiting=OTHER), "bad", "Nobody adopted it"),
-    "never-tested": (lambda: of(practice(), edge(), test=None), "warn", "933 was never dialled"),
+    "never-tested": (lambda: of(practice(), edge(), made=False), "warn", "933 was never dialled"),
     "test-failed": (
-        lambda: of(practice(), edge(), test=LastTest(at=NOW, passed=False, outcome="no route took the call")),
+        lambda: of(practice(), edge(), passed=False),
         "bad",
         "no route took the call",
     ),
-    "test-stale": (
-        lambda: of(practice(), edge(), test=LastTest(at=NOW, passed=True, stale="its location changed")),
-        "warn",
-        "its location changed",
-    ),
+    "test-stale": (lambda: of(practice(), edge(), place="another"), "warn", "its location changed since"),
+    "test-overdue": (lambda: of(practice(), edge(), days=50.0), "warn", "too long ago"),
 }
 
 
@@ -190,17 +212,3 @@ def test_red_first() -> None:
     )
     found = of(practice(phones={**whole.phones, OTHER: second}), edge())
     assert [(row.extension, row.level) for row in found.phones] == [("102", "bad"), ("101", "good")]
-
-
-def test_the_last_call_to_933_of_each_line_counts() -> None:
-    def call(desk: str, called: str, started: float, answered: float | None) -> dict[str, Any]:
-        ends = {"started": started, "answered": answered, "outcome": "ended"}
-        return {"desk": desk, "called": called, "emergency": 1, **ends}
-
-    rows = [
-        call("101", "933", 3, None),
-        call("101", "933", 2, 2),
-        call("102", "911", 1, 1),
-        call("", "933", 1, 1),
-    ]
-    assert last_tests(rows) == {"101": LastTest(at=3, passed=False, outcome="ended")}
