@@ -23,6 +23,7 @@ from provisioner.web import (
     call_log,
     calling,
     dhcp,
+    emergency,
     extensions,
     features,
     groups,
@@ -84,6 +85,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         locations,
         trust,
         dhcp,
+        emergency,
         authorities,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
