@@ -14,7 +14,19 @@ _DAY = click.DateTime(["%Y-%m-%d"])
 
 @click.group()
 def emergency() -> None:
-    """Print the log of emergency calls, test the way to 911, and export the evidence of both."""
+    """Check whether 911 would work now, print the log of emergency calls, test the way, export the evidence."""
+
+
+@emergency.command("check")
+@state_option
+@json_option
+@click.pass_context
+def check(context: click.Context, state: Path | None, as_json: bool) -> None:
+    """Say of each phone whether 911 would work now, the worst first; exit 1 when something is red."""
+    from provisioner import console_emergency
+
+    if not console_emergency.check(state_directory(state, demo_directory()), as_json):
+        context.exit(1)
 
 
 @emergency.command("log")

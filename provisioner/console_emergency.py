@@ -6,12 +6,13 @@ import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import click
 import msgspec
 
 from provisioner import ipc
-from provisioner.emergency import evidence, matrix
+from provisioner.emergency import evidence, matrix, readiness
 from provisioner.errors import OperatorError, UsageError
 from provisioner.paths import StateDir, write_atomically
 from provisioner.store.inventory import Inventory
@@ -20,6 +21,7 @@ from provisioner.store.records import Snapshot
 
 WAIT_SECONDS = 90.0  # for all routes to be tried twice
 _POLL_SECONDS = 0.2
+_MARKS = {"bad": "NOT READY", "warn": "works", "good": "ready"}
 
 
 def _snapshot(state: StateDir) -> Snapshot:
@@ -46,6 +48,42 @@ def _networks(state: StateDir) -> dict[str, str]:
     return {
         row["extension"]: matrix.network_of(row["address"].rpartition(":")[0].strip("[]")) for row in rows
     }
+
+
+def check(state: StateDir, as_json: bool) -> bool:
+    """Print whether 911 would work from each phone; False when something is red. Raises OperatorError."""
+    snapshot, journal = _snapshot(state), _journal(state)
+    try:
+        edge: ipc.Json | None = ipc.ask(state.socket("edge"), "status")
+    except (ipc.Gone, ipc.Refused):
+        edge = None
+    try:
+        waiting = [str(row["mac"]) for row in journal.sightings()]
+        found = readiness.report(snapshot, edge, waiting, journal.emergencies(), time.time())
+    finally:
+        journal.close()
+    if as_json:
+        click.echo(msgspec.json.encode(found))
+    else:
+        _print(found, snapshot.practice.time_zone)
+    return found.level != "bad"
+
+
+def _print(found: readiness.Report, zone: str) -> None:
+    for problem in found.problems:
+        click.echo(f"{_MARKS[problem.level]}: {problem.what}. {problem.remedy}")
+    for place, route in enumerate(found.routes, 1):
+        state = "not known" if route.up is None else "answers" if route.up else "does not answer"
+        click.echo(f"route {place}: {route.trunk} at {route.address} {route.transport}, {state}")
+    for row in found.phones:
+        where = (row.shown.address or row.shown.name) if row.number_known else "whoever answers asks"
+        tested = datetime.fromtimestamp(row.test.at, ZoneInfo(zone)) if row.test else None
+        click.echo(
+            f"{_MARKS[row.level]}: {row.extension or row.mac} {row.name}, shows {row.number or 'no number'}, "
+            f"help to: {where}, last 933: {f'{tested:%Y-%m-%d %H:%M}' if tested else 'never'}"
+        )
+        for problem in row.problems:
+            click.echo(f"    {problem.what}. {problem.remedy}")
 
 
 def log(state: StateDir, as_json: bool) -> None:

@@ -103,7 +103,7 @@ def try_notice() -> list[str]:
 # pages
 
 
-@pages.get("/emergency")
+@pages.get("/emergency/log")
 def page() -> Response:
     """The log, the tests and the settings."""
     return _page()

@@ -56,7 +56,7 @@ def test_the_evidence(api, log, edge) -> None:
 
 
 def test_the_page_shows_log_matrix_and_who_was_not_told(staff: FlaskClient, log, edge) -> None:
-    page = staff.get("/staff/emergency").get_data(as_text=True)
+    page = staff.get("/staff/emergency/log").get_data(as_text=True)
     assert "webhook hooks.example (placed)" in page
     assert "Not told: webhook hooks.example: the server answered 500" in page
     assert "no longer says anything" in page
@@ -118,7 +118,7 @@ def test_settings_by_the_form_and_no_secret_is_ever_shown(
     said = api("GET", "settings")
     assert said.json["mail_password_set"] is True
     audit = json.dumps([[entry.before, entry.after] for entry in inventory.audit()])
-    page = staff.get("/staff/emergency").get_data(as_text=True)
+    page = staff.get("/staff/emergency/log").get_data(as_text=True)
     for text in (said.text, audit, page, inventory.snapshot().__repr__()):
         assert "hidden-" not in text
     staff.post("/staff/emergency/settings", data={**FORM, "mail_password": "", "csrf": csrf})
