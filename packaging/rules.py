@@ -35,6 +35,12 @@ def _marks(nodes: list[ast.expr], name: str) -> Iterator[ast.Call]:
                 yield call
 
 
+def _peer(nodes: list[ast.expr]) -> bool:
+    """Whether `pytest.mark.peer` stands among them, with or without the names of programs."""
+    inside = (part for node in nodes for part in ast.walk(node))
+    return any(isinstance(part, ast.Attribute) and ast.unparse(part).endswith("mark.peer") for part in inside)
+
+
 def _named(nodes: list[ast.expr]) -> set[str]:
     return {str(ast.literal_eval(each)) for call in _marks(nodes, "rule") for each in call.args}
 
@@ -63,7 +69,7 @@ def proofs(folder: Path = ROOT / "tests") -> dict[str, list[Proof]]:
     for path in sorted(folder.rglob("test_*.py")):
         tree = ast.parse(path.read_text("utf-8"))
         for test, marks in _tests(tree.body, str(path.relative_to(folder.parent)), _module_marks(tree)):
-            peer = any(_marks(marks, "peer"))
+            peer = _peer(marks)
             for rule in _named(marks):
                 found.setdefault(rule, []).append((test, peer))
     return found

@@ -28,10 +28,14 @@ def test_marks_are_found_on_functions_classes_parameters_and_modules(tmp_path):
         "    def test_second(self, x): ...\n"
         '@pytest.mark.rule("a.lost")\ndef helper(): ...\n'
     )
+    (folder / "test_with_peers.py").write_text(
+        'import pytest\npytestmark = pytest.mark.peer\n@pytest.mark.rule("a.four")\ndef test_third(): ...\n'
+    )
     first, second = "tests/test_some.py::test_first", "tests/test_some.py::TestMore::test_second"
     assert table.proofs(folder) == {
         "a.module": [(first, False), (second, True)],
         "a.one": [(first, False)],
         "a.two": [(first, False)],
         "a.three": [(second, True)],
+        "a.four": [("tests/test_with_peers.py::test_third", True)],
     }

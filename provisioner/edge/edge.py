@@ -46,7 +46,9 @@ if TYPE_CHECKING:
     from provisioner.media.client import MediaLeg
 
 REALM = "provisioner"
-EMERGENCY_RESERVE = 4  # media ports that only emergency calls may take
+EMERGENCY_RESERVE = (
+    12  # media ports that only emergency calls may take; a call takes two, or three for a moment
+)
 _log = logging.getLogger(__name__)
 
 
@@ -100,8 +102,8 @@ class Edge:
         self.rng = rng
         self.media = media
         self.wall_clock = wall_clock
-        self.publish = publish
-        self.record = record
+        self.publish = _unfailing(publish)
+        self.record = _unfailing(record)
         self.port = 5060
         self.reference_key = b""  # of location URIs; the front has the same
         self.registrar = Registrar(timers.clock, self._registration, lambda: 1 - rng.randrange(101) / 1000)
@@ -211,7 +213,7 @@ class Edge:
 
     def phones_at(self, host: str) -> bool:
         """Whether a phone is registered from this address."""
-        return any(binding.flow.remote[0] == host for binding in self.registrar.all())
+        return self.registrar.at(host)
 
     def dialogs(self, extension: str) -> int:
         """How many call legs a line has."""
@@ -411,7 +413,10 @@ class Edge:
         if self._urgent(request) and (
             peer is None or not peer.listens_at(flow.remote)
         ):  # a phone may share the core's address
-            self._emergency(session, destination)
+            if self.agent.looped(request, self.agent.trail(routes.EMERGENCY_TRAIL)):
+                session.reject(482)  # the route led to ourselves: the call goes on by the next one
+            else:
+                self._emergency(session, destination)
             return
         trail = self.agent.trail(f"{peer.trunk.id if peer else 'phone'} {dialled}")
         if self.agent.looped(request, trail):
@@ -532,11 +537,39 @@ class Edge:
             leg.owner.on_silent()
 
     def close(self) -> None:
-        """Take no new calls, and end those that are up."""
+        """Take no new calls, and end those that are up; not emergency calls, new or up."""
         self.closing = True
         self.presence.close()
-        for call in list(self.calls.values()):
+        for call in self._others():
             call.hangup("the appliance stopped")
+
+    @property
+    def emergencies(self) -> list[EmergencyCall]:
+        """Emergency calls that are on."""
+        return [call for call in self.calls.values() if isinstance(call, EmergencyCall)]
+
+    def _others(self) -> list[ActiveCall]:
+        return [call for call in self.calls.values() if not isinstance(call, EmergencyCall)]
+
+    def end_emergencies(self) -> None:
+        """End these as well: the process ends, and a BYE tells the centre more than silence."""
+        for call in self.emergencies:
+            call.hangup("the appliance stopped")
+
+
+Told = Callable[[str, dict[str, Any]], None]
+
+
+def _unfailing(tell: Told) -> Told:
+    """`tell`, whose faults are logged: no call is lost because it cannot be told of or written down."""
+
+    def told(name: str, data: dict[str, Any]) -> None:
+        try:
+            tell(name, data)
+        except Exception:
+            _log.exception("%s cannot be told", name)
+
+    return told
 
 
 def _identities(station: Station) -> set[str]:

@@ -2,11 +2,15 @@
 
 No digest, no limit, no transfer, no menu. A route that says nothing for 4 s, or refuses, is followed by the
 next; one that refuses the request with a location in it (424, 415, …) is asked again at once without it.
+One that said 100 may be setting the call up: it is not left, but after 8 s the next is asked beside it, and who
+rings or answers first has the call.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from provisioner.edge.leg import Attempt, Kind, Leg
@@ -16,14 +20,27 @@ from provisioner.sip.timers import Timer
 if TYPE_CHECKING:
     from provisioner.edge.directory import Station
     from provisioner.edge.edge import Edge
+    from provisioner.edge.gateway import Gateway
 
-ROUTE_SECONDS = 4.0
-RINGING_SECONDS = 20.0  # for a route that said 100 in time and is still setting the call up
+ROUTE_SECONDS = 4.0  # for any sign of life
+BESIDE_SECONDS = 8.0  # then the next route is asked beside one that has said 100 and no more
+WAITING_SECONDS = 16.0  # for routes that said 100, when there is none left to ask
 ROUNDS = 2  # all routes are tried again once before the caller hears a refusal
+# What a core may say that cannot take the location, its multipart body or its identifier. Nothing of the callee's state
+# (480, 486, 600) is among it: the next route is to get the location too.
 NO_LOCATION = frozenset(
-    {*range(400, 500), 513}
-)  # a core that cannot take the location may answer any of these
+    {400, 403, 404, 406, 413, 415, 416, 420, 424, 433, 484, 488, 493, 494, 500, 501, 513, 606}
+)
 _log = logging.getLogger(__name__)
+
+
+@contextmanager
+def _unharmed() -> Iterator[None]:
+    """Whatever goes wrong with telling and writing, the call goes on."""
+    try:
+        yield
+    except Exception:
+        _log.exception("an emergency call goes on, but could not be told of")
 
 
 class EmergencyCall:
@@ -48,6 +65,9 @@ class EmergencyCall:
         leg.session.keep()
         self._out: Leg | None = None
         self._attempt: Attempt | None = None
+        self._waiting: dict[Leg, Attempt] = {}  # routes that said 100, while others are asked beside them
+        self._refusers: list[Gateway] = []  # of the location, when others were asked already
+        self._began = 0.0  # when this route was asked, with a location or without
         self._timer: Timer | None = None
         self._routes = edge.trunks.for_emergencies() * ROUNDS
 
@@ -55,61 +75,95 @@ class EmergencyCall:
         """Place the call, then tell the others about it."""
         self.edge.calls[self.id] = self
         self._next()
-        self.edge.publish_call(self)
+        self._tell()
         self._note("placed")
 
     def _next(self) -> None:
         """Try the next route; one that cannot even be asked is passed over."""
         while self._routes:
             gateway = self._routes.pop(0)
+            if any(attempt.gateway is gateway for attempt in self._waiting.values()):
+                continue
+            located = None if gateway in self._refusers else self.location
             try:
-                attempt = to_emergency(self.edge, gateway, self.code, self.number, self.location)
+                attempt = to_emergency(self.edge, gateway, self.code, self.number, located)
+                self._began = self.edge.timers.clock()
+                leg = self._ask(attempt)
             except Exception:
                 _log.exception("a route of an emergency call cannot be used")
                 continue
-            self._dial(attempt)
+            if leg is None:
+                break
             return
-        self._finish("no route took the call", 503)
+        if self._waiting:
+            self._timer = self.edge.timers.after(WAITING_SECONDS, self._give_up)
+        else:
+            self._give_up()
 
-    def _dial(self, attempt: Attempt) -> None:
+    def _ask(self, attempt: Attempt) -> Leg | None:
+        """Send the INVITE of a route; None when there is no media port for it."""
         media = self.edge.take_media(reserve=True)
         if media is None:
-            self._finish("no media port", 503)
-            return
+            return None
         self._attempt = attempt
         self._out = Leg.dial(self.edge, self, attempt, media, self._caller.offers(spoken=True))
-        self._timer = self.edge.timers.after(ROUTE_SECONDS, self._silent)
+        left = self._began + BESIDE_SECONDS - self.edge.timers.clock()
+        self._timer = self.edge.timers.after(min(ROUTE_SECONDS, max(left, 0.0)), self._silent)
+        return self._out
 
     def _silent(self) -> None:
-        """This route does not answer; one that said 100 has the call, for a while."""
-        if self._out and self._out.heard:
-            self._timer = self.edge.timers.after(RINGING_SECONDS, self._next_route)
-        else:
-            self._next_route()
+        """This route does not answer; one that said 100 may have the call."""
+        if not (self._out and self._out.heard):
+            self._step("route silent")
+            self._leave()
+            self._next()
+            return
+        left = self._began + BESIDE_SECONDS - self.edge.timers.clock()
+        self._timer = self.edge.timers.after(max(left, 0.0), self._beside)
 
-    def _next_route(self) -> None:
-        """Leave this route, and let a late answer end by itself."""
-        self._step("route silent")
-        self._leave()
-        self._next()
+    def _beside(self) -> None:
+        """Ask the next route without leaving this one."""
+        if self._out and self._attempt:
+            self._step("route slow")
+            self._waiting[self._out] = self._attempt
+            self._out = None
+            self._next()
+
+    def _give_up(self) -> None:
+        self._finish("no route took the call", 503)
 
     def _leave(self) -> None:
+        """Leave the route asked last, and let a late answer end by itself."""
         if self._timer:
             self._timer.cancel()
         if self._out:
             self._out.hangup()
             self._out = None
 
+    def _taken_by(self, leg: Leg) -> None:
+        """A route rings or has answered: the others are left."""
+        if leg is not self._out:
+            self._leave()
+            self._out, self._attempt = leg, self._waiting.pop(leg)
+        elif self._timer:
+            self._timer.cancel()
+        self._leave_waiting()
+
+    def _leave_waiting(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for other in waiting:
+            other.hangup()
+
     def on_leg(self, leg: Leg, kind: Kind, detail: int | str) -> None:
         """News of one of the two legs."""
-        if self.over or leg not in (self._caller, self._out):
+        if self.over or leg not in (self._caller, self._out, *self._waiting):
             return
         if leg is self._caller:
             if kind in ("ended", "failed"):
                 self._finish("caller hung up" if self.answered else "caller gave up")
             return
-        if kind in ("ringing", "early", "answered") and self._timer:
-            self._timer.cancel()
+        if kind in ("ringing", "early", "answered"):
+            self._taken_by(leg)
         if kind == "ringing":
             self._caller.progress(180)
         elif kind == "early":
@@ -120,7 +174,7 @@ class EmergencyCall:
         elif kind == "answered":
             self._talk(leg)
         elif kind == "failed":
-            self._refused(detail)
+            self._refused(leg, detail)
         elif kind == "ended":
             self._finish("ended")
 
@@ -137,20 +191,24 @@ class EmergencyCall:
         self._step("talking")
         self._note("answered")
 
-    def _refused(self, status: int | str) -> None:
+    def _refused(self, leg: Leg, status: int | str) -> None:
         """A failure of the route; not of the call while there are others."""
-        self._leave()
-        attempt = self._attempt
-        if attempt and attempt.plain and status in NO_LOCATION:
-            self._step("again without location")
-            self._dial(attempt.plain)
+        late = self._waiting.pop(leg, None)
+        attempt = late or self._attempt
+        plain = attempt.plain if attempt and status in NO_LOCATION else None
+        self._step("again without location" if plain else f"route refused ({status})")
+        if plain:
             self.edge.count("location-refused")
             _log.error(
                 "a core refuses emergency calls that carry a location (%s): see docs/trunks.md", status
             )
-            return
-        self._step(f"route refused ({status})")
-        self._next()
+        if late and plain and plain.gateway:
+            self._refusers.append(plain.gateway)
+            self._routes.insert(0, plain.gateway)
+        if not late or not (self._out or self._waiting):
+            self._leave()
+            if late or not plain or not self._ask(plain):
+                self._next()
 
     def dialogs(self) -> tuple[Leg, ...]:
         """The phone that called."""
@@ -170,24 +228,31 @@ class EmergencyCall:
         self.steps.append((round(self.edge.wall_clock() - self.started, 1), words))
         if words == "talking":
             self.state = words
-        self.edge.publish_call(self)
+        self._tell()
+
+    def _tell(self) -> None:
+        with _unharmed():
+            self.edge.publish_call(self)
 
     def _note(self, outcome: str) -> None:
         if self.kind == "emergency":
-            self.edge.publish_emergency(self, outcome)
+            with _unharmed():
+                self.edge.publish_emergency(self, outcome)
 
     def _finish(self, outcome: str, status: int = 480) -> None:
         if self.over:
             return
         self.over = True
         self._leave()
+        self._leave_waiting()
         self._caller.hangup(status)
         self.state = "ended"
         if self.kind == "emergency":
             self.edge.callbacks.note(self.station.extension if self.station else "", self.number)
         if not self.answered:
             self._note(outcome)
-        self.edge.call_over(self, outcome)
+        with _unharmed():
+            self.edge.call_over(self, outcome)
 
     def view(self) -> dict[str, Any]:
         """CallView of docs/internals.md."""

@@ -9,6 +9,7 @@ import random
 import secrets
 import signal
 import time
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
@@ -42,7 +43,8 @@ WATCH_SECONDS = 1.0
 PURGE_SECONDS = 60.0  # between deletions of old calls
 DAY = 86_400.0
 MEASURE_SECONDS = 0.1
-BYE_SECONDS = 2.0  # for the answers to our last BYEs
+BYE_SECONDS = 1.5  # for the answers to our last BYEs
+EMERGENCY_SECONDS = 2.0  # that emergency calls go on for when all others are ended
 MEDIA_SECONDS = 10.0
 RECENT_CALLS = 200
 TEST_NUMBER = "933"  # of emergency calls: nobody calls back
@@ -184,12 +186,12 @@ class Process:
         for task in self._tasks:
             task.cancel()
         self._edge.close()
+        await _while(lambda: bool(self._edge.emergencies), EMERGENCY_SECONDS)
+        self._edge.end_emergencies()
         clients = self._edge.agent.transactions.clients
-        deadline = time.monotonic() + BYE_SECONDS
-        while any(transaction.state in ("trying", "proceeding") for transaction in clients.values()):
-            if time.monotonic() > deadline:
-                break
-            await asyncio.sleep(0.02)
+        await _while(
+            lambda: any(each.state in ("trying", "proceeding") for each in clients.values()), BYE_SECONDS
+        )
         await self._media.close()
         await self._server.close()
         self._transport.close()
@@ -381,6 +383,15 @@ class Process:
                 for gateway in peer.gateways
             ],
         }
+
+
+async def _while(condition: Callable[[], bool], seconds: float) -> None:
+    """Wait as long as `condition` holds, at most so long."""
+    deadline = time.monotonic() + seconds
+    while condition():
+        if time.monotonic() > deadline:
+            break
+        await asyncio.sleep(0.02)
 
 
 def main(state: StateDir, bind: str, sip_port: int, sips_port: int = 0) -> None:

@@ -138,6 +138,10 @@ class Registrar:
         """The extension that registered from this address and port, "" without one."""
         return self._by_address.get(remote, "")
 
+    def at(self, host: str) -> bool:
+        """Whether anything registered from this address, from whatever port."""
+        return any(remote[0] == host for remote in self._by_address)
+
     def all(self) -> Iterator[Binding]:
         """All live bindings."""
         for extension in list(self._bindings):

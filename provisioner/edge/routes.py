@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 GATEWAY_SECONDS = 4.0  # for any answer at all, a 100; then the next gateway is tried
 LAST_SECONDS = 12.0  # when there is none left: an outage is told within 15 s
+EMERGENCY_TRAIL = (
+    "emergency"  # of our own emergency calls: one that comes back by a lying DNS goes no second round
+)
 _IDENTITY = {"pai": "p-asserted-identity", "ppi": "p-preferred-identity", "rpid": "remote-party-id"}
 _TAIL = {"rpid": ";party=calling;screen=yes;privacy=off"}
 _log = logging.getLogger(__name__)
@@ -125,6 +128,7 @@ def _emergency(edge: Edge, gateway: Gateway, code: str, number: str, carried: Ca
         document=carried.document,
         content_id=carried.content_id,
         unlimited=True,
+        trail=edge.agent.trail(EMERGENCY_TRAIL),
     )
 
 

@@ -31,6 +31,7 @@ AGAIN_SECONDS = 1.0  # between the probes that confirm what one has said
 STREAM_SECONDS = 300.0  # between tries to open a stream to a UDP gateway, for large requests
 RESOLVE_AGAIN_SECONDS = 10.0
 MAX_SOURCES = 256
+MAX_FORMER = 4
 _log = logging.getLogger(__name__)
 
 
@@ -52,6 +53,9 @@ class Peer:
         self.account = Account(secret.user, secret.password, secret.realm) if secret else None
         self.token = _token(trunk, secret)
         self.gateways: list[Gateway] = []
+        self.former: list[
+            Gateway
+        ] = []  # answered once, and DNS names them no more: a lie costs no emergency call
         self.clear: list[Gateway] = []  # of a TLS trunk: where an emergency call goes when TLS fails
         self.up: bool | None = None
         self.stale = False  # DNS is dead, and the gateways are from before
@@ -77,6 +81,8 @@ class Peer:
         if not found:
             return
         known = {gateway.target: gateway for gateway in self.gateways}
+        former = [*(gateway for gateway in self.gateways if gateway.up), *self.former]
+        self.former = [gateway for gateway in former if gateway.target not in found][:MAX_FORMER]
         self.gateways = [known.get(target) or Gateway(self, target, self._clock) for target in found]
         if len(self._sources) < MAX_SOURCES:
             self._sources |= {target.host for target in found}
@@ -167,9 +173,10 @@ class Trunks:
         return [gateway for peer in usable for gateway in in_order(peer.gateways)]
 
     def for_emergencies(self) -> list[Gateway]:
-        """All gateways of all trunks, the best first; after them those of TLS trunks in the clear."""
+        """All gateways of all trunks, the best first; then where they once were, and TLS trunks in the clear."""
         peers = self.by_preference()
         found = for_emergencies(gateway for peer in peers for gateway in peer.gateways)
+        found += [gateway for peer in peers for gateway in peer.former]
         return found + [gateway for peer in peers for gateway in peer.clear]
 
     def flow(self, gateway: Gateway) -> Flow:

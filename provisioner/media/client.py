@@ -68,7 +68,7 @@ class MediaClient:
         host: str,
         boot: str,
         on_event: Callable[[str, dict[str, Any]], None] = lambda _name, _data: None,
-        pool: int = 32,
+        pool: int = 128,
         retry: float = 0.1,
     ) -> None:
         self._host, self._boot, self._size, self._retry = host, boot, pool, retry
@@ -150,8 +150,8 @@ class MediaClient:
             self._short.clear()
             await self._ipc.connected.wait()
             try:
-                while len(self._pool) < self._size and not self._closed:
-                    self._pool.append(await self._open())
+                while (missing := self._size - len(self._pool)) > 0 and not self._closed:
+                    await self._open(missing)
                 self.filled.set()
             except ipc.Refused as error:
                 _log.error("no more media legs: %s", error)
@@ -161,8 +161,15 @@ class MediaClient:
                 self._short.set()
                 await asyncio.sleep(self._retry)
 
-    async def _open(self) -> MediaLeg:
-        self._last_id += 1
-        leg = f"{self._boot}-{self._last_id}"
-        reply = await self._ipc.ask("open", {"leg": leg, "host": self._host, "port": 0})
-        return MediaLeg(self, leg, int(reply["port"]))
+    async def _open(self, count: int) -> None:
+        """Ask for so many at once: one by one, a burst of calls would find the pool empty."""
+        names = [f"{self._boot}-{self._last_id + number}" for number in range(1, count + 1)]
+        self._last_id += count
+        args = [{"leg": name, "host": self._host, "port": 0} for name in names]
+        replies = await asyncio.gather(*(self._ipc.ask("open", each) for each in args), return_exceptions=True)
+        for name, reply in zip(names, replies, strict=True):
+            if not isinstance(reply, BaseException):
+                self._pool.append(MediaLeg(self, name, int(reply["port"])))
+        for reply in replies:
+            if isinstance(reply, BaseException):
+                raise reply

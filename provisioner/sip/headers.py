@@ -5,11 +5,13 @@ from __future__ import annotations
 import ipaddress
 import re
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from urllib.parse import unquote
 
 from provisioner.errors import PeerError
 
 MAX_PARAMS = 64  # of one value; phones send up to 10
+PARSED = 1024  # values that are kept as they were read: those of a dialog come again with each message
 
 Params = dict[str, str | None]
 
@@ -124,6 +126,7 @@ class Uri:
     opaque: str = ""
 
     @classmethod
+    @lru_cache(PARSED)
     def parse(cls, text: str) -> Uri:
         """Parse `text`. Raises PeerError: 400 when malformed, 416 when the scheme is not known."""
         scheme, colon, rest = text.strip().partition(":")
@@ -181,6 +184,7 @@ class NameAddr:
     params: Params = field(default_factory=dict)
 
     @classmethod
+    @lru_cache(PARSED)
     def parse(cls, text: str) -> NameAddr:
         """Parse one value. Without brackets the parameters belong to the header. Raises PeerError."""
         text = text.strip()
@@ -230,6 +234,7 @@ class Via:
     params: Params
 
     @classmethod
+    @lru_cache(PARSED)
     def parse(cls, text: str) -> Via:
         """Parse one value. Raises PeerError."""
         text, semicolon, params = text.partition(";")

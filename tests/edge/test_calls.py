@@ -43,6 +43,7 @@ def test_extension_call_both_hear_each_other(world: World) -> None:
     assert world.outcome() == "ended"
 
 
+@pytest.mark.rule("log.row")
 def test_end_of_a_call_is_told_once_with_its_outcome(world: World) -> None:
     caller = world.phones["101"].call("102")
     world.ringing("102").answer()
@@ -51,6 +52,7 @@ def test_end_of_a_call_is_told_once_with_its_outcome(world: World) -> None:
     assert [(data["outcome"], data["steps"][-1][1]) for data in ended] == [("ended", "ended")]
 
 
+@pytest.mark.rule("outbound.extensions-stay", "unreachable.inside")
 def test_extension_call_works_with_the_trunk_down(world: World) -> None:
     world.core.dead = True
     caller = world.phones["101"].call("102")
@@ -375,7 +377,7 @@ def test_caller_privacy_off_shows_the_number() -> None:
     world.assert_nothing_left()
 
 
-@pytest.mark.rule("inbound.privacy")
+@pytest.mark.rule("inbound.privacy", "log.row")
 def test_the_log_holds_the_caller(world: World) -> None:
     world.inbound(number_of("102")).hangup()
     row = next(row for table, row in world.rows if table == "calls")
@@ -396,6 +398,7 @@ def test_closing_refuses_calls(world: World) -> None:
 # out
 
 
+@pytest.mark.rule("outbound.caller-id")
 def test_outbound_shows_the_number_of_the_line(world: World) -> None:
     lies = [
         ("p-asserted-identity", "<sip:+12025550199@evil.example>"),
@@ -418,6 +421,7 @@ def test_outbound_shows_the_number_of_the_line(world: World) -> None:
     assert world.hears(far) is caller
 
 
+@pytest.mark.rule("transfer.inbound-only")
 def test_outbound_star_is_a_digit_like_any_other(world: World) -> None:
     caller = world.phones["102"].call("2124567890")
     far = world.core.calls[-1]
@@ -468,6 +472,7 @@ def test_line_without_a_number_shows_the_main_number() -> None:
         ("611", "refused", 403),
     ],
 )
+@pytest.mark.rule("dialled.invalid", "dialled.seven-digits", "dialled.not-nanp", "dialled.mistyped")
 def test_refused_number_is_spoken_then_refused(world: World, dialled: str, prompt: str, status: int) -> None:
     caller = world.phones["101"].call(dialled)
     assert caller.events[0].status == 183

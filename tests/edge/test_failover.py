@@ -54,6 +54,7 @@ def dial(world: World) -> Talk:
 # failover
 
 
+@pytest.mark.rule("unreachable.announced")
 def test_t18_a_silent_gateway_is_left_after_4_s_for_the_next(world: World) -> None:
     two_gateways(world)
     world.core.dead = True
@@ -155,6 +156,7 @@ def test_the_caller_gives_up_between_two_gateways(world: World) -> None:
     assert world.outcome() == "caller gave up"
 
 
+@pytest.mark.rule("unreachable.announced")
 def test_t20_all_gateways_fail_and_the_phone_never_sees_503(world: World) -> None:
     two_gateways(world)
     world.core.dead = True
@@ -184,6 +186,7 @@ def test_trunks_follow_each_other_by_order(world: World) -> None:
     assert world.states() == ["talking"]
 
 
+@pytest.mark.rule("unreachable.announced")
 def test_t18_after_a_failure_the_other_is_tried_first_until_the_quarantine_ends(world: World) -> None:
     two_gateways(world)
     dial(world)
@@ -225,6 +228,7 @@ def test_t20_retry_after_is_honoured(world: World) -> None:
 
 
 @pytest.mark.parametrize("offset", range(10))
+@pytest.mark.rule("unreachable.detected")
 def test_an_outage_is_seen_within_15_s(world: World, offset: int) -> None:
     tick(world, 20 + offset)
     assert peer_of(world).up
@@ -273,6 +277,7 @@ def test_live_traffic_counts(world: World) -> None:
 # emergency
 
 
+@pytest.mark.rule("emergency.stripped", "emergency.always")
 def test_emergency_calls_try_every_gateway_of_every_trunk_and_tls_in_the_clear(world: World) -> None:
     world.edge.trunks.update(
         [Trunk(id="tls", uri=f"sips:{BACKUP[0]}"), Trunk(id="core", uri=f"sip:{CORE[0]}", order=20)]
@@ -363,6 +368,7 @@ def test_c01_the_host_of_the_request_uri(world: World, settings: dict, host: str
 
 
 @pytest.mark.parametrize(("trunk", "profile"), [(True, False), (False, True)])
+@pytest.mark.rule("emergency.location")
 def test_the_location_goes_only_to_a_core_that_takes_it(world: World, trunk: bool, profile: bool) -> None:
     reconfigured(world, pidf_lo=trunk, profile="stand-in" if profile else "generic")
     world.phones["101"].call("911")

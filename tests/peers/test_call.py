@@ -25,6 +25,7 @@ def appliance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
 
 @pytest.mark.parametrize(("calling", "called"), [("udp", "udp"), ("tcp", "udp"), ("udp", "tcp")])
 @pytest.mark.parametrize("who_hangs_up", ["calling", "called"])
+@pytest.mark.rule("dialled.extension", "outbound.extensions-stay")
 def test_extension_call(
     appliance: Appliance, tmp_path: Path, calling: str, called: str, who_hangs_up: str
 ) -> None:

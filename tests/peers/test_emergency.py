@@ -138,6 +138,9 @@ def centre(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.mark.parametrize("code", ["911", "933"])
+@pytest.mark.rule(
+    "dialled.emergency", "dialled.emergency-test", "emergency.location", "emergency.calling-number"
+)
 def test_call_carries_address_and_callback_number(centre: Centre, code: str) -> None:
     centre.call(code)
     assert centre.reports()[-1] == (code, CALLBACK, centre.expected)
@@ -161,6 +164,7 @@ def destroy(state: Path) -> None:
 
 
 @pytest.mark.parametrize("code", ["911", "933"])
+@pytest.mark.rule("emergency.always")
 def test_store_replaced_by_garbage(centre: Centre, code: str) -> None:
     destroy(centre.appliance.state)
     centre.call(code)
@@ -170,6 +174,7 @@ def test_store_replaced_by_garbage(centre: Centre, code: str) -> None:
     assert centre.reports()[-1] == (code, CALLBACK, centre.expected)
 
 
+@pytest.mark.rule("emergency.always")
 def test_edge_killed_and_store_replaced_by_garbage(centre: Centre) -> None:
     destroy(centre.appliance.state)
     centre.appliance.kill_edge()

@@ -196,6 +196,7 @@ def transport(request: pytest.FixtureRequest, cloud: Cloud) -> str:
 
 
 @pytest.mark.parametrize("who", ["phone", "patient"])
+@pytest.mark.rule("outbound.caller-id", "dialled.outbound")
 def test_call_out(cloud: Cloud, tmp_path: Path, transport: str, who: str) -> None:
     with scene(cloud, tmp_path) as s:
         patient = s.patient()
@@ -209,6 +210,7 @@ def test_call_out(cloud: Cloud, tmp_path: Path, transport: str, who: str) -> Non
 
 
 @pytest.mark.parametrize("who", ["phone", "patient"])
+@pytest.mark.rule("inbound.number")
 def test_call_in(cloud: Cloud, tmp_path: Path, transport: str, who: str) -> None:
     with scene(cloud, tmp_path) as s:
         patient = s.calls_in(BY[transport])
@@ -308,6 +310,7 @@ def two(cloud: Cloud, transport: str = "udp") -> Iterator[Kamailio]:
 
 
 @pytest.mark.parametrize(("transport", "rings"), [("udp", False), ("tcp", True), ("tls", True)])
+@pytest.mark.rule("unreachable.announced")
 def test_killed_before_it_answers(cloud: Cloud, tmp_path: Path, transport: str, rings: bool) -> None:
     """By UDP it dies with the INVITE unread; a connection that is lost tells of it while a patient rings, too."""
     with two(cloud, transport) as first, scene(cloud, tmp_path) as s:
@@ -388,6 +391,7 @@ def test_the_only_core_goes_away_and_comes_back(cloud: Cloud, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("transport", "how"), [("udp", "freeze"), ("tls", "freeze"), ("tcp", "kill")])
+@pytest.mark.rule("emergency.always", "dialled.emergency")
 def test_emergency_call_with_the_first_gone(cloud: Cloud, tmp_path: Path, transport: str, how: str) -> None:
     with two(cloud, transport) as first, scene(cloud, tmp_path) as s:
         centre = s.patient(number=1)
