@@ -16,7 +16,7 @@ from tests.peers.stage import CALLER, DESK, TARGET, TRUNK_PORT, Check, Listener,
 
 pytestmark = pytest.mark.peer
 
-PAIRS = 9
+PAIRS = 6
 LONGEST = ("target_never_answers", "nobody_takes_the_call_back", "third_silence")
 PLAYS: dict[str, Callable[[Play], Check]] = {}
 
