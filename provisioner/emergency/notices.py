@@ -7,6 +7,8 @@ that whoever missed a call, or was restarted, comes to the same notices.
 from __future__ import annotations
 
 import hashlib
+import ipaddress
+import re
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, Literal
@@ -14,6 +16,8 @@ from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from provisioner.emergency.civic import written
+from provisioner.emergency.schedule import hours
+from provisioner.errors import UsageError
 from provisioner.store.records import Location, Notifying, Practice
 
 Row = dict[str, Any]
@@ -28,6 +32,52 @@ STATUS = {
 }
 BACKOFF = (5.0, 15.0, 60.0, 300.0, 900.0)  # seconds before each further try, the last again and again
 GIVE_UP_SECONDS = 86_400.0
+
+
+_ADDRESS = re.compile(r"[^\s@<>,;:\"()\[\]\\]+@[A-Za-z0-9.-]+\Z")
+_HOST = re.compile(r"[A-Za-z0-9.:-]*\Z")
+
+
+def checked(settings: Notifying, password: str = "") -> Notifying:
+    """The settings, when they make sense. Raises UsageError with what is wrong; nothing in it is a secret."""
+    for address in (*settings.mail_to, *filter(None, [settings.mail_from])):
+        if not address.isascii() or not _ADDRESS.match(address):
+            raise UsageError("An e-mail address is written as name@example.com")
+    if not _HOST.match(settings.mail_host) or not 0 < settings.mail_port < 65536:
+        raise UsageError("The mail server is a name or an address, its port a number from 1 to 65535")
+    secret = settings.mail_user or password
+    if settings.mail_security == "none" and secret and not _loopback(settings.mail_host):
+        raise UsageError("A password goes to a mail server by STARTTLS or TLS only")
+    for url in settings.webhooks:
+        checked_url(url)
+    if not 0 <= settings.test_days <= 366:
+        raise UsageError("Days between tests are 0 (never) to 366")
+    hours(settings.test_hours)
+    return settings
+
+
+def checked_url(url: str) -> str:
+    """A URL that notices may go to: https, or http to this machine. Raises UsageError."""
+    try:
+        parts = urlsplit(url)
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        raise UsageError("A webhook is written as https://host/path") from None
+    plain = parts.scheme == "http" and _loopback(host)
+    if not host or parts.fragment or parts.username or not (parts.scheme == "https" or plain):
+        raise UsageError(
+            "A webhook begins with https:// (http:// only to this machine), without user and password"
+        )
+    if not url.isascii() or any(letter <= " " for letter in url):
+        raise UsageError("A webhook's URL holds letters that no URL may hold")
+    return url
+
+
+def _loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def place_words(location: Location | None) -> str:

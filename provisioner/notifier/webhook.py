@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import http.client
-import ipaddress
 import ssl
 from collections.abc import Mapping
 from typing import Any
@@ -13,34 +12,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from provisioner.errors import UsageError
 from provisioner.notifier.mail import NotDelivered
 
 SECONDS = 10.0  # for each answer of the server
-
-
-def checked(url: str) -> str:
-    """A URL that notices may go to: https, or http to this machine. Raises UsageError."""
-    try:
-        parts = urlsplit(url)
-        host, _port = parts.hostname or "", parts.port
-    except ValueError:
-        raise UsageError("A webhook is written as https://host/path") from None
-    plain = parts.scheme == "http" and _loopback(host)
-    if not host or parts.fragment or parts.username or not (parts.scheme == "https" or plain):
-        raise UsageError(
-            "A webhook must begin with https:// (http:// only to this machine), without user and password"
-        )
-    if not url.isascii() or any(letter <= " " for letter in url):
-        raise UsageError("A webhook's URL holds letters that no URL may hold")
-    return url
-
-
-def _loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def signature(key: str, at: int, body: bytes) -> str:

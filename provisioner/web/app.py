@@ -23,6 +23,7 @@ from provisioner.web import (
     call_log,
     calling,
     dhcp,
+    emergency,
     extensions,
     features,
     groups,
@@ -86,6 +87,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         readiness,
         trust,
         dhcp,
+        emergency,
         authorities,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]

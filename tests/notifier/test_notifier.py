@@ -412,9 +412,9 @@ def test_nobody_listens() -> None:
 )
 def test_urls_that_are_none(url: str) -> None:
     with pytest.raises(UsageError):
-        webhook.checked(url)
+        notices.checked_url(url)
 
 
 @pytest.mark.parametrize("url", ["https://example.com/a?b=c", "http://127.0.0.1:8/x", "http://localhost/x"])
 def test_urls_that_are_some(url: str) -> None:
-    assert webhook.checked(url) == url
+    assert notices.checked_url(url) == url
