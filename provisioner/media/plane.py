@@ -220,7 +220,7 @@ class Plane:
         ears, codec = leg.ears, leg.codecs[payload_type]
         if ears is None or codec not in SPOKEN:
             return
-        for digit in ears.receive(_FIELDS(data)[0], data[bounds[0] : bounds[1]], codec):
+        for digit in ears.receive(_FIELDS(data)[0], data[bounds[0] : bounds[1]], codec, now):
             if leg.once.first(digit, "inband", now):
                 ears.taken = self._pressed(leg, digit, "inband", now)
         if ears.key:
