@@ -10,7 +10,7 @@ from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
 
 from provisioner.dialing.classify import Destination, classify
-from provisioner.edge import callers, emergency_row, features, leads, outbound, placing, referral, routes
+from provisioner.edge import callers, features, leads, outbound, placing, referral, routes
 from provisioner.edge.call import Call
 from provisioner.edge.callback import Callbacks
 from provisioner.edge.carriage import Located
@@ -284,35 +284,6 @@ class Edge:
             self.selftests.ended(call)
         elif isinstance(call, EmergencyCall) and call.station:
             self.resyncs.emergency(call.station.phone.id, self.wall_clock())
-
-    def note_emergency(self, call: EmergencyCall, outcome: str) -> None:
-        """Write the evidence of a call as it is now, and tell of it."""
-        row = emergency_row.of(self, call)
-        self.record("emergencies", row)
-        wanted = call.kind == "emergency-test" and self.directory.snapshot.notifying.tests
-        if call.kind == "emergency" or wanted:
-            self.publish("emergency-row", row)
-        if call.kind == "emergency" and (outcome in ("placed", "answered") or not call.answered):
-            self._publish_emergency(call, outcome)
-        if call.kind == "emergency" or wanted:
-            self.front_desk.tell(row)
-
-    def _publish_emergency(self, call: EmergencyCall, outcome: str) -> None:
-        station = call.station
-        self.callbacks.note(station.extension if station else "", call.number)
-        location = station.location.name if station and station.location else "unknown"
-        self.publish(
-            "emergency",
-            {
-                "extension": station.extension if station else "",
-                "mac": station.phone.id if station else "",
-                "number": call.number,
-                "location": location,
-                "doubt": self.moves.doubt(station.phone.id) if station else "",
-                "at": call.started,
-                "outcome": outcome,
-            },
-        )
 
     def registration_row(self, binding: Binding, registered: bool = True) -> dict[str, Any]:
         """A row of `registrations` (docs/internals.md)."""

@@ -283,7 +283,7 @@ class EmergencyCall:
 
     def _note(self, outcome: str) -> None:
         with _unharmed():
-            self.edge.note_emergency(self, outcome)
+            emergency_row.note(self.edge, self, outcome)
 
     def _result(self, leg: Leg | None, words: str) -> None:
         """What became of a route."""

@@ -52,6 +52,36 @@ def of(edge: Edge, call: EmergencyCall) -> Row:
     }
 
 
+def note(edge: Edge, call: EmergencyCall, outcome: str) -> None:
+    """Write the evidence of a call as it is now, and tell of it; the phones last."""
+    row = of(edge, call)
+    edge.record("emergencies", row)
+    real = call.kind == "emergency"
+    told = real or (call.kind == "emergency-test" and edge.directory.snapshot.notifying.tests)
+    if told:
+        edge.publish("emergency-row", row)
+    if real and (outcome in ("placed", "answered") or not call.answered):
+        _publish(edge, call, outcome)
+    if told:
+        edge.front_desk.tell(row)
+
+
+def _publish(edge: Edge, call: EmergencyCall, outcome: str) -> None:
+    """The event `emergency` of docs/internals.md."""
+    station = call.station
+    edge.callbacks.note(station.extension if station else "", call.number)
+    data = {
+        "extension": station.extension if station else "",
+        "mac": station.phone.id if station else "",
+        "number": call.number,
+        "location": station.location.name if station and station.location else "unknown",
+        "doubt": edge.moves.doubt(station.phone.id) if station else "",
+        "at": call.started,
+        "outcome": outcome,
+    }
+    edge.publish("emergency", data)
+
+
 def _where(edge: Edge, station: Station | None) -> Row:
     """Who and where, and what the result of a test rests on."""
     if station is None:
