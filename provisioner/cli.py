@@ -14,6 +14,7 @@ import click
 
 from provisioner import __version__, logs
 from provisioner.cli_addresses import number_commands, providers, training
+from provisioner.cli_emergency import emergency
 from provisioner.cli_plan import extensions, numbers
 from provisioner.errors import OperatorError, ProvisionerError, UsageError
 from provisioner.options import demo_directory, json_option, state_option
@@ -68,6 +69,7 @@ def cli() -> None:
 
 cli.add_command(extensions)
 cli.add_command(numbers)
+cli.add_command(emergency)
 cli.add_command(providers)
 cli.add_command(training)
 for _command in number_commands:
@@ -155,6 +157,17 @@ def edge(state: Path | None, bind: str, sip_port: int, sips_port: int, log: str)
     from provisioner.edge.process import main
 
     main(directory, bind, sip_port, sips_port)
+
+
+@cli.command()
+@state_option
+@log_option
+def notifier(state: Path | None, log: str) -> None:
+    """Run alone what tells of emergency calls by e-mail and webhook."""
+    directory = _begin(state, log)
+    from provisioner.notifier.process import main
+
+    main(directory)
 
 
 @cli.command()

@@ -9,6 +9,7 @@ from provisioner.store.inventory import Inventory
 from provisioner.store.records import (
     Line,
     Location,
+    Notifying,
     Number,
     Phone,
     Practice,
@@ -53,6 +54,8 @@ def _records() -> list[Record]:
             address_status="registered",
         ),
         Number(id=FREE, label="Spare", location="front-desk", address_status="registered"),
+        # The demo's phones ring for the calls of who tries it out only.
+        Notifying(id="notices", ring=False, test_days=0),
         RingGroup(id="main", name="Everyone", members=tuple(place[4] for place in _PLACES)),
     ]
     records.append(Location(id="harbor-point", name="Harbor Point", civic=_BUILDING))

@@ -157,6 +157,7 @@ def processes(
     table = [
         child("media", *state),
         child("edge", *state, *bind, *sip, "--sips-port", str(ports["sips"])),
+        child("notifier", *state, needed=False),
         child("web", *state, needed=required),
         child("front", *state, *bind, *web_ports, "--sip-host", options.phone_host, *sip, needed=required),
     ]

@@ -83,9 +83,9 @@ def table(options, required=True):
 
 def test_the_demo_has_a_core_and_life(state):
     children = table(Options(state, demo=True))
-    assert list(children) == ["media", "edge", "web", "front", "core", "simulate"]
+    assert list(children) == ["media", "edge", "notifier", "web", "front", "core", "simulate"]
     assert "--life" in children["core"].command
-    assert [name for name, child in children.items() if not child.required] == ["simulate"]
+    assert [name for name, child in children.items() if not child.required] == ["notifier", "simulate"]
 
 
 def test_without_life_nobody_calls(state):
@@ -96,7 +96,7 @@ def test_without_life_nobody_calls(state):
 
 def test_with_another_core_there_is_none_of_our_own(state):
     assert "core" not in table(Options(state, demo=True, core="sip:core.example"))
-    assert list(table(Options(state))) == ["media", "edge", "web", "front"]
+    assert list(table(Options(state))) == ["media", "edge", "notifier", "web", "front"]
 
 
 def test_each_process_shows_its_name_and_where_it_listens(state):

@@ -17,6 +17,14 @@ def test_no_test_names_a_rule_that_there_is_none_of():
     assert {rule: tests for rule, tests in table.proofs().items() if rule not in IDS} == {}
 
 
+def test_every_rule_has_a_test():
+    assert IDS - table.proofs().keys() == set()
+
+
+def test_the_page_is_true():
+    assert table.PAGE.read_text("utf-8") == table.page()
+
+
 def test_marks_are_found_on_functions_classes_parameters_and_modules(tmp_path):
     folder = tmp_path / "tests"
     folder.mkdir()
@@ -28,14 +36,10 @@ def test_marks_are_found_on_functions_classes_parameters_and_modules(tmp_path):
         "    def test_second(self, x): ...\n"
         '@pytest.mark.rule("a.lost")\ndef helper(): ...\n'
     )
-    (folder / "test_with_peers.py").write_text(
-        'import pytest\npytestmark = pytest.mark.peer\n@pytest.mark.rule("a.four")\ndef test_third(): ...\n'
-    )
     first, second = "tests/test_some.py::test_first", "tests/test_some.py::TestMore::test_second"
     assert table.proofs(folder) == {
         "a.module": [(first, False), (second, True)],
         "a.one": [(first, False)],
         "a.two": [(first, False)],
         "a.three": [(second, True)],
-        "a.four": [("tests/test_with_peers.py::test_third", True)],
     }

@@ -105,11 +105,16 @@ class Audio:
             self._timer.cancel()
 
     def _schedule(self) -> None:
+        """Wake up in time; a timer that comes too early does no harm, and packets come more often than timers."""
+        when = self._plane.deadline()
+        if self._timer and self._timer.when() <= when:
+            return
         if self._timer:
             self._timer.cancel()
-        self._timer = self._loop.call_at(self._plane.deadline(), self._advance)
+        self._timer = self._loop.call_at(when, self._advance)
 
     def _advance(self) -> None:
+        self._timer = None
         self._plane.advance(self._loop.time())
         self._schedule()
 

@@ -16,6 +16,7 @@ from provisioner.core import network
 from provisioner.core.audio import Audio
 from provisioner.core.bridge import Bridge
 from provisioner.core.line import Dialling, Line, Listener
+from provisioner.dialing.classify import Plan, classify
 from provisioner.errors import PeerError
 from provisioner.sip.agent import Agent
 from provisioner.sip.headers import NameAddr, Uri
@@ -59,6 +60,7 @@ class Switch:
 
     async def open(self, host: str, port: int) -> Address:
         """Listen for SIP. Raises OperatorError when the port is taken."""
+        classify("2125550100", "transfer", Plan())  # the library reads its tables now, not in the midst of audio
         self._audio = Audio(self._rng)
         self.address = await self._transport.open(host, port)
         timers = LoopTimers(asyncio.get_running_loop())

@@ -16,6 +16,7 @@ from provisioner.edge.callback import Callbacks
 from provisioner.edge.carriage import Located
 from provisioner.edge.directory import Directory, Station
 from provisioner.edge.emergency import EmergencyCall
+from provisioner.edge.frontdesk import FrontDesk
 from provisioner.edge.gate import EdgeGate
 from provisioner.edge.leg import Attempt, Leg, Owner
 from provisioner.edge.limits import Limits
@@ -26,6 +27,7 @@ from provisioner.edge.presence import EVENTS, Presence
 from provisioner.edge.quality import Records
 from provisioner.edge.registrar import Binding, IntervalTooBriefError, Registrar
 from provisioner.edge.resync import Resyncs
+from provisioner.edge.selftest import SelfTests
 from provisioner.edge.texts import Delivery
 from provisioner.edge.through import Bindings
 from provisioner.edge.trunk import Peer, Trunks
@@ -134,6 +136,8 @@ class Edge:
         self.first: dict[str, str] = {}  # who was the first to ring of each ring group, last time
         self.turned: Callable[[], None] = lambda: None  # `first` is new
         self.callbacks = Callbacks(wall_clock)
+        self.front_desk = FrontDesk(self)
+        self.selftests = SelfTests(self)
         self.closing = False
         self.speech: Speech | None = None
         self._reserve: list[MediaLeg] = []
@@ -276,25 +280,10 @@ class Edge:
         }
         row |= {"caller": view["from"], "called": view["to"], "ended": self.wall_clock(), "outcome": outcome}
         self.records.over({**row, "emergency": int(view["direction"] == "emergency")})
-        if isinstance(call, EmergencyCall) and call.station and call.kind != "emergency-test":
+        if isinstance(call, EmergencyCall) and call.kind == "emergency-test":
+            self.selftests.ended(call)
+        elif isinstance(call, EmergencyCall) and call.station:
             self.resyncs.emergency(call.station.phone.id, self.wall_clock())
-
-    def publish_emergency(self, call: EmergencyCall, outcome: str) -> None:
-        station = call.station
-        self.callbacks.note(station.extension if station else "", call.number)
-        location = station.location.name if station and station.location else "unknown"
-        self.publish(
-            "emergency",
-            {
-                "extension": station.extension if station else "",
-                "mac": station.phone.id if station else "",
-                "number": call.number,
-                "location": location,
-                "doubt": self.moves.doubt(station.phone.id) if station else "",
-                "at": call.started,
-                "outcome": outcome,
-            },
-        )
 
     def registration_row(self, binding: Binding, registered: bool = True) -> dict[str, Any]:
         """A row of `registrations` (docs/internals.md)."""
@@ -317,6 +306,7 @@ class Edge:
         self.publish("registration", row)
         if registered:
             self.resyncs.registered(binding, row["mac"])
+            self.front_desk.registered(binding)
             self.notices.registered(binding)
         body = {
             "key": binding.key,
@@ -540,6 +530,8 @@ class Edge:
         """Take no new calls, and end those that are up; not emergency calls, new or up."""
         self.closing = True
         self.presence.close()
+        self.selftests.close()
+        self.front_desk.close()
         for call in self._others():
             call.hangup("the appliance stopped")
 

@@ -9,10 +9,11 @@ rings or answers first has the call.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
+from provisioner.edge import emergency_row
 from provisioner.edge.leg import Attempt, Kind, Leg
 from provisioner.edge.routes import to_emergency
 from provisioner.sip.timers import Timer
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from provisioner.edge.directory import Station
     from provisioner.edge.edge import Edge
     from provisioner.edge.gateway import Gateway
+    from provisioner.sip.sdp import AudioOffer
 
 ROUTE_SECONDS = 4.0  # for any sign of life
 BESIDE_SECONDS = 8.0  # then the next route is asked beside one that has said 100 and no more
@@ -43,17 +45,48 @@ def _unharmed() -> Iterator[None]:
         _log.exception("an emergency call goes on, but could not be told of")
 
 
+class Caller(Protocol):
+    """Who calls: the leg of a phone, or what listens to a test that nobody dialled (selftest.py)."""
+
+    @property
+    def extension(self) -> str: ...
+
+    @property
+    def over(self) -> bool: ...
+
+    def offers(self, spoken: bool) -> Sequence[AudioOffer]: ...
+
+    def progress(self, status: int = 180) -> None: ...
+
+    def early(self, other: Leg | None = None) -> bool: ...
+
+    def accept(self, other: Leg | None = None) -> bool: ...
+
+    def hear(self, source: Leg) -> None: ...
+
+    def hangup(self, status: int = 480) -> None: ...
+
+
 class EmergencyCall:
-    """One call to 911, 933 or 988 from a desk phone."""
+    """One call to 911, 933 or 988 of a line. `origin`: who began it, `phone` or why a test is made."""
 
     may_transfer = False
 
-    def __init__(self, edge: Edge, leg: Leg, code: str, kind: str, station: Station | None) -> None:
+    def __init__(
+        self,
+        edge: Edge,
+        caller: Caller,
+        code: str,
+        kind: str,
+        station: Station | None,
+        origin: str = "phone",
+    ) -> None:
         self.edge = edge
         self.id = edge.new_id()
         self.code = code
         self.kind = kind
         self.station = station
+        self.origin = origin
         self.number = edge.directory.emergency_number(station)
         self.location = edge.located(station) if kind != "crisis" else None
         self.started = edge.wall_clock()
@@ -61,8 +94,13 @@ class EmergencyCall:
         self.steps: list[tuple[float, str]] = []
         self.state = "ringing"
         self.over = False
-        self._caller = leg
-        leg.session.keep()
+        self.tried: list[dict[str, Any]] = []  # each route that was asked, in order
+        self.outcome = ""
+        self.ended: float | None = None
+        self._caller = caller
+        if isinstance(caller, Leg):
+            caller.session.keep()
+        self._results: dict[Leg, dict[str, Any]] = {}
         self._out: Leg | None = None
         self._attempt: Attempt | None = None
         self._waiting: dict[Leg, Attempt] = {}  # routes that said 100, while others are asked beside them
@@ -102,11 +140,15 @@ class EmergencyCall:
 
     def _ask(self, attempt: Attempt) -> Leg | None:
         """Send the INVITE of a route; None when there is no media port for it."""
-        media = self.edge.take_media(reserve=True)
+        media = self.edge.take_media(reserve=isinstance(self._caller, Leg))
         if media is None:
             return None
         self._attempt = attempt
         self._out = Leg.dial(self.edge, self, attempt, media, self._caller.offers(spoken=True))
+        with _unharmed():
+            row = emergency_row.route(attempt, self.edge.wall_clock() - self.started)
+            self._results[self._out] = row
+            self.tried.append(row)
         left = self._began + BESIDE_SECONDS - self.edge.timers.clock()
         self._timer = self.edge.timers.after(min(ROUTE_SECONDS, max(left, 0.0)), self._silent)
         return self._out
@@ -115,6 +157,7 @@ class EmergencyCall:
         """This route does not answer; one that said 100 may have the call."""
         if not (self._out and self._out.heard):
             self._step("route silent")
+            self._result(self._out, "silent")
             self._leave()
             self._next()
             return
@@ -125,6 +168,7 @@ class EmergencyCall:
         """Ask the next route without leaving this one."""
         if self._out and self._attempt:
             self._step("route slow")
+            self._result(self._out, "slow")
             self._waiting[self._out] = self._attempt
             self._out = None
             self._next()
@@ -180,7 +224,7 @@ class EmergencyCall:
 
     def _connect(self, leg: Leg) -> None:
         self._caller.hear(leg)
-        leg.hear(self._caller)
+        leg.hear(self._caller if isinstance(self._caller, Leg) else None)
 
     def _talk(self, leg: Leg) -> None:
         if not self._caller.accept(leg):
@@ -188,6 +232,7 @@ class EmergencyCall:
             return
         self._connect(leg)
         self.answered = self.edge.wall_clock()
+        self._result(leg, "answered")
         self._step("talking")
         self._note("answered")
 
@@ -195,6 +240,7 @@ class EmergencyCall:
         """A failure of the route; not of the call while there are others."""
         late = self._waiting.pop(leg, None)
         attempt = late or self._attempt
+        self._result(leg, f"refused ({status})")
         plain = attempt.plain if attempt and status in NO_LOCATION else None
         self._step("again without location" if plain else f"route refused ({status})")
         if plain:
@@ -212,7 +258,8 @@ class EmergencyCall:
 
     def dialogs(self) -> tuple[Leg, ...]:
         """The phone that called."""
-        return (self._caller,) if self._caller.extension and not self._caller.over else ()
+        caller = self._caller
+        return (caller,) if isinstance(caller, Leg) and caller.extension and not caller.over else ()
 
     def on_digit(self, leg: Leg, digit: str) -> None:
         """Keys are just tones here; media passes them on."""
@@ -235,9 +282,13 @@ class EmergencyCall:
             self.edge.publish_call(self)
 
     def _note(self, outcome: str) -> None:
-        if self.kind == "emergency":
-            with _unharmed():
-                self.edge.publish_emergency(self, outcome)
+        with _unharmed():
+            emergency_row.note(self.edge, self, outcome)
+
+    def _result(self, leg: Leg | None, words: str) -> None:
+        """What became of a route."""
+        if leg in self._results:
+            self._results[leg]["result"] = words
 
     def _finish(self, outcome: str, status: int = 480) -> None:
         if self.over:
@@ -246,11 +297,11 @@ class EmergencyCall:
         self._leave()
         self._leave_waiting()
         self._caller.hangup(status)
-        self.state = "ended"
+        self.state, self.outcome = "ended", outcome
         if self.kind == "emergency":
             self.edge.callbacks.note(self.station.extension if self.station else "", self.number)
-        if not self.answered:
-            self._note(outcome)
+        self.ended = self.edge.wall_clock()
+        self._note(outcome)
         with _unharmed():
             self.edge.call_over(self, outcome)
 

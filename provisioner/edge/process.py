@@ -51,6 +51,8 @@ TEST_NUMBER = "933"  # of emergency calls: nobody calls back
 TRUNKS_FILE = "trunks.json"
 LIMITS_FILE = "limits.json"
 CALLBACKS_FILE = "callbacks.json"
+SELFTESTS_FILE = "selftests.json"  # when each line calls 933
+SELFTEST_SECONDS = 30.0  # between two looks at whose turn it is
 TURNS_FILE = "turns.json"  # who was the first to ring of each ring group
 _log = logging.getLogger(__name__)
 
@@ -81,6 +83,7 @@ class Process:
             "status": self._status,
             "reload": self._reload,
             "unban": self._unban,
+            "emergency_test": self._emergency_test,
             "call": self._call,
             "resync": self._resync,
             "resync_status": self._resync_status,
@@ -105,6 +108,9 @@ class Process:
         self._callbacks = Kept(self._state.root / CALLBACKS_FILE, self._edge.callbacks.remember)
         self._edge.callbacks.recall(await asyncio.to_thread(self._callbacks.load))
         self._edge.callbacks.changed = self._callbacks.changed
+        self._selftests = Kept(self._state.root / SELFTESTS_FILE, lambda: self._edge.selftests.schedule.due)
+        self._edge.selftests.recall(await asyncio.to_thread(self._selftests.load))
+        self._edge.selftests.changed = self._selftests.changed
         self._edge.reference_key = await asyncio.to_thread(self._source.reference_key)
         self._turns = Kept(self._state.root / TURNS_FILE, lambda: self._edge.first)
         self._edge.take_turns(await asyncio.to_thread(self._turns.load))
@@ -129,6 +135,7 @@ class Process:
                 self._watch(),
                 self._sweep(),
                 self._measure(),
+                self._selftest(),
             )
         ]
         await stop.wait()
@@ -198,6 +205,7 @@ class Process:
         await self._limits.close()
         await self._callbacks.close()
         await self._turns.close()
+        await self._selftests.close()
         await asyncio.gather(*self._saving)
         await asyncio.to_thread(self._journal.close)
 
@@ -291,6 +299,15 @@ class Process:
             await asyncio.sleep(MEASURE_SECONDS)
             self._edge.gate.overload.measured(clock() - due)
 
+    async def _selftest(self) -> None:
+        """Calls to 933 by the schedule."""
+        while True:
+            await asyncio.sleep(SELFTEST_SECONDS)
+            try:
+                self._edge.selftests.tick()
+            except Exception:
+                _log.exception("no test of emergency calls now")
+
     def _save_features(self, extension: str, values: Values) -> None:
         """Write what a phone changed by a code; the call does not wait for the disk."""
         task = asyncio.get_running_loop().create_task(self._write_features(extension, values))
@@ -315,6 +332,10 @@ class Process:
     def _unban(self, args: ipc.Json) -> ipc.Json:
         """Listen to a source again. Raises OperatorError when it is not banned."""
         return self._edge.gate.unban(str(args.get("source", "")))
+
+    def _emergency_test(self, args: ipc.Json) -> ipc.Json:
+        """Call 933 in the name of a line. Raises UsageError."""
+        return {"call": self._edge.selftests.start(str(args.get("extension", "")), "hand")}
 
     def _resync(self, args: ipc.Json) -> ipc.Json:
         """Begin a job. Raises ProvisionerError for what makes no sense."""

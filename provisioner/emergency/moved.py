@@ -48,6 +48,11 @@ class Whereabouts(msgspec.Struct, frozen=True, kw_only=True):
     why: tuple[str, ...] = ()
 
 
+_READY = msgspec.json.Decoder(
+    Whereabouts
+)  # msgspec 0.22 crashes when two threads are the first to convert to a type
+
+
 def neighbour_of(access_network_info: str) -> str:
     """The switch port in a P-Access-Network-Info (RFC 7315), as some phones learn it by LLDP; "" without one."""
     found = _PORT.search(access_network_info)

@@ -166,7 +166,9 @@ class MediaClient:
         names = [f"{self._boot}-{self._last_id + number}" for number in range(1, count + 1)]
         self._last_id += count
         args = [{"leg": name, "host": self._host, "port": 0} for name in names]
-        replies = await asyncio.gather(*(self._ipc.ask("open", each) for each in args), return_exceptions=True)
+        replies = await asyncio.gather(
+            *(self._ipc.ask("open", each) for each in args), return_exceptions=True
+        )
         for name, reply in zip(names, replies, strict=True):
             if not isinstance(reply, BaseException):
                 self._pool.append(MediaLeg(self, name, int(reply["port"])))

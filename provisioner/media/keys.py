@@ -25,6 +25,7 @@ PRESS_MS = 100  # how long a press is that we make; 40 ms are the least (Q.24)
 PAUSE = 0.06  # seconds between two that we make
 WAITING = 8  # packets held back until one that is late has come
 QUEUE = 24  # presses that wait to be made; nobody keys more ahead
+_RESTART = 0.15  # seconds of nothing after which older numbers are a sender that began anew, not copies
 CARRIER_GAP = 0.06  # seconds without a packet to ride on, after which our own source is used
 ENDS = 3  # the last packet of an event comes so many times (RFC 4733 2.5.1.4)
 
@@ -85,16 +86,18 @@ class Ears:
         self._next: int | None = None
         self._codec = ""
         self._voice = Voice()
+        self._heard_at = 0.0
         self.taken = False  # whether the held key was kept from the hearers
 
     @property
     def key(self) -> str:
         return self._tones.key
 
-    def receive(self, sequence: int, payload: bytes, codec: str) -> str:
+    def receive(self, sequence: int, payload: bytes, codec: str, now: float) -> str:
         """The keys whose press began in this packet, or in those that had waited for it."""
         ahead = 0 if self._next is None else newer(sequence, self._next)
-        if codec != self._codec or not -100 < ahead < 100:  # another source
+        began, self._heard_at = ahead < 0 and now - self._heard_at > _RESTART, now
+        if codec != self._codec or began or not -100 < ahead < 100:  # another source
             self._codec, self._early, ahead = codec, {}, 0
             self._next = sequence
         if ahead < 0:

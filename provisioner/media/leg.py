@@ -16,6 +16,7 @@ from provisioner.media.keys import CARRIER_GAP, Ears, Form, Making, Once, Stamp
 from provisioner.media.latch import Address, Latch
 from provisioner.media.rtp import COMFORT_NOISE, FRAME, FRAME_SECONDS, PCMA, PCMU, Packet, Reception, build
 from provisioner.media.srtp import Guard
+from provisioner.media.stream import Stream
 
 Send = Callable[[bytes, Address], object]  # as socket.sendto
 
@@ -102,12 +103,7 @@ class Leg:
     __slots__ = (
         "_cname",
         "_load",
-        "_octets",
-        "_packets",
         "_reported",
-        "_sequence",
-        "_ssrc",
-        "_timestamp",
         "alarmed",
         "codec",
         "codecs",
@@ -124,6 +120,7 @@ class Leg:
         "making",
         "muxed",
         "once",
+        "origin",
         "orphan",
         "outro",
         "packets_out",
@@ -134,6 +131,7 @@ class Leg:
         "send_media",
         "sending",
         "strangers",
+        "stream",
         "unspoken",
         "voice",
     )
@@ -153,6 +151,8 @@ class Leg:
         self.outro = b""  # the last frame of what was being played, fading
         self.codec = "PCMU"
         self.voice = Voice()
+        self.stream = Stream(rng)
+        self.origin = now  # moment 0 of the stream's clock
         self.payload_type = PCMU  # what the codec is sent as
         self.codecs: dict[int, str] = {}  # what this party may send, by payload type
         self.guard: Guard | None = None
@@ -167,12 +167,9 @@ class Leg:
         self.heard_at: float | None = None
         self.alarmed = now  # when silence began to count
         self.orphan = False  # its edge connection is gone
-        self._ssrc = rng.getrandbits(32)
         # the low half: no wrap in the first minutes, which SRTP receivers are glad of (RFC 3711 3.3.1)
-        self._sequence = rng.getrandbits(15)
-        self._timestamp = rng.getrandbits(32)
         self._cname = f"{rng.getrandbits(96):024x}"  # says nothing of us (RFC 7022)
-        self._packets = self._octets = self._reported = 0  # of our own source
+        self._reported = 0  # frame of the grid
 
     def put(self, document: Document, now: float) -> None:
         """Make it so. The same source again does not restart it."""
@@ -198,6 +195,7 @@ class Leg:
             elif cut:
                 self.outro = cut.fade()
             self.fresh = True
+            self.stream.change()
         self.sending = sending
 
     def leave(self, grid: int) -> None:
@@ -238,12 +236,8 @@ class Leg:
         target = self.latch.target
         if self.sending and target and self.codec in SPOKEN:
             frame = self.voice.speak(frame, self.codec)
-            timestamp = (self._timestamp + grid * FRAME) & 0xFFFFFFFF
-            packet = Packet(self.payload_type, self.fresh, self._sequence, timestamp, self._ssrc, frame)
-            self._sequence = (self._sequence + 1) & 0xFFFF
+            packet = Packet(self.payload_type, self.fresh, *self.stream.own(grid * FRAME, FRAME), frame)
             self.fresh = False
-            self._packets += 1
-            self._octets += FRAME
             self.transmit(build(packet), target)
 
     @property
@@ -270,8 +264,17 @@ class Leg:
         self.making.passed(samples / stamp.clock)
         target = self.latch.target
         if out and self.sending and target:
-            self.transmit(out, target)
+            if source:
+                self.forward(out, target, now)
+            else:
+                self.transmit(out, target)
         return True
+
+    def forward(self, data: bytes, target: Address, now: float) -> None:
+        """Send a packet of whoever this party hears, as a part of its one stream."""
+        out = self.stream.relayed(data, int((now - self.origin) * self.document.clock))
+        if out:
+            self.transmit(out, target)
 
     def make_alone(self, grid: int, now: float) -> None:
         """The same from our own source, when whoever pressed sends nothing whose place it could take."""
@@ -281,20 +284,19 @@ class Leg:
             self.making.passed(FRAME_SECONDS)
         elif now - made.carried > CARRIER_GAP or made.alone:
             made.alone = True
-            stamp = Stamp(self._sequence, (self._timestamp + grid * samples) & 0xFFFFFFFF, self._ssrc, clock)
-            self._sequence = (self._sequence + 1) & 0xFFFF
-            self.make(stamp, samples, now)
+            self.make(Stamp(*self.stream.own(grid * samples, samples), clock), samples, now)
 
     def report(self, grid: int, wall: float, bye: bool = False) -> None:
         """Send RTCP of our own source, if it sent anything: when 5 s have passed, and at its end (`bye`)."""
-        if not self._packets:
+        stream = self.stream
+        if not stream.joined:
             return
         self._reported = self._reported or grid
         if bye or grid - self._reported >= _REPORT_FRAMES:
             self._reported = grid
-            timestamp = (self._timestamp + grid * FRAME) & 0xFFFFFFFF
-            counts = self._packets, self._octets
-            self.transmit_control(rtcp.report(self._ssrc, self._cname, wall, timestamp, *counts, bye))
+            counts = stream.packets, stream.octets
+            moment = stream.timestamp(grid * FRAME)
+            self.transmit_control(rtcp.report(stream.ssrc, self._cname, wall, moment, *counts, bye))
 
     def transmit(self, data: bytes, target: Address) -> None:
         """Send RTP. What the network refuses is lost, as on any network."""
@@ -310,7 +312,9 @@ class Leg:
         self.packets_out += 1
 
     def relay_control(self, data: bytes) -> None:
-        """RTCP of whom this party hears, without what it says of itself."""
+        """RTCP of whom this party hears, without what it says of itself; it is of no use once the stream is ours."""
+        if self.stream.joined:
+            return
         nameless = rtcp.nameless(data, self._cname)
         if nameless:
             self.transmit_control(nameless)

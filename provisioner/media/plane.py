@@ -58,6 +58,7 @@ class Plane:
     def open(self, leg: str, media: Send, control: Send, now: float) -> Leg:
         """A new leg that sends with the two functions."""
         self.legs[leg] = new = Leg(leg, media, control, self._rng, now, self._load)
+        new.origin = self._origin
         new.hearers = self._hearers.setdefault(leg, [])
         return new
 
@@ -183,7 +184,7 @@ class Plane:
             if hearer.fresh:
                 hearer.fresh = False
                 out = out[:1] + bytes((out[1] | 0x80,)) + out[2:]
-            hearer.transmit(out, target)
+            hearer.forward(out, target, now)
 
     # keys
 
@@ -219,7 +220,7 @@ class Plane:
         ears, codec = leg.ears, leg.codecs[payload_type]
         if ears is None or codec not in SPOKEN:
             return
-        for digit in ears.receive(_FIELDS(data)[0], data[bounds[0] : bounds[1]], codec):
+        for digit in ears.receive(_FIELDS(data)[0], data[bounds[0] : bounds[1]], codec, now):
             if leg.once.first(digit, "inband", now):
                 ears.taken = self._pressed(leg, digit, "inband", now)
         if ears.key:
@@ -245,7 +246,7 @@ class Plane:
             if made and (piece := made.ridden(packet, leg.document.event_clock)):
                 hearer.make(*piece, now, leg.id)
             elif made is None and (press is None or not press.taken):
-                _relay_event(leg, hearer, data, bounds)
+                _relay_event(leg, hearer, data, bounds, now)
 
     def receive_control(self, leg: Leg, data: bytes, source: Address, muxed: bool = False) -> None:
         """An RTCP packet of the party of `leg` (`muxed`: on the RTP port); goes to whoever hears the leg."""
@@ -290,6 +291,8 @@ class Plane:
         if now < self._sweep_at:
             return []
         self._sweep_at = now + SWEEP
+        for each in self.legs.values():
+            each.report(self._frames(now), self._epoch + now)
         return [leg.id for leg in self.legs.values() if self._silent(leg, now) and leg.orphan]
 
     def _play(self) -> None:
@@ -320,12 +323,12 @@ class Plane:
         return True
 
 
-def _relay_event(leg: Leg, hearer: Leg, data: bytes, bounds: tuple[int, int]) -> None:
+def _relay_event(leg: Leg, hearer: Leg, data: bytes, bounds: tuple[int, int], now: float) -> None:
     target, wanted = hearer.latch.target, hearer.document
     if hearer.sending and target and wanted.event_out is not None:
         clocks = leg.document.event_clock, wanted.event_clock
         out = data if clocks[0] == clocks[1] else _reclock(data, bounds[0], *clocks)
-        hearer.transmit(_renumber(out, wanted.event_out), target)
+        hearer.forward(_renumber(out, wanted.event_out), target, now)
 
 
 def _replaced(leg: Leg, hearer: Leg, data: bytes, bounds: tuple[int, int], codec: str, now: float) -> bool:
@@ -341,9 +344,8 @@ def _replaced(leg: Leg, hearer: Leg, data: bytes, bounds: tuple[int, int], codec
     if ears is None or not ears.key or (hearer.form == "tone" and not ears.taken):
         return False
     if hearer.latch.target and hearer.codec in SPOKEN:
-        hearer.transmit(
-            hush(data, bounds, hearer.voice, hearer.codec, hearer.payload_type), hearer.latch.target
-        )
+        out = hush(data, bounds, hearer.voice, hearer.codec, hearer.payload_type)
+        hearer.forward(out, hearer.latch.target, now)
     return True
 
 

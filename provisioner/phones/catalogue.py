@@ -115,6 +115,11 @@ class Vendor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     time_zones: dict[str, dict[str, str]] = {}
 
 
+_READY = msgspec.json.Decoder(
+    Vendor
+)  # msgspec 0.22 crashes when two threads are the first to convert to a type
+
+
 class Kit(NamedTuple):
     """What a model's files are made of: its family's word where it has one, else its maker's."""
 

@@ -68,6 +68,11 @@ class Dialect(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         return found
 
 
+_READY = msgspec.json.Decoder(
+    Dialect
+)  # msgspec 0.22 crashes when two threads are the first to convert to a type
+
+
 UNKNOWN = Order(keys="Unplug it for ten seconds: it asks for its files when it starts.")
 """For a maker whose dialect is not known: nothing is sent."""
 

@@ -20,7 +20,7 @@ import msgspec
 from sqlite_utils import Database, Migrations
 
 from provisioner.errors import OperatorError
-from provisioner.store import call_log, database
+from provisioner.store import call_log, database, emergencies
 from provisioner.store.call_log import Search
 
 MAX_QUEUED = 10_000  # about a minute of the busiest site
@@ -152,7 +152,13 @@ def _call_log(db: Database) -> None:
     calls.create_index(searched, index_name="calls_searched")
 
 
+@migrations(name="emergencies")
+def _emergencies(db: Database) -> None:
+    emergencies.create(db)
+
+
 COLUMNS = {
+    **emergencies.COLUMNS,
     "calls": [
         *("id", "started", "answered", "ended", "direction", "caller", "called", "desk", "target", "outcome"),
         *("emergency", "steps", "ring_seconds", "talk_seconds", "loss", "jitter_ms", "mos"),
@@ -191,6 +197,7 @@ def _insert(table: str) -> str:
 _STATEMENTS = {table: _insert(table) for table in COLUMNS} | {"sightings": _SIGHTING}
 _PURGE = "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE started < :before ORDER BY started LIMIT :most)"
 _TRIM = (
+    *emergencies.TRIM,
     ("DELETE FROM served WHERE rowid <= (SELECT max(rowid) FROM served) - ?", KEPT_SERVED),
     # A skeleton's row comes before the first of what was served by it: an hour is time enough for that one.
     (
@@ -304,6 +311,17 @@ class Journal:
         """The requests of phones with a larger `id` than `number` and not before `at`, oldest first."""
         sql = "SELECT * FROM requests WHERE id > ? AND at >= ? ORDER BY id"
         return self._read(sql, number, at)
+
+    def emergencies(self, since: float = 0.0, until: float = float("inf")) -> list[Row]:
+        """Emergency, test and crisis calls that began in [since, until), oldest first."""
+        return self._read(
+            "SELECT * FROM emergencies WHERE at >= ? AND at < ? ORDER BY at, id", since, min(until, 1e18)
+        )
+
+    def notices(self, since: float = 0.0, state: str = "") -> list[Row]:
+        """Who was told, or is to be, of calls from `since` on; with `state` only those in it. Oldest first."""
+        where = "at >= ? AND state = ?" if state else "at >= ? AND state > ?"
+        return self._read(f"SELECT * FROM notices WHERE {where} ORDER BY at, id", since, state)  # noqa: S608 - our own words
 
     def resyncs(self, job: str = "", since: float = 0.0) -> list[Row]:
         """Each phone of the job `job`, else of all jobs that began after `since`; the newest job first."""

@@ -390,6 +390,34 @@ class TrunkSecret(Record, frozen=True, tag="trunk_secret"):
     realm: str = ""
 
 
+class Notifying(Record, frozen=True, tag="notice_setting"):
+    """Whom emergency calls are told to, and when 933 is called by itself; one record, id `notices` (docs/emergency.md).
+
+    `ring`: front-desk phones ring. `tests`: calls to 933 are told too. `mail_*`: the server and addresses of e-mail;
+    none without `mail_host` and `mail_to`. `webhooks`: URLs. `test_days`: how often each line calls 933 by itself (0:
+    never), `test_hours`: in which hours of the practice.
+    """
+
+    ring: bool = True
+    tests: bool = False
+    mail_host: str = ""
+    mail_port: int = 587
+    mail_security: Literal["starttls", "tls", "none"] = "starttls"
+    mail_user: str = ""
+    mail_from: str = ""
+    mail_to: tuple[str, ...] = ()
+    webhooks: tuple[str, ...] = ()
+    test_days: float = 30.0
+    test_hours: str = "02:00-05:00"
+
+
+class NoticeSecret(Record, frozen=True, tag="notice_secret"):
+    """The password of the mail server, and the key that webhooks are signed with; id as of Notifying."""
+
+    mail_password: str = ""
+    webhook_key: str = ""
+
+
 class LineCredential(msgspec.Struct, frozen=True, kw_only=True):
     """What one line registers with."""
 
@@ -436,11 +464,13 @@ KINDS: tuple[type[Record], ...] = (
     Trunk,
     TrunkSecret,
     Credential,
+    Notifying,
+    NoticeSecret,
 )
 SECRET_KINDS = frozenset(  # never in the audit log, an export or the API
-    {"credential", "trunk_secret", "provider_secret"}
+    {"credential", "trunk_secret", "provider_secret", "notice_secret"}
 )
-APART_KINDS = frozenset({"provider_secret"})  # not in snapshots either: no call needs them
+APART_KINDS = frozenset({"provider_secret", "notice_secret"})  # not in snapshots either: no call needs them
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -466,6 +496,12 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     trunks: dict[str, Trunk] = {}
     trunk_secrets: dict[str, TrunkSecret] = {}
     credentials: dict[str, Credential] = {}
+    notice_settings: dict[str, Notifying] = {}
+
+    @property
+    def notifying(self) -> Notifying:
+        """Whom emergency calls are told to."""
+        return self.notice_settings.get("notices") or Notifying(id="notices")
 
     def line(self, extension: str) -> tuple[Phone, int] | None:
         """The phone and 0-based line index that hold `extension`."""

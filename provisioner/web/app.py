@@ -23,6 +23,7 @@ from provisioner.web import (
     call_log,
     calling,
     dhcp,
+    emergency,
     extensions,
     features,
     groups,
@@ -32,6 +33,7 @@ from provisioner.web import (
     numbers,
     orders,
     phone,
+    readiness,
     session,
     staff,
     tables,
@@ -82,8 +84,10 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         layers,
         groups,
         locations,
+        readiness,
         trust,
         dhcp,
+        emergency,
         authorities,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]

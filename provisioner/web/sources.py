@@ -17,6 +17,7 @@ from provisioner.store.records import Snapshot
 
 PATIENCE = 1.0  # seconds that a page waits for another process; longer feels broken, and a thread is held
 RECENT_CALLS = 200
+NOTICES_SECONDS = 1800.0  # as long as the banner of an emergency stays
 
 
 class World(msgspec.Struct, kw_only=True):
@@ -29,6 +30,7 @@ class World(msgspec.Struct, kw_only=True):
     away: dict[str, str] = {}
     sightings: list[Json] = []
     calls: list[Json] = []
+    notices: list[Json] = []
 
 
 class Sources:
@@ -103,6 +105,7 @@ class Sources:
         world = World(now=self.now(), snapshot=self.snapshot())
         world.sightings = self.journal.sightings()
         world.calls = self.journal.calls(calls)
+        world.notices = self.journal.notices(world.now - NOTICES_SECONDS)
         world.edge, edge_away = self.ask("edge", "status")
         world.front, front_away = self.ask("front", "status")
         world.away = {name: why for name, why in (("edge", edge_away), ("front", front_away)) if why}

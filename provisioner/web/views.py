@@ -173,6 +173,8 @@ class Emergency(msgspec.Struct, kw_only=True):
     callback_known: bool
     location: str
     test: bool
+    told: list[str]
+    not_told: list[str]
 
 
 def phones(world: World) -> list[PhoneRow]:
@@ -389,6 +391,7 @@ def _emergency(world: World, call: Json) -> Emergency:
     callback, known = calling_number(
         world.snapshot, held[0] if held else None, held[0].lines[held[1]].number if held else ""
     )
+    told = [each for each in world.notices if each["call"] == str(call["id"])]
     return Emergency(
         call=_call(world.snapshot, call),
         phone=party(world.snapshot, str(call.get("desk") or call.get("from") or "")),
@@ -396,4 +399,12 @@ def _emergency(world: World, call: Json) -> Emergency:
         callback_known=known,
         location=f"{location.name}, {words.civic(location.civic)}" if location else "",
         test=str(call["to"]).endswith("933"),
+        told=sorted({_target(each) for each in told if each["state"] == "delivered"}),
+        not_told=sorted({f"{_target(each)}: {each['problem']}" for each in told if each["problem"]}),
     )
+
+
+def _target(notice: Json) -> str:
+    """Who is told, and how."""
+    way = {"message": "text to", "ring": "call to", "mail": "e-mail to", "webhook": "webhook"}
+    return f"{way.get(notice['channel'], notice['channel'])} {notice['target']}"

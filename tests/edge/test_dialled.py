@@ -7,6 +7,8 @@ from urllib.parse import quote
 
 import pytest
 
+from provisioner.edge import click
+from provisioner.errors import OperatorError
 from provisioner.sip.headers import Uri
 from provisioner.store import records
 from tests.dialing import corpus
@@ -127,3 +129,27 @@ def test_in_the_transfer_menu(worlds: dict[int, World], row: corpus.Row) -> None
     else:
         assert sent_to_core(world, before) == wanted.number
         assert world.states() == ["dialling"]
+
+
+@pytest.mark.parametrize("row", [row for row in corpus.ROWS if row.length == 3], ids=str)
+@pytest.mark.rule("outbound.click-to-call")
+def test_by_click(worlds: dict[int, World], row: corpus.Row) -> None:
+    world, wanted = worlds[3], row.software
+    before = len(world.core.calls)
+    own = wanted == corpus.Outcome("extension", "101")
+    if wanted.kind == "refused" or own:
+        with pytest.raises(OperatorError, match="own extension" if own else "this is not called"):
+            click.call(world.edge, "101", row.dialled)
+        world.run()
+        assert (world.phones["101"].calls, sent_to_core(world, before)) == ([], "")
+        return
+    click.call(world.edge, "101", row.dialled)
+    world.run()
+    world.ringing("101").answer()
+    if wanted.kind == "extension":
+        assert sent_to_core(world, before) == ""
+        assert rings(world, wanted.number) == (wanted.number in REGISTERED[3])
+    else:
+        assert sent_to_core(world, before) == wanted.number
+        emergency = wanted.kind in ("emergency", "emergency-test", "crisis")
+        assert (world.core.calls[-1].invite.get("priority") == "emergency") == emergency

@@ -244,7 +244,7 @@ def test_copies_and_reordering_change_no_tone():
     keys = "".join(random.Random(3).choices("0123456789*#", k=200))
     heard = ""
     for packet in disturbed(keyed(keys), 5, copies=0.2, depth=3):
-        heard += ears.receive(packet.sequence, packet.payload, "PCMU")
+        heard += ears.receive(packet.sequence, packet.payload, "PCMU", 0.0)
     assert heard == keys
 
 
@@ -267,10 +267,10 @@ def test_a_queue_of_presses_has_an_end():
 def test_a_packet_of_another_source_begins_anew():
     ears = Ears()
     for number, packet in enumerate(keyed("12")):
-        ears.receive(packet.sequence, packet.payload, "PCMU")
+        ears.receive(packet.sequence, packet.payload, "PCMU", 0.0)
         del number
     jumped = [packet._replace(sequence=packet.sequence + 5000) for packet in keyed("3")]
-    assert "".join(ears.receive(packet.sequence, packet.payload, "PCMU") for packet in jumped) == "3"
+    assert "".join(ears.receive(packet.sequence, packet.payload, "PCMU", 0.0) for packet in jumped) == "3"
 
 
 def test_lost_packets_do_not_double_a_press():
@@ -278,7 +278,7 @@ def test_lost_packets_do_not_double_a_press():
     ears = Ears()
     packets = keyed(keys, frames=8)
     dropped = [packet for n, packet in enumerate(packets) if n % 13 != 3]  # one of each press or pause
-    assert "".join(ears.receive(p.sequence, p.payload, "PCMU") for p in dropped) == keys
+    assert "".join(ears.receive(p.sequence, p.payload, "PCMU", 0.0) for p in dropped) == keys
 
 
 def test_packets_of_other_lengths_carry_a_press_too():
@@ -296,3 +296,11 @@ def test_an_event_does_not_overtake_a_press_that_info_told():
     bench.plane.press(bench.plane.legs["a"], "1", 100, bench.now)
     play(bench, [*events("2"), *(audio(n, payload=QUIET) for n in range(8, 40))])
     assert heard_by(bench).events == "12"
+
+
+def test_a_sender_that_plays_the_same_recording_again_presses_again():
+    ears, heard = Ears(), ""
+    for round_ in range(3):
+        for n, packet in enumerate(keyed("4", pause=3)):
+            heard += ears.receive(packet.sequence, packet.payload, "PCMU", round_ * 1.0 + n * 0.02)
+    assert heard == "444"

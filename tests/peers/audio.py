@@ -78,6 +78,21 @@ def tone_packets(hertz: int, seconds: float) -> Iterator[bytes]:
         yield rtp + second[start : start + FRAME]
 
 
+def key_packets(key: str) -> Iterator[bytes]:
+    """RTP (PCMU) with the two tones of a key for 140 ms (ITU-T Q.23), then 100 ms of silence."""
+    rows, columns = (697, 770, 852, 941), (1209, 1336, 1477)
+    row, column = divmod("123456789*0#".index(key), 3)
+    low, high = (2 * math.pi * hertz / RATE for hertz in (rows[row], columns[column]))
+    samples = [round(7000 * (math.sin(low * n) + math.sin(high * n))) for n in range(7 * FRAME)]
+    sound = bytes(map(encode, [*samples, *[0] * (5 * FRAME)]))
+    for number in range(12):
+        start = number * FRAME
+        yield (
+            struct.pack("!BBHII", 0x80, 0, 30000 + number, 900000 + start, 4711)
+            + sound[start : start + FRAME]
+        )
+
+
 def likeness(heard: array, recording: array) -> float:
     """Highest normalised cross-correlation, -1 to 1, of the beginning of `recording` with what was `heard`.
 

@@ -8,7 +8,7 @@ import itertools
 import shutil
 import socket
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tests.peers import audio
@@ -33,10 +33,15 @@ _WAIT = (
 _PLAY = '<exec play_pcap_audio="{}"/>'
 
 
-def press(keys: str, tone: Path) -> str:
+def as_events(key: str) -> Path:
+    """The capture of a key press by RFC 4733."""
+    return CAPTURES / f"dtmf_2833_{KEYS[key]}.pcap"
+
+
+def press(keys: str, tone: Path, capture: Callable[[str], Path] = as_events) -> str:
     """Wait for the test, listen a moment, press `keys`, and go on with the tone."""
     pause = f'<pause milliseconds="{PRESS}"/>'
-    presses = pause.join(_NOP.format(_PLAY.format(CAPTURES / f"dtmf_2833_{KEYS[key]}.pcap")) for key in keys)
+    presses = pause.join(_NOP.format(_PLAY.format(capture(key))) for key in keys)
     done = _NOP.format(f'<log message="pressed [call_id]"/>{_PLAY.format(tone)}')
     return f'{_WAIT}<pause milliseconds="{LISTEN}"/>{presses}{pause}{done}'
 
@@ -90,6 +95,18 @@ def reinvite(scenario: str, seq: int, direction: str = "sendrecv") -> str:
     return _WAIT + invite + answers + request("ACK", "Content-Length: 0\n\n") + done
 
 
+def press_by_info(keys: str, first: int) -> str:
+    """The same by INFO, of a party that answered; `first`: CSeq of the first request."""
+    mine, theirs = _ENDS["answer"]
+    steps = f'{_WAIT}<pause milliseconds="{LISTEN}"/>'
+    for number, key in enumerate(keys):
+        head = _IN_DIALOG.format(method="INFO", mine=mine, theirs=theirs, seq=first + number)
+        head += "Content-Type: application/dtmf-relay\nContent-Length: [len]\n\n"
+        steps += f'<send retrans="500"><![CDATA[\n{head}Signal={key}\nDuration=160\n]]></send>'
+        steps += f'<recv response="200"/><pause milliseconds="{PRESS}"/>'
+    return steps + _NOP.format('<log message="pressed [call_id]"/>')
+
+
 def takes_refer(status: str = "", notify: str = "") -> str:
     """A caller waits for a REFER, answers it with `status` (not at all: ""), then tells what came of it."""
     mine, theirs = _ENDS["call"]
@@ -118,6 +135,19 @@ class Tones:
         path = self._directory / f"{hertz}.pcap"
         if not path.exists():
             record(path, ((MEDIA_PORT, packet) for packet in audio.tone_packets(hertz, TONE_SECONDS)))
+        return path
+
+
+class KeyTones:
+    """Captures of keys as tones in the audio, made once per key."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def __call__(self, key: str) -> Path:
+        path = self._directory / f"inband-{KEYS[key]}.pcap"
+        if not path.exists():
+            record(path, ((MEDIA_PORT, packet) for packet in audio.key_packets(key)))
         return path
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 import queue
 from array import array
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from tests.peers import audio, sipp
@@ -123,14 +124,19 @@ class Play:
         target_calls: int = 1,
         target_steps: Sequence[str] = (leave(),),
         caller_steps: Sequence[str] = (leave(),),
+        desk_fill: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Ring the desk phone for a new caller. `keys` are pressed one by one, or steps of sipp; with `leaves` it
-        then hangs up. The target's phone does what the scenario `target` says, or refuses with that status.
+        then hangs up; `desk_fill` changes words of its scenario. The target's phone does what the scenario
+        `target` says, or refuses with that status.
         """
         tone = self.stage.tones(DESK)
         steps = [each if each.startswith("<") else press(each, tone) for each in keys]
         steps += [leave()] if leaves else []
-        self._party("desk", "answer", self.desk.host, DESK, steps=steps, calls=desk_calls).listening()
+        desk = self._party(
+            "desk", "answer", self.desk.host, DESK, steps=steps, calls=desk_calls, fill=desk_fill
+        )
+        desk.listening()
         if target in ("answer", "ring", "early"):
             self._party(
                 "target", target, self.target.host, TARGET, steps=target_steps, calls=target_calls

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from tests.peers.capture import Capture, Heard, judge, needs_capture
-from tests.peers.sipp import leave, press, reinvite
+from tests.peers.sipp import KeyTones, leave, press, press_by_info, reinvite
 from tests.peers.stage import CALLER, DESK, TARGET, TRUNK_PORT, Check, Listener, Play, Stage, run
 
 pytestmark = pytest.mark.peer
 
-PAIRS = 9
+PAIRS = 6
 LONGEST = ("target_never_answers", "nobody_takes_the_call_back", "third_silence")
 PLAYS: dict[str, Callable[[Play], Check]] = {}
 
@@ -95,6 +95,40 @@ def whole(p: Play) -> Check:
         assert heard.events("target") == []
 
     return check
+
+
+NO_EVENTS = {" 0 101": " 0", "a=rtpmap:101 telephone-event/8000\na=fmtp:101 0-15\n": ""}
+
+
+def in_another_form(p: Play, steps: list[str]) -> Check:
+    """A whole transfer by a desk phone that sends no telephone-events."""
+    p.begin(steps, desk_fill=NO_EVENTS)
+    to_completing(p)
+    p.go("desk", "joined")
+    p.parties["desk"].reached("released").finish()
+    p.go("caller")
+    p.end(caller="left", target="released")
+
+    def check(heard: Listener) -> None:
+        heard.prompt("desk", "menu", "menu")
+        heard.tone("desk", TARGET, "consulting")
+        heard.tone("caller", TARGET, "joined")
+
+    return check
+
+
+@play
+def keys_by_info(p: Play) -> Check:
+    first = itertools.accumulate((len(each) for each in keys(p)), initial=1)
+    return in_another_form(
+        p, [press_by_info(each, number) for each, number in zip(keys(p), first, strict=False)]
+    )
+
+
+@play
+def keys_as_tones(p: Play) -> Check:
+    tones, tone = KeyTones(p.stage.directory), p.stage.tones(DESK)
+    return in_another_form(p, [press(each, tone, tones) for each in keys(p)])
 
 
 @play
@@ -562,7 +596,7 @@ def evening(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     "transfer.way-core", "transfer.way-edge", "transfer.talking", "transfer.menu",
     "transfer.collecting", "transfer.resolve", "transfer.dialling", "transfer.consulting", "transfer.completing",
     "transfer.joined", "hold.key-cuts-prompt", "hold.caller-never-lost", "hold.caller-hangs-up", "hold.one-digit",
-    "hold.re-invites",
+    "hold.re-invites", "transfer.any-form",
 )  # fmt: skip
 @pytest.mark.parametrize("name", PLAYS)
 def test_play(evening: Evening, name: str) -> None:

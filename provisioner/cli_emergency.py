@@ -1,0 +1,72 @@
+"""The subcommands `provisioner emergency`."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+
+import click
+
+from provisioner.options import demo_directory, json_option, state_directory, state_option
+
+_DAY = click.DateTime(["%Y-%m-%d"])
+
+
+@click.group()
+def emergency() -> None:
+    """Check whether 911 would work now, print the log of emergency calls, test the way, export the evidence."""
+
+
+@emergency.command("check")
+@state_option
+@json_option
+@click.pass_context
+def check(context: click.Context, state: Path | None, as_json: bool) -> None:
+    """Say of each phone whether 911 would work now, the worst first; exit 1 when something is red."""
+    from provisioner import console_emergency
+
+    if not console_emergency.check(state_directory(state, demo_directory()), as_json):
+        context.exit(1)
+
+
+@emergency.command("log")
+@state_option
+@json_option
+def log(state: Path | None, as_json: bool) -> None:
+    """Print all calls to 911, 933 and 988, with who was told."""
+    from provisioner import console_emergency
+
+    console_emergency.log(state_directory(state, demo_directory()), as_json)
+
+
+@emergency.command("test")
+@click.argument("extension")
+@state_option
+def test(extension: str, state: Path | None) -> None:
+    """Call 933 in the name of EXTENSION, as 911 would be called, and say what came of it."""
+    from provisioner import console_emergency
+
+    console_emergency.test(state_directory(state, demo_directory()), extension)
+
+
+@emergency.command("tests")
+@state_option
+@json_option
+def tests(state: Path | None, as_json: bool) -> None:
+    """Print for each line when 933 was last called, and whether that still says anything."""
+    from provisioner import console_emergency
+
+    console_emergency.tests(state_directory(state, demo_directory()), as_json)
+
+
+@emergency.command("export")
+@click.option("--from", "first", type=_DAY, required=True, help="First day, as 2026-01-01.")
+@click.option("--to", "last", type=_DAY, required=True, help="Last day; it is in the export.")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@state_option
+def export(first: datetime, last: datetime, file: Path, state: Path | None) -> None:
+    """Write the evidence of calls and tests in these days to FILE (ZIP)."""
+    from provisioner import console_emergency
+
+    days = f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"
+    console_emergency.export(state_directory(state, demo_directory()), *days, file)

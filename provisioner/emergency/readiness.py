@@ -1,0 +1,329 @@
+"""Whether 911 would work now from each phone: by which route, with which number and address, and what to mend. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from provisioner.emergency import civic, matrix
+from provisioner.emergency.calling import calling_number
+from provisioner.emergency.moved import WORDS as MOVED
+from provisioner.store.records import Line, Phone, Registration, Snapshot
+
+Row = dict[str, Any]
+Level = Literal["bad", "warn", "good"]
+ORDER: tuple[Level, ...] = ("bad", "warn", "good")
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing that keeps 911 from being as it should, and what to do about it."""
+
+    level: Level
+    what: str
+    remedy: str
+
+
+class Route(msgspec.Struct, frozen=True, kw_only=True):
+    """One way out. `up`: None while nothing was heard of it."""
+
+    trunk: str
+    address: str
+    transport: str
+    up: bool | None
+
+
+class LastTest(msgspec.Struct, frozen=True, kw_only=True):
+    """The last call to 933 of a line. `stale`: something that it proved is another since."""
+
+    at: float
+    passed: bool
+    outcome: str = ""
+    stale: str = ""
+
+
+class Place(msgspec.Struct, frozen=True, kw_only=True):
+    """Somewhere help is sent to, and since when the provider confirms it (0: it does not; seconds since 1970)."""
+
+    name: str = ""
+    address: str = ""
+    confirmed: float = 0.0
+
+
+class Readiness(msgspec.Struct, frozen=True, kw_only=True):
+    """One line of a phone, or a phone without any, adopted or not.
+
+    `gets_out`: an INVITE would leave and a route is not known to be down. `shown`: where the number that is shown is
+    registered; `sent`: the location that the INVITE carries where the route takes it.
+    """
+
+    mac: str
+    extension: str
+    name: str
+    level: Level
+    gets_out: bool
+    number: str
+    number_known: bool
+    shown: Place
+    sent: Place
+    reachable: bool
+    test: LastTest | None
+    problems: tuple[Problem, ...]
+
+
+class Report(msgspec.Struct, frozen=True, kw_only=True):
+    """All of it at one moment: `routes` in the order in which they are tried, `problems` of the whole practice."""
+
+    at: float
+    level: Level
+    routes: tuple[Route, ...]
+    problems: tuple[Problem, ...]
+    phones: tuple[Readiness, ...]
+
+
+def report(
+    snapshot: Snapshot, edge: Row | None, waiting: Iterable[str], calls: Sequence[Row], now: float
+) -> Report:
+    """`edge`: its status (docs/internals.md), None: it does not answer. `waiting`: MACs of phones that nobody adopted.
+
+    `calls`: rows of the journal's `emergencies`, oldest first.
+    """
+    tests = _tests(snapshot, edge, calls, now)
+    routes = tuple(_routes(edge))
+    general = tuple(_of_practice(snapshot, edge, routes))
+    gets_out = bool(routes) and any(route.up is not False for route in routes)
+    rows = [
+        _line(snapshot, phone, line, edge or {}, tests.get(line.extension if line else ""), gets_out)
+        for phone in snapshot.phones.values()
+        for line in phone.lines or (None,)
+    ]
+    rows += [_stranger(snapshot, mac, gets_out) for mac in waiting if mac not in snapshot.phones]
+    rows.sort(key=lambda row: (ORDER.index(row.level), row.extension, row.mac))
+    levels = [*(row.level for row in rows), *(problem.level for problem in general)]
+    return Report(at=now, level=_worst(levels), routes=routes, problems=general, phones=tuple(rows))
+
+
+def _tests(snapshot: Snapshot, edge: Row | None, rows: Sequence[Row], now: float) -> dict[str, LastTest]:
+    """The last test of each extension that had one."""
+    networks = {
+        row["extension"]: matrix.network_of(str(row["address"]).rpartition(":")[0].strip("[]"))
+        for row in (edge or {}).get("registrations", [])
+    }
+    cells = matrix.matrix(snapshot, rows, networks, now, snapshot.notifying.test_days)
+    return {cell.extension: _test(cell, cell.results[0]) for cell in cells if cell.results}
+
+
+def _test(cell: matrix.Cell, result: matrix.Result) -> LastTest:
+    stale = ", ".join(matrix.WORDS[name] for name in cell.changed) + " changed since" if cell.changed else ""
+    if cell.standing == "overdue":
+        stale = "it was too long ago"
+    return LastTest(at=result.at, passed=result.passed, outcome=result.outcome, stale=stale)
+
+
+def _worst(levels: Iterable[Level]) -> Level:
+    return min(levels, key=ORDER.index, default="good")
+
+
+def _routes(edge: Row | None) -> list[Route]:
+    """Those that are not known to be down come first, as in edge/gateway.py."""
+    found = [
+        Route(trunk=trunk["id"], address=gateway["address"], transport=gateway["transport"], up=gateway["up"])
+        for trunk in (edge or {}).get("trunks", [])
+        for gateway in trunk.get("gateways", [])
+    ]
+    return sorted(found, key=lambda route: route.up is False)
+
+
+def _of_practice(snapshot: Snapshot, edge: Row | None, routes: tuple[Route, ...]) -> Iterable[Problem]:
+    if edge is None:
+        yield Problem(
+            level="bad",
+            what="The call process does not answer: no call goes out",
+            remedy="It is started again by itself. If this stays for a minute, look at the appliance's log; "
+            "until then dial 911 from a mobile phone.",
+        )
+    elif not routes:
+        what = "its name is not found" if snapshot.trunks else "none is set up"
+        yield Problem(
+            level="bad",
+            what=f"There is no way to a calling service: {what}",
+            remedy="Add a trunk, or mend its name and the DNS servers.",
+        )
+    elif all(route.up is False for route in routes):
+        yield Problem(
+            level="bad",
+            what="No calling service answers",
+            remedy="911 is still tried on every route. Check the internet connection and the firewall, then the "
+            "provider's status; until then dial 911 from a mobile phone.",
+        )
+    elif len(routes) == 1:
+        yield Problem(
+            level="warn",
+            what="There is one route only",
+            remedy="When it fails, 911 does not get out. Add a second trunk, best over another internet connection.",
+        )
+    if any(trunk.get("stale") for trunk in (edge or {}).get("trunks", [])):
+        yield Problem(
+            level="warn",
+            what="DNS does not answer; the last known addresses of the calling service are used",
+            remedy="Mend the DNS servers of the appliance.",
+        )
+
+
+def _line(
+    snapshot: Snapshot, phone: Phone, line: Line | None, edge: Row, test: LastTest | None, gets_out: bool
+) -> Readiness:
+    calling = calling_number(snapshot, phone, line.number if line else "")
+    shown = _shown(snapshot, calling.number)
+    place = snapshot.place(phone.location)
+    extension = line.extension if line else ""
+    reachable = any(row["extension"] == extension for row in edge.get("registrations", []) if extension)
+    problems = [*_of_place(snapshot, phone), *_of_number(snapshot, line, calling.number, calling.known)]
+    problems += _of_phone(phone, line, edge, reachable)
+    problems += _of_test(test)
+    problems.sort(key=lambda problem: ORDER.index(problem.level))
+    level = _worst([*(problem.level for problem in problems), "good" if gets_out else "bad"])
+    return Readiness(
+        mac=phone.id,
+        extension=extension,
+        name=(line.name if line else "") or f"{phone.vendor.capitalize()} {phone.model}".strip(),
+        level=level,
+        gets_out=gets_out,
+        number=calling.number,
+        number_known=calling.known,
+        shown=shown,
+        sent=Place(name=place.name, address=_text(place.civic)) if place else Place(),
+        reachable=reachable,
+        test=test,
+        problems=tuple(problems),
+    )
+
+
+def _stranger(snapshot: Snapshot, mac: str, gets_out: bool) -> Readiness:
+    calling = calling_number(snapshot, None, "")
+    problem = Problem(
+        level="bad",
+        what="Nobody adopted it: 911 goes out with the main number, and nobody knows where it is",
+        remedy="Adopt it and give it a location, or unplug it.",
+    )
+    return Readiness(
+        mac=mac,
+        extension="",
+        name="Waiting for adoption",
+        level="bad",
+        gets_out=gets_out,
+        number=calling.number,
+        number_known=False,
+        shown=_shown(snapshot, calling.number),
+        sent=Place(),
+        reachable=False,
+        test=None,
+        problems=(problem,),
+    )
+
+
+def _shown(snapshot: Snapshot, number: str) -> Place:
+    """Where the provider would send help for a number."""
+    held = snapshot.numbers.get(number)
+    place = snapshot.place(held.location) if held else None
+    if held is None or held.address_status != "registered":
+        return Place()
+    registration = snapshot.registrations.get(number)
+    confirmed = registration.reading.at if registration and registration.reading else 0.0
+    return Place(
+        name=place.name if place else "", address=_text(place.civic) if place else "", confirmed=confirmed
+    )
+
+
+def _text(elements: dict[str, str]) -> str:
+    written = civic.written(elements)
+    parts = (written.street, written.inside, written.city, f"{written.area} {written.postal_code}".strip())
+    return ", ".join(part for part in parts if part)
+
+
+def _of_place(snapshot: Snapshot, phone: Phone) -> Iterable[Problem]:
+    place = snapshot.place(phone.location)
+    if place is None:
+        yield Problem(
+            level="bad",
+            what="It has no location",
+            remedy="Nobody can be sent to the right room. Give it a location on its page.",
+        )
+        return
+    for fault in civic.problems(place.civic):
+        yield Problem(
+            level="bad" if fault.blocks else "warn",
+            what=f"The address of {place.name}: {fault.what}",
+            remedy=fault.remedy,
+        )
+
+
+def _of_number(snapshot: Snapshot, line: Line | None, number: str, known: bool) -> Iterable[Problem]:
+    own = snapshot.numbers.get(line.number) if line else None
+    if line is not None and not known:
+        yield Problem(
+            level="bad",
+            what="No number is registered for where it is: an operator will have to ask, and a fee is likely",
+            remedy="Register a number's emergency address for this location.",
+        )
+    elif line is not None and line.number != number:
+        yield Problem(
+            level="warn",
+            what="It shows another line's number" + (", its own is not registered here" if own else ""),
+            remedy="The address is right, but who calls back reaches that number first. Register its own.",
+        )
+    registration = snapshot.registrations.get(number)
+    if known and registration and _doubtful(registration):
+        yield Problem(
+            level="warn",
+            what="The provider was last asked too long ago, or a change is under way",
+            remedy="See how the number is on the page of numbers and addresses.",
+        )
+
+
+def _doubtful(registration: Registration) -> bool:
+    return registration.reading is None or registration.reading.status != "registered"
+
+
+def _of_phone(phone: Phone, line: Line | None, edge: Row, reachable: bool) -> Iterable[Problem]:
+    if line is None:
+        yield Problem(
+            level="bad",
+            what="It has no line",
+            remedy="Give it an extension; an emergency centre cannot call it back.",
+        )
+    elif not reachable and edge:
+        yield Problem(
+            level="bad",
+            what="It is not registered: it may be off, and a centre that calls back does not reach it",
+            remedy="Check its power and network cable, then restart it.",
+        )
+    doubt = next((row["why"] for row in edge.get("suspects", []) if row["mac"] == phone.id), ())
+    if doubt:
+        yield Problem(
+            level="bad",
+            what="It may have been moved: " + ", and ".join(MOVED.get(why, why) for why in doubt),
+            remedy="Go and see where it is, then confirm its location on its page.",
+        )
+
+
+def _of_test(test: LastTest | None) -> Iterable[Problem]:
+    if test is None:
+        yield Problem(
+            level="warn",
+            what="933 was never dialled from it",
+            remedy="Dial 933 there and listen to the address.",
+        )
+    elif not test.passed:
+        yield Problem(
+            level="bad",
+            what="Its last call to 933 was not answered" + (f" ({test.outcome})" if test.outcome else ""),
+            remedy="Dial 933 there again. If it fails again, 911 may fail too: call the provider.",
+        )
+    elif test.stale:
+        yield Problem(
+            level="warn",
+            what=f"Its last call to 933 proves nothing any more: {test.stale}",
+            remedy="Dial 933 there again and listen to the address.",
+        )

@@ -1,0 +1,280 @@
+"""Emergency calls on the page and in the API: the log, tests by 933, and whom such calls are told to."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
+
+from provisioner.emergency import evidence, matrix, notices
+from provisioner.emergency.matrix import Cell
+from provisioner.errors import UsageError
+from provisioner.ipc import Json
+from provisioner.store.records import NoticeSecret, Notifying
+from provisioner.web import api, staff, words
+from provisioner.web.session import sources
+from provisioner.web.sources import World
+from provisioner.web.views import Level
+
+LOG_SECONDS = 366 * 86_400.0  # on the page
+LEVELS: dict[str, Level] = {
+    "passed": "good", "stale": "warn", "overdue": "warn", "failed": "bad", "never": "bad",
+}  # fmt: skip
+SECURITY = {"starttls": "STARTTLS", "tls": "TLS", "none": "none"}
+SECRETS = ("mail_password", "webhook_key")
+
+pages = Blueprint("emergency", __name__, url_prefix="/staff")
+pages.before_request(staff.guard)
+calls = Blueprint("emergency_api", __name__, url_prefix="/api/v1")
+calls.before_request(api.guard)
+
+
+def settings() -> Notifying:
+    """Whom emergency calls are told to."""
+    return sources().snapshot().notifying
+
+
+def shown() -> dict[str, Any]:
+    """The settings for the API: of the secrets only whether they are set."""
+    kept = sources().inventory.get(NoticeSecret, "notices")
+    secret = kept[0] if kept else NoticeSecret(id="notices")
+    body: dict[str, Any] = msgspec.to_builtins(settings())
+    body.update({f"{name}_set": bool(getattr(secret, name)) for name in SECRETS})
+    return {name: value for name, value in body.items() if name not in ("id", "kind")}
+
+
+def store(values: dict[str, Any], who: str) -> None:
+    """Check and keep; what is left out stays, a secret that is empty too. Raises UsageError."""
+    secrets = {name: values.pop(name) for name in SECRETS if name in values}
+    unknown = values.keys() - set(Notifying.__struct_fields__) | values.keys() & {"id"}
+    if unknown:
+        raise UsageError(f"There is no such setting: {min(unknown)}")
+    with sources().inventory.change(who) as change:
+        kept = change.get(NoticeSecret, "notices")
+        secret = kept[0] if kept else NoticeSecret(id="notices")
+        known = change.get(Notifying, "notices")
+        before = known[0] if known else Notifying(id="notices")
+        try:
+            given = {name: value for name, value in secrets.items() if value != ""}
+            secret = msgspec.convert({**msgspec.to_builtins(secret), **given}, NoticeSecret)
+            after = msgspec.convert({**msgspec.to_builtins(before), **values}, Notifying)
+        except msgspec.ValidationError as error:
+            raise UsageError(f"That is no such setting: {error}") from None
+        change.put(notices.checked(after, secret.mail_password))
+        change.put(secret)
+    sources().reload()
+
+
+def log(since: float = 0.0, until: float = float("inf")) -> list[Json]:
+    """The emergency log, newest first."""
+    journal = sources().journal
+    return evidence.calls(journal.emergencies(since, until), journal.notices(since))[::-1]
+
+
+def cells(world: World) -> list[Cell]:
+    """The matrix of tests at this moment."""
+    held = (world.edge or {}).get("registrations", [])
+    networks = {
+        str(row["extension"]): matrix.network_of(str(row["address"]).rpartition(":")[0].strip("[]"))
+        for row in held
+    }
+    rows = sources().journal.emergencies()
+    return matrix.matrix(world.snapshot, rows, networks, world.now, settings().test_days)
+
+
+def begin_test(extension: str) -> str:
+    """Call 933 in the name of a line; the call's id. Raises UsageError."""
+    answer, error = sources().ask("edge", "emergency_test", {"extension": extension})
+    if answer is None:
+        raise UsageError(error)
+    return str(answer["call"])
+
+
+def try_notice() -> list[str]:
+    """Send a test notice; the ids of the notices. Raises UsageError."""
+    answer, error = sources().ask("notifier", "test")
+    if answer is None:
+        raise UsageError(error)
+    return [str(name) for name in answer["notices"]]
+
+
+# pages
+
+
+@pages.get("/emergency/log")
+def page() -> Response:
+    """The log, the tests and the settings."""
+    return _page()
+
+
+def _page(status: int = 200, error: str = "", typed: Notifying | None = None) -> Response:
+    world = sources().world()
+    zone = world.snapshot.practice.time_zone
+    entries = log(world.now - LOG_SECONDS)
+    trials = [row for row in sources().journal.notices(world.now - LOG_SECONDS) if row["occasion"] == "trial"]
+    return staff.page(
+        "emergency_page.html",
+        world,
+        status,
+        log=[(call["at"], evidence.flat(call, zone)) for call in entries],
+        cells=cells(world),
+        levels=LEVELS,
+        standing=evidence.STANDING,
+        changed=matrix.WORDS,
+        trials=trials[-8:][::-1],
+        settings=typed or settings(),
+        secrets=shown(),
+        security=SECURITY,
+        error=error,
+        done=request.args.get("done", ""),
+    )
+
+
+def _done(what: str) -> Response:
+    return make_response(redirect(url_for("emergency.page", done=what), 303))
+
+
+@pages.post("/emergency/tests")
+def page_test() -> Response:
+    """Call 933 in the name of a line."""
+    try:
+        begin_test(request.form.get("extension", ""))
+    except UsageError as error:
+        return _page(409, str(error))
+    return _done("test")
+
+
+@pages.post("/emergency/notices")
+def page_notice() -> Response:
+    """Send a test notice."""
+    try:
+        try_notice()
+    except UsageError as error:
+        return _page(409, str(error))
+    return _done("notice")
+
+
+@pages.post("/emergency/settings")
+def page_settings() -> Response:
+    """All fields of the form at once."""
+    form = request.form
+    values: dict[str, Any] = {name: name in form for name in ("ring", "tests")}
+    values |= {
+        name: form.get(name, "").strip() for name in ("mail_host", "mail_user", "mail_from", "test_hours")
+    }
+    values |= {name: tuple(form.get(name, "").split()) for name in ("mail_to", "webhooks")}
+    values |= {
+        "mail_security": form.get("mail_security", ""),
+        **{name: form.get(name, "") for name in SECRETS},
+    }
+    port, days = form.get("mail_port", ""), form.get("test_days", "")
+    values["mail_port"] = int(port) if port.isdecimal() else 0
+    values["test_days"] = float(days) if days.replace(".", "", 1).isdecimal() else -1.0
+    try:
+        store(dict(values), "staff page")
+    except UsageError as error:
+        typed = {name: value for name, value in values.items() if name not in SECRETS}
+        return _page(409, str(error), Notifying(id="notices", **typed))
+    return _done("settings")
+
+
+# API
+
+
+def _days() -> tuple[float, float]:
+    """`since` and `until`: days of the practice, `until` is in it."""
+    try:
+        first = request.args.get("since") or "1971-01-01"
+        last = request.args.get("until") or "2999-12-31"
+        return evidence.days(first, last, sources().snapshot().practice.time_zone)
+    except UsageError as error:
+        abort(400, f"{error}.")
+
+
+@calls.get("/emergency/calls")
+def api_log() -> Response:
+    """The emergency log, newest first; `since`, `until`."""
+    return api.listed(log(*_days()), *api.window())
+
+
+@pages.get("/emergency/calls.csv")
+@calls.get("/emergency/calls.csv")
+def api_csv() -> Response:
+    """The same as a table, oldest first."""
+    zone = sources().snapshot().practice.time_zone
+    rows = [evidence.flat(call, zone) for call in log(*_days())[::-1]]
+    response = Response(evidence.as_csv(rows), mimetype="text/csv")
+    response.headers["Content-Disposition"] = 'attachment; filename="emergency-calls.csv"'
+    return response
+
+
+@pages.get("/emergency/evidence.zip")
+@calls.get("/emergency/evidence.zip")
+def api_evidence() -> Response:
+    """What `provisioner emergency export` writes: `since` and `until`, else the last year."""
+    now, snapshot = sources().now(), sources().snapshot()
+    today = datetime.fromtimestamp(now, words.zone(snapshot.practice.time_zone)).date()
+    last = request.args.get("until") or today.isoformat()
+    first = request.args.get("since") or datetime.fromordinal(today.toordinal() - 365).date().isoformat()
+    try:
+        since, until = evidence.days(first, last, snapshot.practice.time_zone)
+    except UsageError as error:
+        abort(400, f"{error}.")
+    journal = sources().journal
+    rows, told = journal.emergencies(since, until), journal.notices()
+    standing = matrix.matrix(
+        snapshot, journal.emergencies(0.0, until), {}, min(now, until), snapshot.notifying.test_days
+    )
+    data = evidence.archive(snapshot, rows, told, standing, first, last, now)
+    response = Response(data, mimetype="application/zip")
+    response.headers["Content-Disposition"] = f'attachment; filename="emergency-{first}-{last}.zip"'
+    return response
+
+
+@calls.get("/emergency/tests")
+def api_tests() -> Response:
+    """The matrix: a row for each line, the worst first."""
+    return api.listed(cells(sources().world()), *api.window())
+
+
+def _body() -> dict[str, Any]:
+    body = request.get_json(silent=True)
+    if not isinstance(body, dict):
+        abort(400, "The body must be a JSON object.")
+    return body
+
+
+@calls.post("/emergency/tests")
+def api_test() -> Response:
+    """Call 933 in the name of `extension`."""
+    try:
+        return api.answer({"call": begin_test(str(_body().get("extension", "")))}, 202)
+    except UsageError as error:
+        return api.problem(409, "No test was begun", str(error))
+
+
+@calls.post("/emergency/notices")
+def api_notice() -> Response:
+    """Send a test notice to everybody who would be told by e-mail or webhook."""
+    try:
+        return api.answer({"notices": try_notice()}, 202)
+    except UsageError as error:
+        return api.problem(409, "No notice was sent", str(error))
+
+
+@calls.get("/emergency/settings")
+def api_settings() -> Response:
+    """Whom emergency calls are told to, without secrets."""
+    return api.answer(shown())
+
+
+@calls.put("/emergency/settings")
+def api_store() -> Response:
+    """Change those that the body names; `mail_password` and `webhook_key` are taken and never shown."""
+    try:
+        store(_body(), "api")
+    except UsageError as error:
+        return api.problem(422, "The settings were not changed", str(error))
+    return api.answer(shown())

@@ -1,0 +1,40 @@
+"""The page "911 readiness" and its API: whether 911 would work now from each phone, red first."""
+
+from __future__ import annotations
+
+from flask import Blueprint, Response
+
+from provisioner.emergency import readiness
+from provisioner.web import api, staff
+from provisioner.web.session import sources
+from provisioner.web.sources import World
+
+WORDS = {
+    "bad": "Not ready",
+    "warn": "Works; something is to be done",
+    "good": "Ready",
+}
+
+pages = Blueprint("readiness", __name__, url_prefix="/staff/emergency")
+pages.before_request(staff.guard)
+calls = Blueprint("readiness_api", __name__, url_prefix="/api/v1/emergency")
+calls.before_request(api.guard)
+
+
+def _report(world: World) -> readiness.Report:
+    waiting = [str(row["mac"]) for row in world.sightings]
+    log = sources().journal.emergencies()
+    return readiness.report(world.snapshot, world.edge, waiting, log, world.now)
+
+
+@pages.get("/readiness")
+def page() -> Response:
+    """Each phone, the worst first."""
+    world = sources().world()
+    return staff.page("readiness.html", world, report=_report(world), words=WORDS)
+
+
+@calls.get("/readiness")
+def api_page() -> Response:
+    """The same as JSON; `level`: bad, warn or good. Times in seconds since 1970."""
+    return api.answer(_report(sources().world()))
