@@ -21,6 +21,7 @@ import sys
 import tempfile
 import time
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ FRAME = 160
 EVENTS = {key: code for code, key in enumerate("0123456789*#")}
 RAMP = 20  # new calls a second
 KEYS_GAP = 0.12  # seconds between two keys
+SPREAD = 1.0  # seconds within which all desks press one key
 PROCESS = """import sys
 from provisioner.{0}.process import main
 from provisioner.paths import StateDir
@@ -131,7 +133,8 @@ class Sipp:
         text = text.replace("STATUS", status).replace("[caller]", "+12125550143")
         port_seen = '<ereg regexp="m=audio [0-9]+" search_in="body" assign_to="audio"/>'
         text = text.replace('assign_to="to"/>', f'assign_to="to"/>{port_seen}', 1)
-        text = text.replace("answered [call_id]", "up [$to] [$audio]")
+        if port_seen in text:
+            text = text.replace("answered [call_id]", "up [$to] [$audio]")
         rows = list(rows)
         if rows:
             text = text.replace("[service]", "[field0]").replace("[authentication]", "[field1]")
@@ -163,8 +166,12 @@ class Sipp:
         return data.decode(errors="replace").splitlines()
 
     def finish(self) -> int:
-        """Wait for its end: how many of its calls failed, at least."""
-        code = self.process.wait()
+        """Its exit code, 0 when all its calls went as its scenario says; what it says else is printed."""
+        try:
+            code = self.process.wait(120)
+        except subprocess.TimeoutExpired:
+            self.stop()
+            code = -1
         if code:
             errors = self.folder / "errors.log"
             print(
@@ -292,7 +299,7 @@ class Talk:
             while self._tick <= due:
                 self._send(self._tick % 20, now)
                 self._tick += 1
-            if now > learned + 0.1:
+            if now > learned + 0.02:
                 learned = now
                 self.learn()
             for descriptor, _ in self._poll.poll(0.001):
@@ -309,6 +316,7 @@ class Talk:
         for place in range(longest):
             for who, each in keys.items():
                 self.streams["desk", who].press(each[place])
+                self.run(SPREAD / len(keys))
             self.run(8 * 0.02 + KEYS_GAP)
 
     def close(self) -> None:
@@ -357,7 +365,7 @@ class Cost:
 
 def transfers(folder: Path, state: StateDir, processes: dict[str, psutil.Process], calls: int) -> None:
     """So many calls at once; each desk transfers its caller to its target by the keypad."""
-    ramp, keys = calls / RAMP, 25
+    ramp, keys = calls / RAMP, 35
     stay = f'<pause milliseconds="{int((ramp + keys + 15) * 1000)}"/><nop next="leave"/>'
     desks, targets = extensions("desk", calls), extensions("target", calls)
     parties = {role: Sipp(folder, role, "answer", calls) for role in ("desk", "target")}
@@ -386,9 +394,10 @@ def transfers(folder: Path, state: StateDir, processes: dict[str, psutil.Process
         talk.run(1)
     print(f"all are transferred at once: {cost}")
     states = [call["state"] for call in ipc.ask(state.socket("edge"), "status")["calls"]]
-    print(f"{states.count('joined')} of {calls} transfers done, {len(states)} calls are on")
-    while any(sipp.process.poll() is None for sipp in parties.values()):
+    print(f"{states.count('joined')} of {calls} transfers done, calls are {dict(Counter(states))}")
+    while parties["caller"].process.poll() is None:
         talk.run(0.5)
+    talk.run(3)
     failed = {role: sipp.finish() for role, sipp in parties.items()}
     print(f"sipp at the ends: {'no error' if not any(failed.values()) else failed}")
     for role in HOSTS:
@@ -436,9 +445,10 @@ def main() -> None:
             Sipp(folder, "core", "trunk", 0)
             try:
                 register_cost(folder, processes, options.calls)
-                register(folder, "target", options.calls)
                 call_cost(folder, processes, options.calls, options.rate, 10 * options.rate)
                 if not options.no_audio:
+                    for role in ("desk", "target"):
+                        register(folder, role, options.calls)
                     transfers(folder, state, processes, options.calls)
             finally:
                 for sipp in Sipp.running:

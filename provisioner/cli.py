@@ -8,13 +8,14 @@ import sys
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, TypeVar
 
 import click
 
 from provisioner import __version__, logs
 from provisioner.cli_addresses import number_commands, providers, training
 from provisioner.cli_emergency import emergency
+from provisioner.cli_phones import phones
 from provisioner.cli_plan import extensions, numbers
 from provisioner.errors import OperatorError, ProvisionerError, UsageError
 from provisioner.options import demo_directory, json_option, state_option
@@ -67,6 +68,7 @@ def cli() -> None:
     """Phones, numbers, emergency addresses and the SIP edge of a practice, on one appliance."""
 
 
+cli.add_command(phones)
 cli.add_command(extensions)
 cli.add_command(numbers)
 cli.add_command(emergency)
@@ -305,196 +307,6 @@ def sign_in(state: Path | None) -> None:
     from provisioner import console
 
     console.sign_in(_state(state, demo_directory()))
-
-
-@cli.group()
-def phones() -> None:
-    """List, adopt, tell, import and retire phones."""
-
-
-@phones.command("list")
-@state_option
-@json_option
-def list_phones(state: Path | None, as_json: bool) -> None:
-    """List the phones of the practice and those that wait to be adopted."""
-    from provisioner import console
-
-    console.list_phones(_state(state, demo_directory()), as_json)
-
-
-@phones.command("adopt")
-@click.argument("mac")
-@state_option
-@click.option("--extension", default="", help="Its extension. [next free one]")
-@json_option
-def adopt_phone(mac: str, state: Path | None, extension: str, as_json: bool) -> None:
-    """Adopt a phone that asked for its file: give it an extension, a number and secrets of its own."""
-    from provisioner import console
-
-    console.adopt_phone(_state(state, demo_directory()), mac, extension, as_json)
-
-
-macs_argument = click.argument("macs", nargs=-1, metavar="[MAC]...")
-all_option = click.option("--all", "everybody", is_flag=True, help="All phones of the practice.")
-
-
-@phones.command("resync")
-@macs_argument
-@all_option
-@state_option
-@json_option
-def resync_phones(macs: tuple[str, ...], everybody: bool, state: Path | None, as_json: bool) -> None:
-    """Tell phones to fetch their files now, in waves, none while it is in a call."""
-    from provisioner import console_phones
-
-    console_phones.order(_state(state, demo_directory()), "resync", macs, everybody, as_json)
-
-
-@phones.command("restart")
-@macs_argument
-@all_option
-@state_option
-@json_option
-def restart_phones(macs: tuple[str, ...], everybody: bool, state: Path | None, as_json: bool) -> None:
-    """Tell phones to restart, in waves, none while it is in a call."""
-    from provisioner import console_phones
-
-    console_phones.order(_state(state, demo_directory()), "restart", macs, everybody, as_json)
-
-
-@phones.command("reset")
-@click.argument("macs", nargs=-1, required=True, metavar="MAC...")
-@state_option
-@json_option
-def reset_phones(macs: tuple[str, ...], state: Path | None, as_json: bool) -> None:
-    """Tell phones to forget all, as from the factory; their passwords are worth nothing from then on."""
-    from provisioner import console_phones
-
-    console_phones.order(_state(state, demo_directory()), "reset", macs, False, as_json)
-
-
-@phones.command("jobs")
-@click.argument("job", default="")
-@state_option
-@json_option
-def list_jobs(job: str, state: Path | None, as_json: bool) -> None:
-    """List what phones were told, or what became of each phone of one JOB."""
-    from provisioner import console_phones
-
-    console_phones.jobs(_state(state, demo_directory()), job, as_json)
-
-
-@phones.command("retire")
-@click.argument("mac")
-@state_option
-@json_option
-def retire_phone(mac: str, state: Path | None, as_json: bool) -> None:
-    """Take a phone out of the practice: its passwords are worth nothing, its extension and number are free."""
-    from provisioner import console_phones
-
-    console_phones.retire(_state(state, demo_directory()), mac, as_json)
-
-
-@phones.command("import")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
-@click.option("--dry-run", is_flag=True, help="Only say what would come of it.")
-@state_option
-@json_option
-def import_phones(file: Path, dry_run: bool, state: Path | None, as_json: bool) -> None:
-    """Import phones from a CSV FILE with the columns MAC, Model, Name, Extension and Number, all or none."""
-    from provisioner import console_phones
-
-    console_phones.import_phones(_state(state, demo_directory()), file, dry_run, as_json)
-
-
-@phones.command("export")
-@click.argument("file", required=False, type=click.Path(dir_okay=False, path_type=Path))
-@state_option
-def export_phones(file: Path | None, state: Path | None) -> None:
-    """Write all phones as a CSV FILE that `import` takes back. [standard output]"""
-    from provisioner import console_phones
-
-    console_phones.export_phones(_state(state, demo_directory()), file)
-
-
-@phones.command("identify")
-@click.argument("agents", type=click.File("rb"), default="-")
-@json_option
-def identify_phones(agents: BinaryIO, as_json: bool) -> None:
-    """Say which maker, model, firmware and MAC user agents name: AGENTS is a file with one a line. [- : the input]"""
-    from provisioner import console
-
-    console.identify(agents, as_json)
-
-
-@phones.command("welcome")
-@click.argument("mac")
-@state_option
-def welcome_phone(mac: str, state: Path | None) -> None:
-    """Let an adopted phone have its files once more without proof, as after a factory reset behind a router."""
-    from provisioner import console
-
-    console.welcome_phone(_state(state, demo_directory()), mac)
-
-
-@phones.group()
-def quarantine() -> None:
-    """List who asked for phones' files like an attacker, and let one ask again."""
-
-
-@quarantine.command("list")
-@state_option
-@json_option
-def list_quarantine(state: Path | None, as_json: bool) -> None:
-    """List the sources in quarantine: why, until when, and how often they were refused."""
-    from provisioner import console
-
-    console.list_quarantine(_state(state, demo_directory()), as_json)
-
-
-@quarantine.command("release")
-@click.argument("source")
-@state_option
-@json_option
-def release(source: str, state: Path | None, as_json: bool) -> None:
-    """Take a source out of quarantine: its MAC or address, as `list` shows it."""
-    from provisioner import console
-
-    console.release(_state(state, demo_directory()), source, as_json)
-
-
-@phones.command("explain")
-@click.argument("mac")
-@state_option
-@json_option
-def explain_phone(mac: str, state: Path | None, as_json: bool) -> None:
-    """Show each setting of a phone with the layer it comes from, and what differs from what it fetched last."""
-    from provisioner import inspection
-
-    inspection.explain_phone(_state(state, demo_directory()), mac, as_json)
-
-
-@phones.command("files")
-@click.argument("mac")
-@click.argument("name", default="")
-@state_option
-@json_option
-def phone_files(mac: str, name: str, state: Path | None, as_json: bool) -> None:
-    """List what a phone would be given; with NAME, print that file as the phone gets it, passwords and all."""
-    from provisioner import inspection
-
-    inspection.phone_files(_state(state, demo_directory()), mac, name, as_json)
-
-
-@phones.command("dhcp")
-@click.option("--for", "kind", default="", help="Kind of DHCP server: dnsmasq, isc, kea, windows or pfsense.")
-@state_option
-@json_option
-def phones_dhcp(kind: str, state: Path | None, as_json: bool) -> None:
-    """Print what the network's DHCP server has to tell phones, with this appliance's addresses."""
-    from provisioner import inspection
-
-    inspection.dhcp(_state(state, demo_directory()), kind, as_json)
 
 
 @cli.group()

@@ -76,4 +76,4 @@ class Callbacks:
             return usual
         others = tuple(member for member in (usual.members if usual else ()) if member.target not in phones)
         members = [Member(extension, EXTENSION_SECONDS) for extension in phones]
-        return Plan((replace(members[0], late=others), *members[1:]))
+        return Plan((replace(members[0], busy=others, late=others), *members[1:]))

@@ -18,6 +18,7 @@ _PRIVATE = (
     "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "100.64.0.0/10", "127.0.0.0/8",
     "fc00::/7", "fe80::/10", "::1/128",
 )  # fmt: skip
+_PRIVATE_NETWORKS = tuple(map(ip_network, _PRIVATE))
 _G711 = tuple(Format(codec, CODECS[codec].payload or 0) for codec in G711)
 PLAIN = AudioOffer(_G711)
 
@@ -98,6 +99,6 @@ def networks_of(host: str) -> list[str]:
         address = ip_address(host)
     except ValueError:  # no call hangs on it
         return []
-    if any(address in ip_network(net) for net in _PRIVATE):
+    if any(address in network for network in _PRIVATE_NETWORKS):
         return list(_PRIVATE)
     return [str(ip_network((host, 32 if address.version == 4 else 64), strict=False))]

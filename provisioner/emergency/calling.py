@@ -22,6 +22,9 @@ def calling_number(snapshot: Snapshot, phone: Phone | None, own: str) -> Calling
     Without any, never one that sends help to another building as long as there is another: an operator has to ask.
     """
     place = phone.location if phone else ""
+    first = snapshot.numbers.get(own)  # nearly always: pages ask this of each line of a large practice
+    if first and first.address_status == "registered" and snapshot.covers(first.location, place):
+        return Calling(own, True)
     registered = [
         number for number in _nearest(snapshot, own, place) if number.address_status == "registered"
     ]

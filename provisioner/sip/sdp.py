@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 
 from provisioner.errors import PeerError
@@ -86,10 +87,16 @@ def offered(body: bytes, host: str = "") -> AudioOffer:
     raise PeerError("no audio codec in common", 488)
 
 
+@lru_cache(1024)  # the parties are few, and send it again and again
+def _canonical(address: str) -> str:
+    """An IP address in its usual form. Raises ValueError."""
+    return str(ip_address(address))
+
+
 def _address(stream: Stream, host: str) -> str:
     """Where the audio goes, of the IP version of our `host`."""
     try:
-        address = str(ip_address(stream.address))
+        address = _canonical(stream.address)
     except ValueError:  # a name would have to be resolved, and media waits for nobody
         raise PeerError("no IP address for the audio in SDP", 488) from None
     if host and (":" in address) != (":" in host) and address not in _NOWHERE:

@@ -40,15 +40,15 @@ class Affair:
     """One call, from its INVITE to its last BYE. `inside`: a desk phone that takes it may transfer it."""
 
     def __init__(
-        self, world: World, held: set[Talk], caller: Talk, dialled: str, inside: bool, on_hangup: str
+        self, world: World, held: set[Talk], first: Talk, dialled: str, inside: bool, on_hangup: str
     ) -> None:
-        """`held`: the parties that have put us on hold."""
+        """`first`: who calls, or by click the phone that is rung first. `held`: who has put us on hold."""
         self.world, self.held = world, held
-        self.caller: Talk | None = caller
+        self.caller: Talk | None = first
         self.desk: Talk | None = None
         self.target: Talk | None = None
         self.dialled, self.inside, self.on_hangup = dialled, inside, on_hangup
-        self.first = caller
+        self.first = first
         self.state = "ringing"
         self.rung: list[Talk] = []  # those that ring, or have picked up and are asked
         self.asked: list[Talk] = []
@@ -88,6 +88,11 @@ class Affair:
 
     # those who are rung
 
+    def clicked(self, phones: list[Talk]) -> None:
+        """Nobody calls yet: these are rung first, and call when one picks up."""
+        self.caller, self.rung = None, phones
+        self.enter("clicked")
+
     def picked_up(self, talk: Talk) -> None:
         heard = self.world.hears(talk) if not talk.over else None
         if isinstance(heard, str) and heard.startswith("call-from"):
@@ -104,7 +109,10 @@ class Affair:
         """The call is with who picked up."""
         self.release(*(other for other in self.rung if other is not talk))
         self.rung, self.asked = [], []
-        if self.state in ("ringing", "recall"):
+        if self.state == "clicked":
+            self.caller = talk
+            self.enter("ringing")
+        elif self.state in ("ringing", "recall"):
             self.desk = talk
             staff = (
                 self.dialled == MAIN and user_of(talk) == STAFF and not isinstance(self.first.party, Phone)
@@ -283,6 +291,8 @@ class Affair:
         self.asked = [talk for talk in self.asked if not talk.over]
         if self.state in ("ringing", "recall") and self.caller and self.caller.over and not self.rung:
             self.caller = None
+            self.over()
+        elif not self.rung and self.state == "clicked":
             self.over()
         elif not self.rung and self.state == "dialling":
             self.enter("menu")

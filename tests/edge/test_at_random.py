@@ -16,18 +16,35 @@ from hypothesis import seed, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
+from provisioner.edge import click
 from provisioner.edge.directory import Directory
+from provisioner.edge.edge import EMERGENCY_RESERVE
+from provisioner.errors import OperatorError
 from provisioner.store import records
 from tests.edge.affairs import STAFF, URGENT, Affair, user_of
 from tests.edge.test_referral import refer, replacing, to
-from tests.edge.world import CORE, EXTENSIONS, MAIN, Phone, Talk, World, number_of, practice
+from tests.edge.world import CORE, EXTENSIONS, MAIN, OUTSIDE, PATIENT, Phone, Talk, World, number_of, practice
 
-NUMBERS = (*EXTENSIONS, number_of("102"), "2124567890", "911", "988", "12345", "5551212", "199", "9005551234")
+NUMBERS = (
+    *EXTENSIONS,
+    number_of("102"),
+    "2124567890",
+    "911",
+    "988",
+    "12345",
+    "5551212",
+    "199",
+    "9005551234",
+    "*78",
+    "*72102#",
+)
 KEYS = (
     "*", "1", "2", "1", "*1102#", "*1103#", "*12124567890#", "*1911#", "*1*1", "#", "7", "*1101",
     "*333", "*222*", "*12125551234#*1", "*1103#*2",
 )  # fmt: skip
 FORWARDS = ("", "", "103", "+12124567890", number_of("101"), MAIN)
+POOL = "+14155550190"  # for dial-through
+CLICKED = (69, 70)  # Max-Forwards of the two legs of a call by click
 LIMBO_SECONDS = 3.0
 SOON = 1e-6
 
@@ -63,6 +80,11 @@ class Practice(RuleBasedStateMachine):
                 )
             },
         }
+        numbers = {**practice().numbers, POOL: records.Number(id=POOL, label="Pool", dial_through=True)}
+        bound = records.DialThrough(
+            id="bound", number=POOL, phone=PATIENT, target=OUTSIDE, calling=MAIN, expires=2e9
+        )
+        self.of |= {"numbers": numbers, "dial_throughs": {"bound": bound}}
         self.features: dict[str, records.LineFeatures] = {}
         self.world = World(practice(**self.of))
         self.world.register_all()
@@ -84,9 +106,13 @@ class Practice(RuleBasedStateMachine):
         self.affairs[self._hops] = affair
         unknown = talk.party is self.world.core and talk.status == 404
         unknown |= talk.status == 403 and talk.failure.reason.startswith("Too many calls")
-        self.rows[0] += not unknown and talk.status != 503  # without a media port there may be no call at all
-        self.rows[1] += not unknown
+        # without a media port there may be no call at all
+        self._row(not unknown and talk.status != 503, not unknown)
         self.look()
+
+    def _row(self, least: int, most: int) -> None:
+        self.rows[0] += least
+        self.rows[1] += most
 
     def affair_of(self, talk: Talk) -> Affair | None:
         """The call that a party is in, or rung for; where messages are lost the model cannot follow."""
@@ -143,16 +169,36 @@ class Practice(RuleBasedStateMachine):
         if not (urgent and URGENT.fullmatch(number)):
             self.begin(lambda more: phone.call(number, offer=offer, headers=more), number, inside)
 
+    @rule(extension=st.sampled_from(EXTENSIONS), number=st.sampled_from((*EXTENSIONS, OUTSIDE)))
+    def click_to_call(self, extension: str, number: str) -> None:
+        """One at a time: what it sends has no Max-Forwards of its own."""
+        if self.lossy or any(self.affairs[hops].state != "over" for hops in CLICKED if hops in self.affairs):
+            return
+        try:
+            click.call(self.world.edge, extension, number)
+        except OperatorError:
+            self._row(0, 1)
+            return
+        self._row(1, 1)
+        self.world.run()
+        phones = [talk for talk in self.world.phones[extension].calls if talk not in self.known]
+        self.known.update(phones)
+        affair = Affair(self.world, self.held, phones[0], number, number != OUTSIDE, self.on_hangup)
+        affair.clicked(phones)
+        self.affairs.update(dict.fromkeys(CLICKED, affair))
+        self.look()
+
     @rule(
-        called=st.sampled_from((MAIN, number_of("101"), number_of("102"), "103", "+14155559999")),
-        caller=st.sampled_from(("+12065550142", "+442079460000", "anonymous")),
+        called=st.sampled_from((MAIN, number_of("101"), number_of("102"), "103", POOL, "+14155559999")),
+        caller=st.sampled_from((PATIENT, "+442079460000", "anonymous")),
     )
     def patient_calls(self, called: str, caller: str) -> None:
-        self.begin(lambda more: self.world.inbound(called, caller, headers=more), called, self.way == "edge")
+        inside = self.way == "edge" and called != POOL
+        self.begin(lambda more: self.world.inbound(called, caller, headers=more), called, inside)
 
     @rule(called=st.sampled_from((MAIN, number_of("101"), number_of("102"))), keys=st.sampled_from(KEYS))
     def patient_calls_and_is_answered(self, called: str, keys: str) -> None:
-        self.patient_calls(called, "+12065550142")
+        self.patient_calls(called, PATIENT)
         self.answer(-1)
         self.desk_presses(-1, keys)
 
@@ -296,7 +342,6 @@ class Practice(RuleBasedStateMachine):
             ]
             until = min([end, *due, *timers])
             self.world.pass_time(max(0.0, until - self.world.clock.now) + SOON)
-            self.look()
             self.timeouts()
             if until == end:
                 break
@@ -323,7 +368,7 @@ class Practice(RuleBasedStateMachine):
         )  # fmt: skip
         self.world.edge.swap(Directory(practice(**self.of, line_features=dict(self.features))))
 
-    @rule(capacity=st.sampled_from((0, 5, 6, 1000, 1000)))
+    @rule(capacity=st.sampled_from((0, EMERGENCY_RESERVE + 1, EMERGENCY_RESERVE + 2, 1000, 1000)))
     def media_ports(self, capacity: int) -> None:
         self.world.media.capacity = capacity
 

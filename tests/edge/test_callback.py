@@ -100,6 +100,18 @@ def test_nobody_answers_there_so_who_else_would_be_rung_is(make: Callable[..., W
 
 
 @pytest.mark.rule("emergency.callback")
+@pytest.mark.parametrize("status", [302, 486, 603])
+def test_a_phone_that_will_not_take_it_does_not_keep_it_from_the_others(
+    make: Callable[..., World], status: int
+) -> None:
+    world = make(numbers={MAIN: practice().numbers[MAIN]})
+    emergency(world, "103")
+    back(world, MAIN)
+    world.ringing("103").refuse(status)
+    assert rung(world) == ["101", "102"]
+
+
+@pytest.mark.rule("emergency.callback")
 def test_after_half_an_hour_all_is_as_before(make: Callable[..., World]) -> None:
     world = make(**GUARDED)
     number = emergency(world, "102")

@@ -234,6 +234,12 @@ def lie(host: str, port: int = 5060) -> Fault:
     return named(Located((Target("UDP", host, port),), False, 1e9))
 
 
+def lie_about_the_only_trunk(world: Matrix) -> None:
+    """Where it once was is the second route."""
+    lie("203.0.113.9")(world)
+    world.edge.trunks.update([world.first.trunk])
+
+
 # of load
 
 
@@ -358,6 +364,7 @@ ROWS = (
     Row("dns-empty", named(Located((), False, 1e9))),
     Row("dns-slow", named(None)),
     Row("dns-lies-nowhere", lie("203.0.113.9"), True),
+    Row("dns-lies-about-the-only-trunk", lie_about_the_only_trunk, True),
     Row("dns-lies-to-us", lie(*EDGE), True),
     Row("ten-times-the-calls", flooded),
     Row("limits-reached", limits_reached),

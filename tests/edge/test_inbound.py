@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from provisioner.edge.edge import EMERGENCY_RESERVE
 from provisioner.edge.ringing import ELSEWHERE
 from provisioner.store import records
 from tests.edge.world import CORE, EDGE, MAIN, OUTSIDE, PATIENT, Talk, World, number_of, practice
@@ -179,7 +180,7 @@ def test_a_member_of_a_simultaneous_group_stops_after_its_own_seconds(make: Make
 @pytest.mark.rule("inbound.nobody")
 def test_no_media_port_left(make: Make) -> None:
     world = make()
-    world.media.capacity = len(world.media.open) + 5
+    world.media.capacity = len(world.media.open) + EMERGENCY_RESERVE + 1
     assert world.inbound().status == 503
     assert world.outcome() == "no media port"
 

@@ -15,6 +15,7 @@ import signal
 import socket
 import sqlite3
 import subprocess
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from datetime import datetime
@@ -40,12 +41,15 @@ _MESSAGE = re.compile(
 )
 
 
-def invites(party: Party) -> list[tuple[float, str]]:
-    """INVITEs in a sipp's log: when, in seconds since 1970, and what; repeats too."""
+def messages(party: Party) -> list[tuple[float, str]]:
+    """A sipp's log: when, in seconds since 1970, and what; repeats too."""
     found = [(each[1], each[2].replace("\r", "")) for each in _MESSAGE.finditer(party.messages)]
-    return [
-        (datetime.fromisoformat(at).timestamp(), text) for at, text in found if text.startswith("INVITE ")
-    ]
+    return [(datetime.fromisoformat(at).timestamp(), text) for at, text in found]
+
+
+def invites(party: Party) -> list[tuple[float, str]]:
+    """The INVITEs in it."""
+    return [each for each in messages(party) if each[1].startswith("INVITE ")]
 
 
 class Rig:
@@ -297,3 +301,23 @@ def test_gets_out(rig: Rig, fault: tuple[Party, float], code: str) -> None:
     assert acceptable(invite, code, centre.host), invite
     assert passed <= seconds
     until(lambda: not rig.appliance.calls(), "no call is left", tail=rig.appliance.tail)
+
+
+def test_a_911_call_that_is_up_is_ended_last_and_by_a_bye(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    try:
+        phone = Party(
+            rig.directory, "call", rig.phone, rig.appliance, number="911", seconds=30,
+            arguments=("-key", "caller", EXTENSION), STEPS=leave(), TONE=str(rig.tones(440)),
+        )  # fmt: skip
+        phone.reached("answered")
+        rig.first.reached("answered")
+        asked = time.time()
+        assert rig.appliance.stop() == 0
+        assert time.time() - asked < 5.5  # the contract's 5 s, and the start of a signal on a busy machine
+        ends = [at for party in (phone, rig.first) for at, text in messages(party) if text.startswith("BYE ")]
+        assert len(ends) == 2
+        assert min(ends) - asked >= 1.9
+        phone.stop()
+    finally:
+        rig.close()
