@@ -66,6 +66,7 @@ def test_r01_the_same_instance_at_a_new_address_leaves_no_ghost(bench: Bench) ->
     assert bench.contacts() == [B[1:-1]]
     assert bench.registrar.extension_at(("10.0.0.5", 5060)) == ""
     assert bench.registrar.extension_at(("10.0.0.6", 5060)) == "101"
+    assert (bench.registrar.at("10.0.0.5"), bench.registrar.at("10.0.0.6")) == (False, True)
 
 
 def test_r01_another_reg_id_is_another_binding(bench: Bench) -> None:

@@ -176,3 +176,26 @@ def test_without_media_nothing_waits(tmp_path):
         await client.close()
 
     asyncio.run(go())
+
+
+def test_the_pool_is_filled_by_one_question_for_all(monkeypatch, tmp_path):
+    asked = []
+
+    async def ask(_client, call, args):
+        asked.append(args["leg"])
+        while len(asked) < 5:  # nobody is answered before all have been asked
+            await asyncio.sleep(0)
+        if args["leg"] == "boot-3":
+            raise ipc.Refused("no port")
+        return {"port": 20000}
+
+    async def go():
+        monkeypatch.setattr(ipc.Client, "ask", ask)
+        client = MediaClient(tmp_path / "none.sock", HOST, "boot", pool=5)
+        async with asyncio.timeout(20):
+            with pytest.raises(ipc.Refused):
+                await client._open(5)
+        assert [client.take().id for _ in range(4)] == ["boot-1", "boot-2", "boot-4", "boot-5"]
+
+    asyncio.run(go())
+    assert asked == [f"boot-{number}" for number in range(1, 6)]
