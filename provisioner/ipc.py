@@ -348,7 +348,9 @@ def ask(path: Path, call: str, args: Json | None = None, timeout: float = 5.0) -
                         continue
                     if "error" in message:
                         raise Refused(str(message["error"]))
-                    return dict(message.get("ok") or {})
+                    if isinstance(answer := message.get("ok") or {}, dict):
+                        return answer
+                    raise PeerError("a reply on a control socket is no object")
         except (OSError, PeerError):
             pass
     raise Gone(f"the {path.stem} process did not answer; try again in a second")

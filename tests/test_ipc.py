@@ -363,7 +363,7 @@ def test_ask(path: Path) -> None:
         blocking(path, b'{"id":1,"error":"no"}\n')
 
 
-@pytest.mark.parametrize("line", [b"", b"junk\n", b'{"id":1'])
+@pytest.mark.parametrize("line", [b"", b"junk\n", b'{"id":1', b'{"id":1,"ok":[1]}\n'])
 def test_ask_a_server_that_breaks_off(path: Path, line: bytes) -> None:
     with pytest.raises(Gone, match=r"^the edge process did not answer; try again in a second$"):
         blocking(path, line)

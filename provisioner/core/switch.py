@@ -60,7 +60,9 @@ class Switch:
 
     async def open(self, host: str, port: int) -> Address:
         """Listen for SIP. Raises OperatorError when the port is taken."""
-        classify("2125550100", "transfer", Plan())  # the library reads its tables now, not in the midst of audio
+        classify(
+            "2125550100", "transfer", Plan()
+        )  # the library reads its tables now, not in the midst of audio
         self._audio = Audio(self._rng)
         self.address = await self._transport.open(host, port)
         timers = LoopTimers(asyncio.get_running_loop())

@@ -36,6 +36,7 @@ from provisioner.store.records import Number, Practice, Provider, ProviderSecret
 
 WHO = "registrar"  # in the audit log
 LOOK = 1.0  # seconds between looks at the inventory's revision
+WATCH = 10.0  # seconds between looks whether a provider that forgets has restarted
 BROKEN_STORE = 5.0  # seconds before the next try when the store cannot be used
 ADAPTERS: dict[str, Callable[[Account], Adapter]] = {
     "twilio": Twilio,
@@ -49,11 +50,15 @@ _log = logging.getLogger(__name__)
 
 
 class Connection(NamedTuple):
-    """An adapter with the way to its provider. `secrets`: what no sentence may hold."""
+    """An adapter with the way to its provider. `secrets`: what no sentence may hold.
+
+    `uptime`: seconds since a provider started that forgets all when it restarts; None: it forgets nothing.
+    """
 
     adapter: Adapter
     send: Send
     secrets: tuple[str, ...] = ()
+    uptime: Callable[[], float] | None = None
 
 
 class Pace:
@@ -86,7 +91,8 @@ def connect(
     user, password = (secret.user, secret.password) if secret else ("", "")
     adapter = ADAPTERS[provider.api](Account(provider.account, user, password))
     if provider.api == "core":
-        return Connection(adapter, Control(lambda call, args: ipc.ask(state.socket("core"), call, args)).send)
+        control = Control(lambda call, args: ipc.ask(state.socket("core"), call, args))
+        return Connection(adapter, control.send, (), control.uptime)
     send = Client(provider.url or adapter.url).send
     secrets = (password, f"{user}:{password}")
     return Connection(adapter, Pace(send, adapter.abilities.per_second, clock, sleep).send, secrets)
@@ -118,6 +124,7 @@ class Registrar:
         self._busy = busy
         self._connections: dict[str, tuple[object, Connection]] = {}
         self._revision = -1
+        self._watched = 0.0
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop`."""
@@ -141,6 +148,9 @@ class Registrar:
         for held in sorted(due, key=lambda held: (held.due, held.id)):
             self._step(held.id)
         self._age(now)
+        if abs(now - self._watched) >= WATCH:
+            self._watched = now
+            self._watch(now)
         return len(due)
 
     # what the inventory wants
@@ -262,6 +272,21 @@ class Registrar:
         ]
         for held in old:
             self._store(held)
+
+    def _watch(self, now: float) -> None:
+        """What was read before a provider that forgets restarted is due at once."""
+        for provider in self._inventory.all(Provider):
+            connection = self._connection(provider.id)
+            if connection is None or connection.uptime is None:
+                continue
+            try:
+                started = now - connection.uptime()
+            except wire.WireError:
+                continue  # it is away; what it says when it is back will tell
+            for held in self._inventory.all(Registration):
+                fresh = registration.restarted(held, started, now)
+                if held.provider == provider.id and fresh != held:
+                    self._store(fresh)
 
     def _night(self) -> float:
         now, practice = self._now(), self._inventory.get(Practice, "practice")

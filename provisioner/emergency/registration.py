@@ -198,6 +198,12 @@ def postponed(held: Registration, now: float) -> Registration:
     return replace(held, due=now + BUSY)
 
 
+def restarted(held: Registration, started: float, now: float) -> Registration:
+    """The provider, which forgets when it restarts, has run since `started`: a reading of before is made again."""
+    old = held.reading is not None and held.reading.at < started
+    return replace(held, due=now) if old and held.step == "read" and held.due > now else held
+
+
 def opens_gap(held: Registration) -> bool:
     """Whether the next step takes the number's address away before it gets another."""
     return held.step == "release" and held.wanted is not None

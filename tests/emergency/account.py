@@ -6,14 +6,18 @@ import random
 from pathlib import Path
 from typing import Any
 
-from provisioner.core.providers import PROVIDERS
+from provisioner import ipc
+from provisioner.core.providers import BEHAVIOURS, PROVIDERS
 from provisioner.core.providers.account import Account, Held
 from provisioner.emergency import postal, registration
 from provisioner.emergency.providers.client import Client
+from provisioner.emergency.providers.core import Control, Core
 from provisioner.emergency.providers.wire import Account as Credentials
 from provisioner.emergency.registrar import ADAPTERS, Connection, Registrar
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import Location, Number, Practice, Provider, ProviderSecret, Registration
+from tests.emergency.core_socket import BEHAVIOURS as CORE_BEHAVIOURS
+from tests.emergency.core_socket import CoreSocket
 
 NUMBER = "+14155550101"
 START = 1_790_000_000.0
@@ -23,6 +27,10 @@ CIVIC = {"country": "US", "A1": "CA", "A3": "San Francisco", "RD": "Harbor Point
 OTHER = {**CIVIC, "HNO": "1300", "FLR": "1"}
 PATIENCE = 0.15  # seconds that a client of the tests waits for what never comes
 DAY = 86_400.0
+CAN: dict[str, frozenset[str]] = {  # the behaviours that each stand-in has
+    **dict.fromkeys(sorted(PROVIDERS), frozenset(BEHAVIOURS)),
+    "core": frozenset(CORE_BEHAVIOURS),
+}
 
 
 class World:
@@ -30,8 +38,7 @@ class World:
 
     def __init__(self, tmp_path: Path, api: str, behaviour: str = "good", times: int = 2) -> None:
         self.api, self.now, self.up = api, START, False
-        account = Account("AC-user", PASSWORD, {} if api == "bandwidth-dash" else {NUMBER: Held()})
-        self.provider = PROVIDERS[api](account, behaviour, times, seconds=20.0)
+        self.provider: Any = self.stand_in(tmp_path, behaviour, times)
         self.url = self.provider.serve()
         self.inventory = Inventory.open(tmp_path / "inventory.db", clock=lambda: self.now)
         with self.inventory.change(who="test") as change:
@@ -43,6 +50,10 @@ class World:
             change.put(Number(id=NUMBER, label="Desk", location="home", provider="p"))
         self.registrar = self.start()
 
+    def stand_in(self, _tmp_path: Path, behaviour: str, times: int) -> Any:
+        account = Account("AC-user", PASSWORD, {} if self.api == "bandwidth-dash" else {NUMBER: Held()})
+        return PROVIDERS[self.api](account, behaviour, times, seconds=20.0)
+
     def connect(self, provider: Provider, secret: ProviderSecret | None) -> Connection:
         assert secret is not None
         adapter = ADAPTERS[provider.api](Credentials(provider.account, secret.user, secret.password))
@@ -51,7 +62,11 @@ class World:
 
     def client(self) -> Client:
         """One that waits long for all but those who never answer: this machine may be busy."""
-        return Client(self.url, PATIENCE if self.provider.behaviour.startswith("slow") else 30.0)
+        return Client(self.url, self.patience)
+
+    @property
+    def patience(self) -> float:
+        return PATIENCE if self.provider.behaviour.startswith("slow") else 30.0
 
     def start(self, connect: Any = None) -> Registrar:
         """A registrar that knows nothing but what is stored."""
@@ -82,6 +97,38 @@ class World:
         found = self.provider.account.numbers.get(NUMBER, Held())
         address = self.provider.account.addresses.get(found.address, {})
         return found.status, address.get("street", "").split(" ")[0]
+
+    # what happens at the provider without us
+
+    def kept(self) -> list[dict[str, str]]:
+        """The addresses that the provider holds."""
+        return list(self.provider.account.addresses.values())
+
+    def own(self, numbers: list[str]) -> None:
+        """The account has these numbers."""
+        self.provider.account.numbers = {number: Held() for number in numbers}
+
+    def edit(self, city: str) -> None:
+        """Somebody changes the one address that there is."""
+        (address,) = self.kept()
+        address["city"] = city
+
+    def supplant(self, city: str) -> None:
+        """Somebody gives the number an address of theirs."""
+        (address,) = self.kept()
+        self.provider.account.addresses["foreign"] = {**address, "city": city}
+        self.provider.account.numbers[NUMBER].address = "foreign"
+
+    def supplanted(self, _city: str) -> bool:
+        """Whether the number still has that."""
+        return bool(self.provider.account.numbers[NUMBER].address == "foreign")
+
+    def lose(self) -> None:
+        """The number has no address any more."""
+        self.provider.account.numbers[NUMBER].status = "absent"
+        self.provider.account.numbers[NUMBER].address = ""
+
+    # what people do
 
     def move(self, location: str) -> None:
         """The number is another place's from now on."""
@@ -118,3 +165,42 @@ class World:
                 return held
             self.now = max(self.now, held.due)
         raise AssertionError(f"it does not come to rest: {self.held}")
+
+
+class CoreWorld(World):
+    """The same with the stand-in core: the real one, behind a socket that misbehaves."""
+
+    def stand_in(self, tmp_path: Path, behaviour: str, times: int) -> CoreSocket:
+        return CoreSocket(tmp_path, behaviour, times, lambda: self.now)
+
+    def connect(self, provider: Provider, secret: ProviderSecret | None) -> Connection:
+        assert secret is not None
+        control = Control(lambda call, args: ipc.ask(self.provider.path, call, args, self.patience))
+        adapter = Core(Credentials(provider.account, secret.user, secret.password))
+        return Connection(adapter, control.send, (), control.uptime)
+
+    def truth(self) -> tuple[str, str]:
+        civic = self.provider.addresses.get(NUMBER, {}).get("civic")
+        return ("registered", civic["RD"].split(" ")[0]) if civic else ("absent", "")
+
+    def kept(self) -> list[dict[str, str]]:
+        return [held["civic"] for held in self.provider.addresses.values()]
+
+    def own(self, numbers: list[str]) -> None:
+        self.provider.addresses.update(
+            {number: {"civic": {"RD": "1 A St"}, "name": ""} for number in numbers}
+        )
+
+    def edit(self, city: str) -> None:
+        (address,) = self.kept()
+        address["A3"] = city
+
+    def supplant(self, city: str) -> None:
+        (address,) = self.kept()
+        self.provider.addresses[NUMBER] = {"civic": {**address, "A3": city}, "name": "Theirs"}
+
+    def supplanted(self, city: str) -> bool:
+        return bool(self.provider.addresses[NUMBER]["civic"]["A3"] == city)
+
+    def lose(self) -> None:
+        del self.provider.addresses[NUMBER]

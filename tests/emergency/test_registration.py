@@ -225,6 +225,31 @@ def test_a_swap_under_way_is_no_gap() -> None:
     assert r.on(had, Read("pending", HOME, "a"), Context(NOW, ABLE, NIGHT)).gap_since == 0.0
 
 
+@pytest.mark.parametrize(
+    ("before", "due"),
+    [
+        (held("registered", reading=reading("registered"), due=NIGHT), NOW),
+        (held("failed", reading=reading("absent"), due=NOW + 900), NOW),
+        (held("registered", reading=reading("registered", at=NOW - 20), due=NIGHT), NIGHT),
+        (held("registered", reading=reading("registered"), due=NOW - 1), NOW - 1),
+        (held("registered", reading=reading("registered"), step="assign", due=NIGHT), NIGHT),
+        (held("corrected", reading=reading("registered"), step="", due=NIGHT), NIGHT),
+        (held("draft", due=NIGHT), NIGHT),
+    ],
+    ids=[
+        "registered",
+        "failed",
+        "read since",
+        "due already",
+        "a write is due",
+        "a person's turn",
+        "never read",
+    ],
+)
+def test_what_was_read_before_a_restart_is_read_again(before: Registration, due: float) -> None:
+    assert r.restarted(before, NOW - 50, NOW) == replace(before, due=due)
+
+
 def test_only_writes_are_noted_before_they_are_made() -> None:
     for step in ("prepare", "assign", "release", "discard"):
         assert r.sending(held(step=step)).sent == step

@@ -179,14 +179,13 @@ def test_without_media_nothing_waits(tmp_path):
 
 
 def test_the_pool_is_filled_by_one_question_for_all(monkeypatch, tmp_path):
-    asked = []
-    all_asked = asyncio.Event()
+    asked, all_asked = [], asyncio.Event()
 
     async def ask(_client, call, args):
         asked.append(args["leg"])
         if len(asked) == 5:
             all_asked.set()
-        await all_asked.wait()
+        await all_asked.wait()  # nobody is answered before all have been asked
         if args["leg"] == "boot-3":
             raise ipc.Refused("no port")
         return {"port": 20000}

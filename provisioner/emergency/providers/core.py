@@ -16,6 +16,7 @@ from provisioner.emergency.providers.wire import (
     Request,
     Steps,
     Unreachable,
+    json_of,
 )
 from provisioner.emergency.registration import Abilities, Corrected, Prepared, Read, Valid
 from provisioner.ipc import Gone, Json, Refused
@@ -115,6 +116,10 @@ def _id(address: Postal) -> str:
     return msgspec.json.encode(address).decode()
 
 
+class _Running(msgspec.Struct):
+    uptime: float
+
+
 class Control:
     """Carries the core's requests. `ask` is `provisioner.ipc.ask` at the core's socket."""
 
@@ -130,3 +135,7 @@ class Control:
         except Refused as error:
             raise Broken(f"{NAME} refuses: {error}") from None
         return Reply(200, {}, msgspec.json.encode(answer))
+
+    def uptime(self) -> float:
+        """Seconds since the core started; it has forgotten all addresses of before. Raises WireError."""
+        return json_of(self.send(Request("GET", "/ping", body=b"{}")), _Running, NAME).uptime
