@@ -56,6 +56,7 @@ class Affair:
         self.free: list[Talk] = []  # must be over by now
         self.deadline: float | None = None
         self.may_transfer = False
+        self.sent_by: Talk | None = None  # who used the transfer key of its phone
         self._digits = ""
         self._tries = 0
         self._turned = False  # who called has used the transfer key of its phone
@@ -92,6 +93,17 @@ class Affair:
         """Nobody calls yet: these are rung first, and call when one picks up."""
         self.caller, self.rung = None, phones
         self.enter("clicked")
+
+    def rings(self, talk: Talk) -> None:
+        """Somebody is rung: who sent the caller on and has gone is only rung when the other did not take the call."""
+        if (
+            self.state == "referred"
+            and self.desk is None
+            and self.sent_by
+            and talk.party is self.sent_by.party
+        ):
+            self._stop_dialling("recall")
+        self.rung.append(talk)
 
     def picked_up(self, talk: Talk) -> None:
         heard = self.world.hears(talk) if not talk.over else None
@@ -196,6 +208,7 @@ class Affair:
         assert self.state == "talking", f"REFER in {self.state}"
         if talk is self.caller:
             self.caller, self.desk, self._turned = self.desk, self.caller, not self._turned
+        self.sent_by = talk
         assert talk is self.desk, "REFER of somebody who is not in the call"
 
     def take_over(self, other: Affair, talk: Talk) -> None:

@@ -129,7 +129,7 @@ class Practice(RuleBasedStateMachine):
                 self.known.add(talk)
                 hops = int(talk.invite.get("max-forwards"))
                 affair = self.urgent(talk) if URGENT.fullmatch(user_of(talk)) else self.affairs[hops]
-                affair.rung.append(talk)
+                affair.rings(talk)
         for affair in self.affairs.values():
             affair.look()
 
