@@ -68,7 +68,8 @@ def test_challenge_is_met_and_the_phone_comes_back(appliance: Appliance, tmp_pat
     reaches(appliance, job, MAC, "back")
     ((name, _at, status, revision),) = phone_of(appliance, job, MAC)["body"]["files"]
     assert (name, status) == (f"cfg{MAC}.xml", 200)
-    assert revision == appliance.edge.call("status")["revision"]
+    # The demo registers its addresses meanwhile, so that the inventory goes on.
+    assert 1 <= revision <= appliance.edge.call("status")["revision"]
     assert account.password not in appliance.tail()
 
 
