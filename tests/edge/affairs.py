@@ -55,7 +55,7 @@ class Affair:
         self.early: list[Talk] = []
         self.free: list[Talk] = []  # must be over by now
         self.deadline: float | None = None
-        self.may_transfer = False
+        self.staff: Talk | None = None  # a person of the practice who is reached outside
         self.sent_by: Talk | None = None  # who used the transfer key of its phone
         self._digits = ""
         self._tries = 0
@@ -65,6 +65,15 @@ class Affair:
     def urgent(self) -> bool:
         """An emergency call that is on."""
         return self.state != "over" and bool(URGENT.fullmatch(self.dialled))
+
+    @property
+    def may_transfer(self) -> bool:
+        """Whether who took the call has the menu."""
+        return (
+            self.inside
+            and self.desk is not None
+            and (isinstance(self.desk.party, Phone) or self.desk is self.staff)
+        )
 
     @property
     def roles(self) -> dict[str, Talk]:
@@ -126,10 +135,8 @@ class Affair:
             self.enter("ringing")
         elif self.state in ("ringing", "recall"):
             self.desk = talk
-            staff = (
-                self.dialled == MAIN and user_of(talk) == STAFF and not isinstance(self.first.party, Phone)
-            )
-            self.may_transfer = self.inside and (isinstance(talk.party, Phone) or staff)
+            if self.dialled == MAIN and user_of(talk) == STAFF and not isinstance(self.first.party, Phone):
+                self.staff = talk
             self.talk()
         else:
             self.target = talk
@@ -147,7 +154,6 @@ class Affair:
         self.release(self.desk)
         self.desk, self.target = self.target, None
         self.talk()
-        self.may_transfer = self.inside and isinstance(self.desk.party, Phone) if self.desk else False
 
     # keys
 
@@ -302,15 +308,15 @@ class Affair:
         """What only the ones who are rung can tell: that nobody is rung any more."""
         self.rung = [talk for talk in self.rung if not talk.over]
         self.asked = [talk for talk in self.asked if not talk.over]
-        if self.state in ("ringing", "recall") and self.caller and self.caller.over and not self.rung:
-            self.caller = None
-            self.over()
-        elif not self.rung and self.state == "clicked":
+        if not self.rung and self.state == "clicked":
             self.over()
         elif not self.rung and self.state == "dialling":
             self.enter("menu")
         elif not self.rung and self.state == "referred":
             self._back()
+        if self.state in ("ringing", "recall") and self.caller and self.caller.over and not self.rung:
+            self.caller = None
+            self.over()
 
     # what must be
 
