@@ -13,7 +13,6 @@ from tests.edge.world import MAIN, Phone, Talk, World
 
 STAFF = "+12135550188"  # outside member of the ring group
 ANSWER_SECONDS, DIGIT_SECONDS, MENU_SECONDS, PROMPT_SECONDS = 30.0, 10.0, 8.0, 30.0
-MOMENT = 1e-4
 URGENT = re.compile(r"911|933|988")
 _WAITS = {"menu": PROMPT_SECONDS, "completing": PROMPT_SECONDS, "collecting": DIGIT_SECONDS,
           "dialling": ANSWER_SECONDS, "referred": ANSWER_SECONDS, "farewell": PROMPT_SECONDS}  # fmt: skip
@@ -85,7 +84,7 @@ class Affair:
             self._tries = 0
         self.state = state
         wait = _WAITS.get(state)
-        self.deadline = None if wait is None else self._now + wait
+        self.deadline = None if wait is None else self.world.clock.now + wait
 
     def release(self, *talks: Talk | None) -> None:
         self.free += [talk for talk in talks if talk]
@@ -195,7 +194,7 @@ class Affair:
             self.enter("dialling" if self._digits else "menu")
         else:
             self._digits += key
-            self.deadline = self._now + DIGIT_SECONDS
+            self.deadline = self.world.clock.now + DIGIT_SECONDS
 
     def _stop_dialling(self, state: str) -> None:
         self.release(*self.rung)
@@ -276,19 +275,14 @@ class Affair:
 
     def played(self, talk: Talk) -> None:
         if talk is self.desk and self.state in ("menu", "completing"):
-            self.deadline = self._now + MENU_SECONDS
+            self.deadline = self.world.clock.now + MENU_SECONDS
         elif talk is self.desk and self.state == "farewell":
             self.over()
 
     @property
-    def _now(self) -> float:
-        """A deadline that has just passed is the time from which the next one counts."""
-        return self.deadline if self.deadline is not None and self.late else self.world.clock.now
-
-    @property
     def late(self) -> bool:
-        """Whether the deadline has passed. What the model sees of the wire, it sees a moment late."""
-        return self.deadline is not None and self.deadline <= self.world.clock.now + MOMENT
+        """Whether the deadline has passed."""
+        return self.deadline is not None and self.deadline <= self.world.clock.now
 
     def timeout(self) -> None:
         if self.state in ("menu", "completing"):
