@@ -13,7 +13,6 @@ from tests.edge.world import MAIN, Phone, Talk, World
 
 STAFF = "+12135550188"  # outside member of the ring group
 ANSWER_SECONDS, DIGIT_SECONDS, MENU_SECONDS, PROMPT_SECONDS = 30.0, 10.0, 8.0, 30.0
-MOMENT = 1e-4
 URGENT = re.compile(r"911|933|988")
 _WAITS = {"menu": PROMPT_SECONDS, "completing": PROMPT_SECONDS, "collecting": DIGIT_SECONDS,
           "dialling": ANSWER_SECONDS, "referred": ANSWER_SECONDS, "farewell": PROMPT_SECONDS}  # fmt: skip
@@ -55,7 +54,7 @@ class Affair:
         self.early: list[Talk] = []
         self.free: list[Talk] = []  # must be over by now
         self.deadline: float | None = None
-        self.may_transfer = False
+        self.staff: Talk | None = None  # a person of the practice who is reached outside
         self.sent_by: Talk | None = None  # who used the transfer key of its phone
         self._digits = ""
         self._tries = 0
@@ -67,6 +66,15 @@ class Affair:
         return self.state != "over" and bool(URGENT.fullmatch(self.dialled))
 
     @property
+    def may_transfer(self) -> bool:
+        """Whether who took the call has the menu."""
+        return (
+            self.inside
+            and self.desk is not None
+            and (isinstance(self.desk.party, Phone) or self.desk is self.staff)
+        )
+
+    @property
     def roles(self) -> dict[str, Talk]:
         named = {"caller": self.caller, "desk": self.desk, "target": self.target}
         return {name: talk for name, talk in named.items() if talk}
@@ -76,7 +84,7 @@ class Affair:
             self._tries = 0
         self.state = state
         wait = _WAITS.get(state)
-        self.deadline = None if wait is None else self._now + wait
+        self.deadline = None if wait is None else self.world.clock.now + wait
 
     def release(self, *talks: Talk | None) -> None:
         self.free += [talk for talk in talks if talk]
@@ -126,10 +134,8 @@ class Affair:
             self.enter("ringing")
         elif self.state in ("ringing", "recall"):
             self.desk = talk
-            staff = (
-                self.dialled == MAIN and user_of(talk) == STAFF and not isinstance(self.first.party, Phone)
-            )
-            self.may_transfer = self.inside and (isinstance(talk.party, Phone) or staff)
+            if self.dialled == MAIN and user_of(talk) == STAFF and not isinstance(self.first.party, Phone):
+                self.staff = talk
             self.talk()
         else:
             self.target = talk
@@ -147,7 +153,6 @@ class Affair:
         self.release(self.desk)
         self.desk, self.target = self.target, None
         self.talk()
-        self.may_transfer = self.inside and isinstance(self.desk.party, Phone) if self.desk else False
 
     # keys
 
@@ -189,7 +194,7 @@ class Affair:
             self.enter("dialling" if self._digits else "menu")
         else:
             self._digits += key
-            self.deadline = self._now + DIGIT_SECONDS
+            self.deadline = self.world.clock.now + DIGIT_SECONDS
 
     def _stop_dialling(self, state: str) -> None:
         self.release(*self.rung)
@@ -270,19 +275,14 @@ class Affair:
 
     def played(self, talk: Talk) -> None:
         if talk is self.desk and self.state in ("menu", "completing"):
-            self.deadline = self._now + MENU_SECONDS
+            self.deadline = self.world.clock.now + MENU_SECONDS
         elif talk is self.desk and self.state == "farewell":
             self.over()
 
     @property
-    def _now(self) -> float:
-        """A deadline that has just passed is the time from which the next one counts."""
-        return self.deadline if self.deadline is not None and self.late else self.world.clock.now
-
-    @property
     def late(self) -> bool:
-        """Whether the deadline has passed. What the model sees of the wire, it sees a moment late."""
-        return self.deadline is not None and self.deadline <= self.world.clock.now + MOMENT
+        """Whether the deadline has passed."""
+        return self.deadline is not None and self.deadline <= self.world.clock.now
 
     def timeout(self) -> None:
         if self.state in ("menu", "completing"):
@@ -302,15 +302,15 @@ class Affair:
         """What only the ones who are rung can tell: that nobody is rung any more."""
         self.rung = [talk for talk in self.rung if not talk.over]
         self.asked = [talk for talk in self.asked if not talk.over]
-        if self.state in ("ringing", "recall") and self.caller and self.caller.over and not self.rung:
-            self.caller = None
-            self.over()
-        elif not self.rung and self.state == "clicked":
+        if not self.rung and self.state == "clicked":
             self.over()
         elif not self.rung and self.state == "dialling":
             self.enter("menu")
         elif not self.rung and self.state == "referred":
             self._back()
+        if self.state in ("ringing", "recall") and self.caller and self.caller.over and not self.rung:
+            self.caller = None
+            self.over()
 
     # what must be
 

@@ -46,7 +46,6 @@ FORWARDS = ("", "", "103", "+12124567890", number_of("101"), MAIN)
 POOL = "+14155550190"  # for dial-through
 CLICKED = (69, 70)  # Max-Forwards of the two legs of a call by click
 LIMBO_SECONDS = 3.0
-SOON = 1e-6
 
 
 class Practice(RuleBasedStateMachine):
@@ -341,7 +340,7 @@ class Practice(RuleBasedStateMachine):
                 when for p in (self.world, *self.world.parties.values()) if (when := p.timers.deadline())
             ]
             until = min([end, *due, *timers])
-            self.world.pass_time(max(0.0, until - self.world.clock.now) + SOON)
+            self.world.pass_to(until)
             self.timeouts()
             if until == end:
                 break

@@ -444,7 +444,10 @@ class World:
 
     def pass_time(self, seconds: float) -> None:
         """Let the clock run, firing each timer at its own time."""
-        end = self.clock.now + seconds
+        self.pass_to(self.clock.now + seconds)
+
+    def pass_to(self, end: float) -> None:
+        """The same, until that time of the clock."""
         everyone = [self.timers, *(party.timers for party in self.parties.values())]
         while True:
             self.run()
