@@ -13,7 +13,7 @@ from provisioner.emergency.registrar import ADAPTERS, act
 from provisioner.errors import ProvisionerError, UsageError
 from provisioner.store.records import Postal, Registration
 from provisioner.web import api, staff
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 
 AUDITED = 5000  # changes in which a number's history is looked for
 HISTORY = 50
@@ -154,9 +154,9 @@ def decide(number: str) -> Response:
     form = request.form
     try:
         if form.get("decision") == "place":
-            _place(number, form.get("location", ""), form.get("provider", ""), "staff page")
+            _place(number, form.get("location", ""), form.get("provider", ""), who())
         else:
-            _decide(number, form.get("decision", ""), form.get("choice", ""), "staff page")
+            _decide(number, form.get("decision", ""), form.get("choice", ""), who())
     except ProvisionerError as error:
         return _one(number, 409, str(error))
     return make_response(redirect(url_for("addresses.one", number=number), 303))
@@ -187,9 +187,9 @@ def api_decide(number: str) -> Response:
     try:
         if "location" in body or "provider" in body:
             place, provider = (str(body[name]) if name in body else None for name in ("location", "provider"))
-            _place(number, place, provider, "api")
+            _place(number, place, provider, who())
         if "decision" in body:
-            _decide(number, str(body["decision"]), str(body.get("choice", "")), "api")
+            _decide(number, str(body["decision"]), str(body.get("choice", "")), who())
     except ProvisionerError as error:
         return api.problem(409, "Nothing was changed", str(error))
     return api.answer(_row(number), 202)

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, abort, request, url_for
 
 from provisioner.errors import ProvisionerError
 from provisioner.web import adoption, findings, session, views
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 
 PAGE = 100  # entries without a limit
 MAX_PAGE = 1000
@@ -102,7 +102,7 @@ def adopt(mac: str) -> Response:
     if not isinstance(extension, str):
         abort(400, 'The body must be a JSON object such as {"extension": "104"}, or empty.')
     try:
-        return answer(adoption.adopt(sources(), mac, "api", extension), 201)
+        return answer(adoption.adopt(sources(), mac, who(), extension), 201)
     except ProvisionerError as error:
         return problem(409, "The phone was not adopted", str(error))
 

@@ -28,6 +28,7 @@ from provisioner.web import (
     features,
     groups,
     health,
+    language,
     layers,
     locations,
     numbers,
@@ -69,6 +70,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
+    language.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
     rooms = (
         addresses,

@@ -11,7 +11,7 @@ from provisioner.media.recordings import MAX_BYTES, Recordings, as_wav
 from provisioner.media.rtp import RATE
 from provisioner.store.records import Recording
 from provisioner.web import api, staff
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 
 _MAX_REQUEST = MAX_BYTES + (64 << 10)
 
@@ -68,11 +68,11 @@ def upload(name: str) -> Response:
     """Take a recording, or with `remove` go back to what ships."""
     file = request.files.get("recording")
     if "remove" in request.form:
-        _remove(_known(name), "staff page")
+        _remove(_known(name), who())
     elif file is None or not file.filename:
         abort(400, "Choose a WAV file first.")
     else:
-        _put(_known(name), file.read(), "staff page")
+        _put(_known(name), file.read(), who())
     return make_response(redirect(url_for("audio.index"), 303))
 
 
@@ -101,11 +101,11 @@ def listed() -> Response:
 @calls.put("/<name>")
 def put(name: str) -> Response:
     """A WAV file as the body."""
-    return api.answer(_put(_known(name), request.get_data(), "api"))
+    return api.answer(_put(_known(name), request.get_data(), who()))
 
 
 @calls.delete("/<name>")
 def remove(name: str) -> Response:
     """Back to what ships."""
-    _remove(_known(name), "api")
+    _remove(_known(name), who())
     return make_response("", 204)

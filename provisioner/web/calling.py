@@ -10,7 +10,7 @@ from flask import Blueprint, Response, abort, make_response, redirect, request, 
 from provisioner.errors import OperatorError
 from provisioner.store import dial_through
 from provisioner.web import api, call_log, staff
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 
 pages = Blueprint("calling", __name__, url_prefix="/staff")
 calls = Blueprint("calling_api", __name__, url_prefix="/api/v1")
@@ -66,7 +66,7 @@ def bind() -> Response:
     body["calling"] = body.pop("number", "")
     name = secrets.token_hex(8)
     try:
-        made = dial_through.allocate(sources().inventory, **body, who="api", now=sources().now(), name=name)
+        made = dial_through.allocate(sources().inventory, **body, who=who(), now=sources().now(), name=name)
     except OperatorError as error:
         return api.problem(409, "No number was handed out", str(error))
     sources().reload()
@@ -77,7 +77,7 @@ def bind() -> Response:
 def unbind(name: str) -> Response:
     """End one."""
     try:
-        dial_through.release(sources().inventory, name, who="api")
+        dial_through.release(sources().inventory, name, who=who())
     except OperatorError as error:
         return api.problem(404, "Not found", str(error))
     sources().reload()
@@ -88,7 +88,7 @@ def unbind(name: str) -> Response:
 def end(name: str) -> Response:
     """End one, on the page."""
     try:
-        dial_through.release(sources().inventory, name, who="staff page")
+        dial_through.release(sources().inventory, name, who=who())
     except OperatorError as error:
         return call_log.page(409, error=str(error))
     sources().reload()

@@ -14,7 +14,7 @@ from provisioner.errors import UsageError
 from provisioner.ipc import Json
 from provisioner.store.records import NoticeSecret, Notifying
 from provisioner.web import api, staff, words
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 from provisioner.web.sources import World
 from provisioner.web.views import Level
 
@@ -173,7 +173,7 @@ def page_settings() -> Response:
     values["mail_port"] = int(port) if port.isdecimal() else 0
     values["test_days"] = float(days) if days.replace(".", "", 1).isdecimal() else -1.0
     try:
-        store(dict(values), "staff page")
+        store(dict(values), who())
     except UsageError as error:
         typed = {name: value for name, value in values.items() if name not in SECRETS}
         return _page(409, str(error), Notifying(id="notices", **typed))
@@ -274,7 +274,7 @@ def api_settings() -> Response:
 def api_store() -> Response:
     """Change those that the body names; `mail_password` and `webhook_key` are taken and never shown."""
     try:
-        store(_body(), "api")
+        store(_body(), who())
     except UsageError as error:
         return api.problem(422, "The settings were not changed", str(error))
     return api.answer(shown())

@@ -14,7 +14,7 @@ from provisioner.errors import ProvisionerError
 from provisioner.phones import extensions as plan
 from provisioner.phones import renumber
 from provisioner.web import api, staff
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 from provisioner.web.sources import World
 from provisioner.web.views import Level
 
@@ -101,14 +101,14 @@ def _field(name: str) -> str:
 @pages.post("/extensions/reserve")
 def reserve() -> Response:
     """Keep an extension for somebody."""
-    what = (_field("extension"), _field("name"), "staff page", sources().now)
+    what = (_field("extension"), _field("name"), who(), sources().now)
     return _done(lambda: plan.reserve(sources().inventory, *what))
 
 
 @pages.post("/extensions/release")
 def release() -> Response:
     """Let an extension be given again."""
-    return _done(lambda: plan.release(sources().inventory, _field("extension"), "staff page"))
+    return _done(lambda: plan.release(sources().inventory, _field("extension"), who()))
 
 
 @pages.post("/extensions/ranges")
@@ -116,7 +116,7 @@ def add_range() -> Response:
     """A new range."""
     return _done(
         lambda: plan.add_range(
-            sources().inventory, _field("first"), _field("last"), _field("name"), "staff page",
+            sources().inventory, _field("first"), _field("last"), _field("name"), who(),
             _field("location"), _field("group"),
         )
     )  # fmt: skip
@@ -125,7 +125,7 @@ def add_range() -> Response:
 @pages.post("/extensions/ranges/remove")
 def remove_range() -> Response:
     """A range less; nobody loses an extension by that."""
-    return _done(lambda: plan.remove_range(sources().inventory, _field("range"), "staff page"))
+    return _done(lambda: plan.remove_range(sources().inventory, _field("range"), who()))
 
 
 @pages.get("/extensions/length")
@@ -150,7 +150,7 @@ def change_length() -> Response:
     if wanted not in map(str, LENGTHS) or not revision.isdecimal():
         abort(400, "Look at the plan first.")
     try:
-        renumber.apply(sources().inventory, int(wanted), "staff page", int(revision), sources().now)
+        renumber.apply(sources().inventory, int(wanted), who(), int(revision), sources().now)
     except ProvisionerError as error:
         return _length_page(int(wanted), 409, str(error))
     sources().reload()
@@ -212,14 +212,14 @@ def api_one(extension: str) -> Response:
 def api_reserve(extension: str) -> Response:
     """Keep an extension for `name`."""
     name = _text(_body(), "name")
-    work = lambda: plan.reserve(sources().inventory, extension, name, "api", sources().now)  # noqa: E731
+    work = lambda: plan.reserve(sources().inventory, extension, name, who(), sources().now)  # noqa: E731
     return _told("The extension was not reserved", work, 201)
 
 
 @calls.post("/extensions/<extension>/release")
 def api_release(extension: str) -> Response:
     """Let an extension be given again."""
-    return _told("Nothing was released", lambda: plan.release(sources().inventory, extension, "api"))
+    return _told("Nothing was released", lambda: plan.release(sources().inventory, extension, who()))
 
 
 @calls.get("/extension-ranges")
@@ -237,14 +237,14 @@ def api_add_range() -> Response:
     )
     return _told(
         "The range was not made",
-        lambda: plan.add_range(sources().inventory, first, last, name, "api", location, group), 201,
+        lambda: plan.add_range(sources().inventory, first, last, name, who(), location, group), 201,
     )  # fmt: skip
 
 
 @calls.delete("/extension-ranges/<name>")
 def api_remove_range(name: str) -> Response:
     """A range less."""
-    return _told("The range was not removed", lambda: plan.remove_range(sources().inventory, name, "api"))
+    return _told("The range was not removed", lambda: plan.remove_range(sources().inventory, name, who()))
 
 
 @calls.post("/extensions/length")
@@ -256,7 +256,7 @@ def api_length() -> Response:
         abort(400, 'The body must be a JSON object such as {"length": 4}.')
     if request.args.get("dry_run", "") not in ("", "0"):
         return api.answer(renumber.plan(sources().snapshot(), wanted))
-    work = lambda: renumber.apply(sources().inventory, wanted, "api", revision, sources().now)  # noqa: E731
+    work = lambda: renumber.apply(sources().inventory, wanted, who(), revision, sources().now)  # noqa: E731
     return _told("Nothing was changed", work)
 
 

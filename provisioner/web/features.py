@@ -12,7 +12,7 @@ from provisioner.dialing.forwarding import checked
 from provisioner.errors import UsageError
 from provisioner.store.records import LineFeatures
 from provisioner.web import api, staff
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 
 SWITCHES = {"do_not_disturb": "Do not disturb", "screening": "Ask who picks up (press 1 to accept)"}
 TARGETS = {
@@ -80,7 +80,7 @@ def change(extension: str) -> Response:
     if not isinstance(body, dict):
         abort(400, 'The body must be a JSON object such as {"do_not_disturb": true}.')
     try:
-        return api.answer(store(extension, body, "api"))
+        return api.answer(store(extension, body, who()))
     except UsageError as error:
         return api.problem(422, "The features were not changed", str(error))
 
@@ -119,7 +119,7 @@ def form(extension: str) -> Response:
     seconds = request.form.get("forward_no_answer_seconds", "")
     values["forward_no_answer_seconds"] = int(seconds) if seconds.isdecimal() else 0
     try:
-        store(extension, dict(values), "staff page")
+        store(extension, dict(values), who())
     except UsageError as error:
         return _page(extension, LineFeatures(id=extension, **values), 409, str(error))
     return make_response(redirect(url_for("features.page", extension=extension, changed=1), 303))

@@ -12,7 +12,7 @@ from provisioner.phones import editing
 from provisioner.store.records import Key, PhoneGroup
 from provisioner.web import api, staff, views
 from provisioner.web.phone import given_keys, typed_keys
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 
 SPARE_KEYS = 8  # empty places after the last key that is set
 
@@ -50,7 +50,7 @@ def _groups(status: int = 200, error: str = "") -> Response:
 def make() -> Response:
     """Make a group."""
     try:
-        made = editing.put_group(sources().inventory, request.form.get("name", ""), "staff page")
+        made = editing.put_group(sources().inventory, request.form.get("name", ""), who())
     except ProvisionerError as error:
         return _groups(409, str(error))
     return _done(made.id)
@@ -91,7 +91,7 @@ def save(group: str) -> Response:
     record = _record(group)
     try:
         keys = typed_keys(request.form)
-        editing.put_group(sources().inventory, request.form.get("name", ""), "staff page", record.id, keys)
+        editing.put_group(sources().inventory, request.form.get("name", ""), who(), record.id, keys)
     except ProvisionerError as error:
         return _group(record, 409, str(error))
     return _done(group)
@@ -104,7 +104,7 @@ def join(group: str) -> Response:
     try:
         if named == [""]:
             raise UsageError("Give extensions or MACs")
-        editing.join(sources().inventory, named, _record(group).id, "staff page")
+        editing.join(sources().inventory, named, _record(group).id, who())
     except ProvisionerError as error:
         return _group(_record(group), 409, str(error))
     return _done(group)
@@ -114,16 +114,14 @@ def join(group: str) -> Response:
 def leave(group: str) -> Response:
     """Take the phones that were ticked out."""
     here = set(_members(_record(group).id))
-    editing.join(
-        sources().inventory, [mac for mac in request.form.getlist("mac") if mac in here], "", "staff page"
-    )
+    editing.join(sources().inventory, [mac for mac in request.form.getlist("mac") if mac in here], "", who())
     return _done(group)
 
 
 @pages.post("/<group>/delete")
 def delete(group: str) -> Response:
     """Delete it; its phones stay."""
-    editing.delete_group(sources().inventory, _record(group).id, "staff page")
+    editing.delete_group(sources().inventory, _record(group).id, who())
     sources().reload()
     return make_response(redirect(url_for("groups.groups"), 303))
 
@@ -147,7 +145,7 @@ def api_make() -> Response:
     """Make a group: `name`, and `keys` if it is to have some."""
     body = api.body("name", "keys")
     keys = given_keys(body.get("keys", []))
-    made = editing.put_group(sources().inventory, str(body.get("name", "")), "api", keys=keys)
+    made = editing.put_group(sources().inventory, str(body.get("name", "")), who(), keys=keys)
     sources().reload()
     return api.answer(_told(made), 201)
 
@@ -170,10 +168,10 @@ def api_change(group: str) -> Response:
         isinstance(members, list) and all(isinstance(each, str) for each in members)
     ):
         abort(400, "members must be a list of MACs or extensions.")
-    changed = editing.put_group(sources().inventory, name, "api", group, keys)
+    changed = editing.put_group(sources().inventory, name, who(), group, keys)
     if members is not None:
-        editing.join(sources().inventory, _members(group), "", "api")
-        editing.join(sources().inventory, members, group, "api")
+        editing.join(sources().inventory, _members(group), "", who())
+        editing.join(sources().inventory, members, group, who())
     sources().reload()
     return api.answer(_told(changed))
 
@@ -181,6 +179,6 @@ def api_change(group: str) -> Response:
 @calls.delete("/<group>")
 def api_delete(group: str) -> Response:
     """Delete it; its phones stay."""
-    editing.delete_group(sources().inventory, _record(group).id, "api")
+    editing.delete_group(sources().inventory, _record(group).id, who())
     sources().reload()
     return Response(status=204)

@@ -17,7 +17,7 @@ from provisioner.phones.vocabulary import SETTINGS, Setting, as_text, from_text,
 from provisioner.store.inventory import Audit
 from provisioner.store.records import PhoneSettings, Snapshot
 from provisioner.web import api, staff, words
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 
 CHANGES = 10  # the last ones of a layer
 OWN = frozenset({"registrar_host", "registrar_port", "provisioning_host", "provisioning_port"})
@@ -187,7 +187,7 @@ def save(name: str) -> Response:
     layer, typed = _known(request.form.get("layer", "")), request.form.get("value", "")
     try:
         value = None if "remove" in request.form else from_text(name, typed)
-        editing.set_layer(sources().inventory, layer, {name: value}, "staff page")
+        editing.set_layer(sources().inventory, layer, {name: value}, who())
     except ProvisionerError as error:
         return _setting(name, 409, str(error), typed)
     sources().reload()
@@ -231,6 +231,6 @@ def api_layer(layer: str) -> Response:
 @api.refusing("The settings were not changed")
 def api_change(layer: str) -> Response:
     """Set what the body names; null takes a setting back."""
-    record = editing.set_layer(sources().inventory, _known(layer), api.body(), "api")
+    record = editing.set_layer(sources().inventory, _known(layer), api.body(), who())
     sources().reload()
     return api.answer(_told(record, sources().snapshot(), sources().catalogue()))

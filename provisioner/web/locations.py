@@ -10,7 +10,7 @@ from provisioner.emergency.moved import Whereabouts
 from provisioner.errors import UsageError
 from provisioner.store.records import Location, Phone, Placement
 from provisioner.web import api, staff
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 
 pages = Blueprint("locations", __name__, url_prefix="/staff")
 pages.before_request(staff.guard)
@@ -51,7 +51,7 @@ def keep(name: str) -> Response:
             'The body must be a JSON object such as {"name": "Exam 3", "parent": "floor-2", "level": "room"}.',
         )
     try:
-        location = locations.keep(sources().inventory, name, body, "api")
+        location = locations.keep(sources().inventory, name, body, who())
     except UsageError as error:
         return api.problem(422, "The location was not kept", str(error))
     sources().reload()
@@ -70,7 +70,7 @@ def delete(name: str) -> Response:
     if users:
         detail = f"{', '.join(users[:4])} would be nowhere. Give them another location first."
         return api.problem(409, "The location is in use", detail)
-    with sources().inventory.change("api") as change:
+    with sources().inventory.change(who()) as change:
         change.delete(Location, name)
     sources().reload()
     return Response(status=204)
@@ -85,7 +85,7 @@ def confirm(mac: str) -> Response:
         abort(400, 'The body must be a JSON object such as {"location": "exam-3"}, or empty.')
     if sources().inventory.get(Phone, mac) is None:
         abort(404, "There is no such phone.")
-    return api.answer(_place(mac, location, "api"))
+    return api.answer(_place(mac, location, who()))
 
 
 @pages.post("/phones/<mac>/location")

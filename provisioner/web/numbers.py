@@ -10,7 +10,7 @@ from provisioner.errors import ProvisionerError
 from provisioner.phones.numbers import Warned, assign, in_service, warnings
 from provisioner.store.records import Number, Snapshot
 from provisioner.web import api, staff, views, words
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 from provisioner.web.sources import World
 
 pages = Blueprint("numbers", __name__, url_prefix="/staff")
@@ -84,9 +84,7 @@ def _page(world: World, status: int = 200, error: str = "") -> Response:
 def form() -> Response:
     """Let a number lead elsewhere."""
     try:
-        assign(
-            sources().inventory, request.form.get("number", ""), request.form.get("target", ""), "staff page"
-        )
+        assign(sources().inventory, request.form.get("number", ""), request.form.get("target", ""), who())
     except ProvisionerError as error:
         return _page(sources().world(), 409, str(error))
     sources().reload()
@@ -100,7 +98,7 @@ def api_assign(number: str) -> Response:
     if not isinstance(body, dict) or not isinstance(body.get("target"), str):
         abort(400, 'The body must be a JSON object such as {"target": "102"}.')
     try:
-        odd = assign(sources().inventory, number, body["target"], "api")
+        odd = assign(sources().inventory, number, body["target"], who())
     except ProvisionerError as error:
         return api.problem(409, "The number was not assigned", str(error))
     sources().reload()

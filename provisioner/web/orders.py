@@ -11,7 +11,7 @@ from provisioner.phones import remote
 from provisioner.phones.identity import normal_mac
 from provisioner.phones.notify import Dialects
 from provisioner.web import api, staff, views
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 from provisioner.web.views import Level
 
 JOBS = 50
@@ -106,7 +106,7 @@ def begin() -> Response:
         macs = None if everybody else _macs(request.form.getlist("mac"))
         if macs == []:
             raise UsageError("Tick the phones first")
-        begun = remote.tell(sources().state, sources().inventory, macs, mode, "staff page")
+        begun = remote.tell(sources().state, sources().inventory, macs, mode, who())
     except ProvisionerError as problem:
         return staff.page("order_refused.html", sources().world(), 409, error=str(problem))
     return make_response(redirect(url_for("orders.job", name=begun["job"]), 303))
@@ -137,7 +137,7 @@ def confirm_retire(mac: str) -> Response:
 def retire(mac: str) -> Response:
     """Take the phone out of the practice."""
     try:
-        remote.take_out(sources().state, sources().inventory, mac, "staff page")
+        remote.take_out(sources().state, sources().inventory, mac, who())
     except ProvisionerError as error:
         return staff.page("order_refused.html", sources().world(), 409, error=str(error))
     return make_response(redirect(url_for("orders.retired"), 303))
@@ -165,7 +165,7 @@ def api_begin() -> Response:
     try:
         chosen = _macs(macs) if isinstance(macs, list) else None
         mode = str(body.get("mode", "resync"))
-        begun = remote.tell(sources().state, sources().inventory, chosen, mode, "api")
+        begun = remote.tell(sources().state, sources().inventory, chosen, mode, who())
     except ProvisionerError as error:
         return api.problem(409, "The phones were not told", str(error))
     return api.answer(begun, 202)
@@ -187,7 +187,7 @@ def api_job(name: str) -> Response:
 def api_retire(mac: str) -> Response:
     """Retire a phone."""
     try:
-        return api.answer(remote.take_out(sources().state, sources().inventory, mac, "api"))
+        return api.answer(remote.take_out(sources().state, sources().inventory, mac, who()))
     except ProvisionerError as error:
         return api.problem(409, "The phone was not retired", str(error))
 

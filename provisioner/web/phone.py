@@ -16,7 +16,7 @@ from provisioner.phones.adopt import WELCOME_SECONDS, welcome
 from provisioner.phones.catalogue import Catalogue, Model
 from provisioner.store.records import Key, Phone
 from provisioner.web import api, staff, views
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 from provisioner.web.sources import World
 
 PATIENCE = 5.0  # seconds: a phone of a model that nobody asked for before takes the longest
@@ -138,7 +138,7 @@ def save(mac: str) -> Response:
         "names": names,
     }
     try:
-        editing.edit_phone(sources().inventory, record(mac).id, changes, "staff page", sources().catalogue())
+        editing.edit_phone(sources().inventory, record(mac).id, changes, who(), sources().catalogue())
     except ProvisionerError as error:
         return _edit(mac, 409, str(error))
     return _done("edit", mac)
@@ -206,7 +206,7 @@ def save_keys(mac: str) -> Response:
     typed: tuple[Key, ...] = ()
     try:
         typed = typed_keys(request.form)
-        editing.set_keys(sources().inventory, record(mac).id, typed, "staff page", sources().catalogue())
+        editing.set_keys(sources().inventory, record(mac).id, typed, who(), sources().catalogue())
     except ProvisionerError as error:
         return _keys(mac, typed, 409, str(error))
     return _done("keys", mac)
@@ -215,7 +215,7 @@ def save_keys(mac: str) -> Response:
 @pages.post("/welcome")
 def welcome_again(mac: str) -> Response:
     """Let it have its files once more without proof."""
-    welcome(sources().inventory, record(mac).id, "staff page", now=sources().now)
+    welcome(sources().inventory, record(mac).id, who(), now=sources().now)
     sources().reload()
     return make_response(redirect(url_for("staff.phone", mac=mac, welcome=1), 303))
 
@@ -250,7 +250,7 @@ def api_edit(mac: str) -> Response:
                 400,
                 f"{name} must be {'an object' if kind is dict else 'a list' if kind is list else 'text'}.",
             )
-    edited = editing.edit_phone(sources().inventory, record(mac).id, changes, "api", sources().catalogue())
+    edited = editing.edit_phone(sources().inventory, record(mac).id, changes, who(), sources().catalogue())
     sources().reload()
     return api.answer(edited)
 
@@ -263,7 +263,7 @@ def api_keys(mac: str) -> Response:
         sources().inventory,
         record(mac).id,
         given_keys(request.get_json(silent=True)),
-        "api",
+        who(),
         sources().catalogue(),
     )
     sources().reload()
@@ -303,6 +303,6 @@ def api_file(mac: str, name: str) -> Response:
 @api.refusing("The phone was not welcomed")
 def api_welcome(mac: str) -> Response:
     """Let it have its files once more without proof; until when."""
-    welcome(sources().inventory, record(mac).id, "api", now=sources().now)
+    welcome(sources().inventory, record(mac).id, who(), now=sources().now)
     sources().reload()
     return api.answer({"welcome_until": sources().now() + WELCOME_SECONDS})

@@ -106,3 +106,8 @@ def bearer_role() -> str | None:
 def install(app: Flask) -> None:
     """Give the templates `csrf()` and `session()`."""
     app.jinja_env.globals.update(csrf=csrf, session=current)
+
+
+def who() -> str:
+    """Who makes this request, as the audit log names them."""
+    return "staff page" if bearer_role() is None else "api"

@@ -9,7 +9,7 @@ from provisioner.errors import ProvisionerError
 from provisioner.phones.proof import window_open
 from provisioner.phones.trust import RULES
 from provisioner.web import adoption, findings, session, views, words
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 from provisioner.web.sources import World
 
 LAST_CALLS = 8  # on the overview
@@ -148,7 +148,7 @@ def phone(mac: str) -> Response:
 def adopt(mac: str) -> Response:
     """Adopt a waiting phone, with the extension that was typed or the next free one."""
     try:
-        adoption.adopt(sources(), mac, "staff page", request.form.get("extension", ""))
+        adoption.adopt(sources(), mac, who(), request.form.get("extension", ""))
     except ProvisionerError as error:
         return _phones(sources().world(), 409, str(error), mac)
     return make_response(redirect(url_for("staff.phone", mac=mac, adopted=1), 303))

@@ -14,7 +14,7 @@ from provisioner.paths import write_atomically
 from provisioner.phones.bulk import MAX_BYTES, Preview, Table, export, parse, preview
 from provisioner.phones.importing import apply
 from provisioner.web import api, staff
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 
 SHOWN = 1000  # rows of a preview; all are judged, and those with a problem come first
 KEPT_SECONDS = 3600.0  # an upload that nobody confirmed
@@ -95,7 +95,7 @@ def confirm(name: str) -> Response:
     path = _kept(name)
     table = parse(path.read_bytes())
     try:
-        done = apply(sources().inventory, table, "staff page", sources().catalogue(), now=sources().now)
+        done = apply(sources().inventory, table, who(), sources().catalogue(), now=sources().now)
     except ProvisionerError as error:
         found = preview(table, sources().snapshot(), sources().catalogue(), sources().now())
         return _page(found, "", 409, str(error))
@@ -126,7 +126,7 @@ def api_import() -> Response:
 
 def _imported(read: Table) -> Response:
     try:
-        done = apply(sources().inventory, read, "api", sources().catalogue(), now=sources().now)
+        done = apply(sources().inventory, read, who(), sources().catalogue(), now=sources().now)
     except ProvisionerError as error:
         return api.problem(409, "Nothing was imported", str(error))
     sources().reload()

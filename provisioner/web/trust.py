@@ -11,7 +11,7 @@ from provisioner.phones import editing
 from provisioner.phones.proof import window_open
 from provisioner.store.records import Practice
 from provisioner.web import api, staff
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 
 ADOPTION = {
     "open": (
@@ -77,7 +77,7 @@ def save() -> Response:
     routers = [each for each in re.split(r"[\s,;]+", form.get("routers", "")) if each]
     try:
         editing.set_policy(
-            sources().inventory, "staff page", adoption=adoption, adoption_until=until, routers=routers
+            sources().inventory, who(), adoption=adoption, adoption_until=until, routers=routers
         )
     except ProvisionerError as error:
         return _page(409, str(error))
@@ -117,6 +117,6 @@ def api_save() -> Response:
         abort(400, "routers must be a list of MACs and addresses.")
     if "adoption_until" in changes:
         changes["adoption_until"] = float(until)
-    practice = editing.set_policy(sources().inventory, "api", **changes)
+    practice = editing.set_policy(sources().inventory, who(), **changes)
     sources().reload()
     return _told(practice)
