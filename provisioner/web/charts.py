@@ -18,7 +18,7 @@ HEIGHT = 120  # of bars and lines, without the labels below
 ROW = 22  # of matrices and lanes
 BELOW = 18  # for the labels of an axis
 HEAT = 4  # shades above "nothing"
-_NICE = (1, 2, 2.5, 5, 10)
+_NICE = (1, 2, 3, 4, 5, 6, 8, 10)
 _NOTHING = "–"  # noqa: RUF001 - a dash, as in the tables of the pages
 _GLYPHS = {"good": "✓", "warn": "!", "bad": "✕"}  # a colour alone says nothing to some
 
@@ -272,7 +272,7 @@ def heat(value: float, most: float) -> str:
 
 def lanes(
     name: str, title: str, rows: Sequence[tuple[str, Sequence[Span]]], length: float,
-    legend: Sequence[tuple[str, str]], ticks: Sequence[tuple[float, str]] = (), gutter: float = 24,
+    legend: Sequence[tuple[str, str]], ticks: Sequence[tuple[float, str]] = (), gutter: float = 30,
 ) -> Markup:  # fmt: skip
     """Who did what from when to when: a lane for each of `rows` over a time of `length`."""
     scale = (100 - gutter) / max(length, 1e-9)
