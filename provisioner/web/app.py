@@ -41,6 +41,7 @@ from provisioner.web import (
     trust,
     views,
     words,
+    work,
 )
 from provisioner.web.sources import PATIENCE, Sources
 
@@ -71,6 +72,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
     language.install(app)
+    work.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
     rooms = (
         addresses,
@@ -91,6 +93,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         dhcp,
         emergency,
         authorities,
+        work,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
     for blueprint in (*own, *parts):
