@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
@@ -102,6 +103,36 @@ def placed(
     )
     change.put(placement)
     return placement
+
+
+def move(
+    inventory: Inventory,
+    macs: Iterable[str],
+    location: str,
+    who: str,
+    now: float,
+    seen: Mapping[str, Whereabouts] | None = None,
+) -> list[str]:
+    """Move phones to `location`, in one transaction named after `who`; those that were elsewhere before.
+
+    `seen`: they stand there now, and so they look on the network (by MAC); None: they are carried there later, and
+    how they look is learnt then. Who is not adopted is left out. Raises OperatorError for a place that is none.
+    """
+    moved = []
+    with inventory.change(who) as change:
+        if change.get(Location, location) is None:
+            raise OperatorError("There is no such location", "choose one of the list")
+        for mac in macs:
+            held = change.get(Phone, mac)
+            if held is None:
+                continue
+            if held[0].location != location:
+                moved.append(mac)
+            if seen is not None:
+                placed(change, mac, location, who, now, seen.get(mac))
+            else:
+                change.put(replace(held[0], location=location))
+    return moved
 
 
 class Told(NamedTuple):

@@ -7,14 +7,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
-from flask import Response, request, url_for
+from flask import Response, make_response, redirect, request, url_for
 
 from provisioner import versions
+from provisioner.errors import ProvisionerError
 from provisioner.phones.proof import window_open
 from provisioner.store.records import Snapshot
-from provisioner.web import staff, views
+from provisioner.web import adoption, staff, views
 from provisioner.web.language import later as N_
-from provisioner.web.session import sources
+from provisioner.web.session import sources, who
 from provisioner.web.sources import World
 from provisioner.web.views import PhoneRow
 
@@ -232,3 +233,13 @@ def page(world: World, status: int = 200, error: str = "", mac: str = "") -> Res
         error=error,
         error_mac=mac,
     )
+
+
+@staff.blueprint.post("/phones/<mac>/adopt", endpoint="adopt")
+def adopt(mac: str) -> Response:
+    """Adopt a waiting phone, with the extension that was typed or the next free one."""
+    try:
+        adoption.adopt(sources(), mac, who(), request.form.get("extension", ""))
+    except ProvisionerError as error:
+        return page(sources().world(), 409, str(error), mac)
+    return make_response(redirect(url_for("staff.phone", mac=mac, adopted=1), 303))

@@ -14,6 +14,7 @@ from provisioner.phones.identity import normal_mac, of_agent
 from provisioner.phones.trust import RULES
 from provisioner.store.records import Location, Number, Phone, Snapshot
 from provisioner.web import words
+from provisioner.web.language import later as N_
 from provisioner.web.sources import World
 
 STARTING_SECONDS = 120  # from the first file asked for to a registration; the slowest maker needs about 90 s
@@ -22,20 +23,20 @@ BANNER_SECONDS = 1800  # an emergency stays on the page as long as its call-back
 Level = Literal["good", "busy", "warn", "bad", "none"]
 
 PHONE_STATUS: dict[str, tuple[str, Level]] = {
-    "in-call": ("In a call", "busy"),
-    "ready": ("Ready", "good"),
-    "starting": ("Starting", "warn"),
-    "offline": ("Offline", "bad"),
-    "unknown": ("Not known", "none"),
-    "waiting": ("Waiting", "warn"),
+    "in-call": (N_("In a call"), "busy"),
+    "ready": (N_("Ready"), "good"),
+    "starting": (N_("Starting"), "warn"),
+    "offline": (N_("Offline"), "bad"),
+    "unknown": (N_("Not known"), "none"),
+    "waiting": (N_("Waiting"), "warn"),
 }
 
 PHONE_FILTERS = {
-    "": "All",
-    "ready": "Ready",
-    "attention": "Needs attention",
-    "offline": "Offline",
-    "waiting": "Waiting for adoption",
+    "": N_("All"),
+    "ready": N_("Ready"),
+    "attention": N_("Needs attention"),
+    "offline": N_("Offline"),
+    "waiting": N_("Waiting for adoption"),
 }
 
 CALL_STATE: dict[str, tuple[str, Level]] = {
