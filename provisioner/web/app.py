@@ -42,6 +42,7 @@ from provisioner.web import (
     trust,
     views,
     words,
+    work,
 )
 from provisioner.web.sources import PATIENCE, Sources
 
@@ -73,6 +74,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     session.install(app)
     roles.install(app)
     language.install(app)
+    work.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
     rooms = (
         addresses,
@@ -93,6 +95,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         dhcp,
         emergency,
         authorities,
+        work,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
     for blueprint in (*own, *parts):
