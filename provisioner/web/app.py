@@ -35,6 +35,7 @@ from provisioner.web import (
     orders,
     phone,
     readiness,
+    roles,
     session,
     staff,
     tables,
@@ -71,6 +72,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
+    roles.install(app)
     language.install(app)
     work.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
