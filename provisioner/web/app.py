@@ -32,6 +32,7 @@ from provisioner.web import (
     layers,
     locations,
     numbers,
+    openapi,
     orders,
     phone,
     readiness,
@@ -93,6 +94,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         dhcp,
         emergency,
         authorities,
+        openapi,
         work,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
