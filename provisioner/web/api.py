@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from provisioner.errors import ProvisionerError
 from provisioner.store.records import Number, Phone
-from provisioner.web import adoption, contract, findings, session, shapes, views
+from provisioner.web import adoption, contract, findings, roles, session, shapes, views
 from provisioner.web.contract import Body, Page, Paging
 from provisioner.web.session import sources, who
 
@@ -55,11 +55,15 @@ def refusing(title: str) -> Callable[[Callable[P, Response]], Callable[P, Respon
 @blueprint.before_request
 def guard() -> None:
     """Who shows no good token or session gets no further."""
-    if session.bearer_role() is not None:
+    token = session.bearer()
+    if token is not None:
+        roles.check(token.role)
         return
-    if session.current() is None:
+    signed_in = session.current()
+    if signed_in is None:
         abort(401, "Send an API token as 'Authorization: Bearer …', or sign in to the staff page.")
     session.check_csrf()
+    roles.check(signed_in.role)
 
 
 def window() -> tuple[int, int]:

@@ -35,7 +35,9 @@ from provisioner.web import (
     openapi,
     orders,
     phone,
+    practice,
     readiness,
+    roles,
     session,
     staff,
     tables,
@@ -72,6 +74,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
+    roles.install(app)
     language.install(app)
     work.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
@@ -86,6 +89,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         orders,
         tables,
         phone,
+        practice,
         layers,
         groups,
         locations,

@@ -12,7 +12,7 @@ from flask import Blueprint, Flask, Response, current_app
 from werkzeug.routing import Rule
 
 from provisioner import __version__
-from provisioner.web import api, contract, session, staff
+from provisioner.web import api, contract, roles, session, staff
 from provisioner.web.contract import JSON, PROBLEM, SAFE, Contract, Problem, contract_of
 from provisioner.web.session import sources
 
@@ -187,6 +187,7 @@ def _operation(each: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
         "summary": held.summary,
         "description": held.description,
         "tags": [_tag(each.path)],
+        "x-role": roles.least(each.rule.endpoint, each.method),
         "parameters": [*_path(each), *_query(held), *_headers(each)],
         "responses": _responses(each, schemas),
     }
