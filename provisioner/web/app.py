@@ -22,6 +22,7 @@ from provisioner.web import (
     authorities,
     call_log,
     calling,
+    choose_language,
     dhcp,
     emergency,
     extensions,
@@ -31,6 +32,7 @@ from provisioner.web import (
     language,
     layers,
     locations,
+    menu,
     numbers,
     orders,
     phone,
@@ -71,7 +73,8 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
     language.install(app)
-    own = (staff.blueprint, api.blueprint, health.blueprint)
+    menu.install(app)
+    own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages)
     rooms = (
         addresses,
         audio,
