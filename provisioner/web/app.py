@@ -36,13 +36,16 @@ from provisioner.web import (
     numbers,
     orders,
     phone,
+    practice,
     readiness,
+    roles,
     session,
     staff,
     tables,
     trust,
     views,
     words,
+    work,
 )
 from provisioner.web.sources import PATIENCE, Sources
 
@@ -72,8 +75,10 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
+    roles.install(app)
     language.install(app)
     menu.install(app)
+    work.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages)
     rooms = (
         addresses,
@@ -86,6 +91,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         orders,
         tables,
         phone,
+        practice,
         layers,
         groups,
         locations,
@@ -94,6 +100,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         dhcp,
         emergency,
         authorities,
+        work,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
     for blueprint in (*own, *parts):

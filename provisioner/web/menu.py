@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from flask import Flask, request, url_for
 
+from provisioner.web import roles
 from provisioner.web.language import gettext
 from provisioner.web.language import later as N_
 
@@ -50,6 +51,7 @@ TABS = (
     Row("calls", "audio.index", N_("Music and announcements")),
     Row("911", "readiness.page", N_("Readiness")),
     Row("911", "emergency.page", N_("Log, tests and notices")),
+    Row("settings", "practice.show", N_("Practice")),
     Row("settings", "layers.show", N_("Phone settings")),
     Row("settings", "groups.groups", N_("Groups")),
     Row("settings", "trust.show", N_("Trust")),
@@ -88,6 +90,7 @@ def _links(rows: list[Row], args: Mapping[str, Any], here: str) -> list[Link]:
             "page" if row.endpoint == request.endpoint else "true" if row.area == here else "",
         )
         for row in rows
+        if roles.may(row.endpoint)
     ]
 
 
