@@ -75,7 +75,7 @@ def where(search: Search) -> tuple[str, list[float | str]]:
 
 def _fits(text: str, parties: tuple[str, ...]) -> tuple[list[str], list[float | str]]:
     fits: list[str] = [f"{column} LIKE ? ESCAPE '\\'" for column in WORDS]
-    values: list[float | str] = [f"%{_escaped(text)}%"] * len(WORDS)
+    values: list[float | str] = [f"%{escaped(text)}%"] * len(WORDS)
     digits = text.translate(_SEPARATORS)
     if len(digits) >= MIN_DIGITS and digits.isdecimal() and digits.isascii():
         fits += [f"{column} LIKE ?" for column in PARTIES]
@@ -87,7 +87,8 @@ def _fits(text: str, parties: tuple[str, ...]) -> tuple[list[str], list[float | 
     return fits, values
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
+    """A text as LIKE takes it, with `ESCAPE '\\'`."""
     return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
@@ -98,7 +99,7 @@ def lines(rows: Iterable[Row], zone: tzinfo) -> Iterator[str]:
     writer.writerow(COLUMNS)
     yield _taken(buffer)
     for row in rows:
-        writer.writerow([_safe(cell) for cell in _cells(row, zone)])
+        writer.writerow([safe(cell) for cell in _cells(row, zone)])
         yield _taken(buffer)
 
 
@@ -119,7 +120,7 @@ def _cells(row: Row, zone: tzinfo) -> list[object]:
     ]
 
 
-def _safe(cell: object) -> object:
+def safe(cell: object) -> object:
     """What the network sent must not run as a formula; a telephone number with its plus does not."""
     if not isinstance(cell, str):
         return "" if cell is None else cell

@@ -22,6 +22,7 @@ from provisioner.web import (
     authorities,
     call_log,
     calling,
+    choose_language,
     dhcp,
     emergency,
     extensions,
@@ -32,10 +33,15 @@ from provisioner.web import (
     layers,
     locations,
     many,
+    menu,
     numbers,
+    openapi,
     orders,
     phone,
+    practice,
     readiness,
+    request_log,
+    roles,
     session,
     staff,
     tables,
@@ -72,9 +78,11 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
+    roles.install(app)
     language.install(app)
+    menu.install(app)
     work.install(app)
-    own = (staff.blueprint, api.blueprint, health.blueprint)
+    own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages)
     rooms = (
         addresses,
         audio,
@@ -86,7 +94,9 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         orders,
         many,
         tables,
+        request_log,
         phone,
+        practice,
         layers,
         groups,
         locations,
@@ -95,6 +105,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         dhcp,
         emergency,
         authorities,
+        openapi,
         work,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
-from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
+from flask import Blueprint, Response, make_response, redirect, request, url_for
+from msgspec import Meta
 
 from provisioner.emergency import locations
 from provisioner.emergency.moved import Whereabouts
@@ -15,7 +16,8 @@ from provisioner.errors import ProvisionerError, UsageError
 from provisioner.phones import many, remote
 from provisioner.phones.identity import normal_mac
 from provisioner.phones.many import Outcome, Wish
-from provisioner.web import api, phone_list, staff
+from provisioner.web import api, contract, phone_list, staff
+from provisioner.web.contract import Body
 from provisioner.web.language import later as N_
 from provisioner.web.phone_list import Asked
 from provisioner.web.session import sources, who
@@ -229,30 +231,38 @@ def _where(body: Any) -> Whereabouts:
 # API
 
 
-class Body(msgspec.Struct, forbid_unknown_fields=True):
-    """`macs`: a list, or `found` with what the list of phones takes as filters. What is null is left as it is."""
+class Many(Body, frozen=True):
+    """What to do to which phones. What is null is left as it is; `""` takes it away.
 
-    action: str
-    macs: list[str] = []
+    `found`: in place of `macs` all that the list of phones shows with these filters. `there`: who is moved stands there
+    already. `dry_run`: only tell what would become of each.
+    """
+
+    action: Annotated[
+        Literal["adopt", "assign", "move", "resync", "restart", "retire"],
+        Meta(description="What becomes of them."),
+    ]
+    macs: Annotated[list[str], Meta(max_length=20_000)] = []
     found: dict[str, str] | None = None
     group: str | None = None
     location: str | None = None
     front_desk: bool | None = None
-    extensions: dict[str, str] = {}
+    extensions: Annotated[dict[str, str], Meta(description="By MAC, for those that are adopted.")] = {}
     there: bool = False
     dry_run: bool = False
 
 
+class Outcomes(msgspec.Struct, frozen=True, kw_only=True):
+    """What becomes of each phone; `job`: of the edge, which tells the phones, where it does that."""
+
+    items: list[Outcome]
+    job: str = ""
+
+
 @calls.post("/phones/many")
-@api.refusing("Nothing was changed")
-def api_many() -> Response:
-    """Adopt, assign, move, resync, restart or retire phones; with `dry_run` only what would become of each."""
-    try:
-        body = msgspec.json.decode(request.get_data(), type=Body)
-    except msgspec.MsgspecError as error:
-        abort(400, f'The body must be JSON such as {{"action": "adopt", "macs": ["0004f2000101"]}}: {error}.')
-    if body.action not in ACTIONS:
-        abort(400, f"{body.action!r} is no action: it is {', '.join(ACTIONS)}.")
+@contract.call(refuses="Nothing was changed")
+def api_many(body: Many) -> Outcomes:
+    """Adopt, assign, move, resync, restart or retire phones, all in one change or job."""
     world = sources().world()
     macs = _chosen(world, body.macs, body.found is not None, body.found or {})
     extensions = {normal_mac(mac) or mac: text for mac, text in body.extensions.items()}
@@ -260,8 +270,9 @@ def api_many() -> Response:
     order = _order(body.action, macs, given, extensions, body.there)
     if body.action == "move" and not body.location:
         raise UsageError("Say where the phones are moved to: location")
+    outcomes = _outcomes(world, order)
     if body.dry_run:
-        return api.answer({"items": _outcomes(world, order)})
+        return Outcomes(items=outcomes)
     if body.action in ORDERS:
-        return api.answer(_tell(world, order), 202)
-    return api.answer({"items": _changed(world, order)})
+        return Outcomes(items=outcomes, job=_tell(world, order)["job"])
+    return Outcomes(items=_changed(world, order))

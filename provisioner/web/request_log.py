@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from flask import Response, request
+from flask import Blueprint, Response, request
 
 from provisioner.phones.trust import RULES
-from provisioner.web import staff, views
+from provisioner.web import api, staff, views
 from provisioner.web.session import sources
 
 REQUESTS = 500
+
+pages = Blueprint("request_log", __name__, url_prefix="/staff/requests")
+pages.before_request(staff.guard)
+calls = Blueprint("request_log_api", __name__, url_prefix="/api/v1/requests")
+calls.before_request(api.guard)
 
 
 @staff.blueprint.get("/requests", endpoint="requests")

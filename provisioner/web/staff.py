@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from provisioner.web import findings, session, views, words
+from provisioner.web import findings, roles, session, views, words
 from provisioner.web.session import sources
 from provisioner.web.sources import World
 
@@ -20,11 +20,13 @@ def guard() -> ResponseReturnValue | None:
     """Who is not signed in, or sends an old form, gets no further."""
     if request.endpoint in _OPEN:
         return None
-    if session.current() is None:
+    signed_in = session.current()
+    if signed_in is None:
         response = make_response(render_template("sign_in.html", reason="none"), 401)
         response.headers["HX-Refresh"] = "true"  # a page left open past its session must not look alive
         return response
     session.check_csrf()
+    roles.check(signed_in.role)
     return None
 
 

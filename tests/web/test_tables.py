@@ -22,7 +22,7 @@ NEW = HEAD + "00:15:65:00:02:01,T46S,Room 9,109,\n"
 @pytest.fixture
 def api(app: Flask) -> FlaskClient:
     client = app.test_client()
-    token = app.extensions["provisioner"].inventory.new_token("api", 60, "staff")
+    token = app.extensions["provisioner"].inventory.new_token("api", 60, "administrator")
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     return client
 
