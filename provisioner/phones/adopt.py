@@ -132,8 +132,9 @@ def made(
     phone = Phone(
         id=mac, vendor=vendor, model=model.name, lines=(line,), location=number.location if number else ""
     )
-    led = bool(number) and number.extension != extension
-    return phone, msgspec.structs.replace(number, extension=extension) if number and led else None
+    if number is None or number.extension == extension:
+        return phone, None
+    return phone, msgspec.structs.replace(number, extension=extension)
 
 
 def _number(numbers: Iterable[Number], extension: str) -> Number | None:

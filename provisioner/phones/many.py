@@ -194,7 +194,7 @@ def _differences(snapshot: Snapshot, before: Phone, after: Phone) -> Iterable[tu
     if before.location != after.location:
         yield "location", _place(snapshot, before), _place(snapshot, after)
     if before.front_desk != after.front_desk:
-        yield "front desk", *("yes" if each.front_desk else "no" for each in (before, after))
+        yield "front desk", "yes" if before.front_desk else "no", "yes" if after.front_desk else "no"
 
 
 def _retirement(snapshot: Snapshot, mac: str) -> Outcome:

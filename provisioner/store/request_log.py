@@ -62,8 +62,10 @@ def query(asked: Asked, limit: int) -> tuple[str, list[float | str]]:
     # Times are found by their index: it would be no help to the order.
     for sign, at, order in ((">=", asked.since, "at"), ("<", asked.until, "at DESC")):
         if at is not None:
-            edge = f"SELECT id FROM requests WHERE at {sign} ? ORDER BY {order} LIMIT 1"
-            terms.append(f"id {'>=' if sign == '>=' else '<='} coalesce(({edge}), {'9e18' if sign == '>=' else '0'})")
+            edge = f"SELECT id FROM requests WHERE at {sign} ? ORDER BY {order} LIMIT 1"  # noqa: S608
+            terms.append(
+                f"id {'>=' if sign == '>=' else '<='} coalesce(({edge}), {'9e18' if sign == '>=' else '0'})"
+            )
             values.append(at)
     words = asked.text or asked.path or asked.method
     if words and not any((asked.mac, asked.macs, asked.address)):
@@ -71,7 +73,8 @@ def query(asked: Asked, limit: int) -> tuple[str, list[float | str]]:
         terms.append(f"id >= {start} - {WINDOW}")
         values += [asked.before] if asked.before else []
     order = "id" if asked.after else "id DESC"
-    return f"SELECT * FROM requests WHERE {' AND '.join(terms) or '1'} ORDER BY {order} LIMIT {limit:d}", values  # noqa: S608
+    where = " AND ".join(terms) or "1"
+    return f"SELECT * FROM requests WHERE {where} ORDER BY {order} LIMIT {limit:d}", values  # noqa: S608
 
 
 def _terms(asked: Asked) -> tuple[list[str], list[float | str]]:
@@ -86,7 +89,12 @@ def _terms(asked: Asked) -> tuple[list[str], list[float | str]]:
         values += asked.macs
     if asked.text:
         like = f"%{escaped(asked.text)}%"
-        fits = ["path LIKE ? ESCAPE '\\'", "agent LIKE ? ESCAPE '\\'", "address LIKE ? ESCAPE '\\'", "mac LIKE ?"]
+        fits = [
+            "path LIKE ? ESCAPE '\\'",
+            "agent LIKE ? ESCAPE '\\'",
+            "address LIKE ? ESCAPE '\\'",
+            "mac LIKE ?",
+        ]
         values += [like, like, like, like]
         if asked.rules:
             fits.append(f"rule IN ({', '.join('?' * len(asked.rules))})")

@@ -84,24 +84,25 @@ def _typed(world: World) -> Order:
         raise UsageError("Choose what is to become of the phones")
     macs = [*form.getlist("mac"), *form.get("macs", "").split()]
     chosen = _chosen(world, macs, "found" in form, form)
-    keep = {name: None if value == "=" else value for name in ("group", "location") if (value := form.get(f"to-{name}"))}
+    given = {name: value for name in ("group", "location") if (value := form.get(f"to-{name}", "=")) not in ("", "=")}
     desk = {"yes": True, "no": False}.get(form.get("to-desk", ""))
-    extensions = {mac: typed for mac in chosen if (typed := form.get(f"extension-{mac}", "").strip())}
-    return _order(action, chosen, {**keep, "front_desk": desk}, extensions, "there" in form)
+    extensions = {mac: wanted for mac in chosen if (wanted := form.get(f"extension-{mac}", "").strip())}
+    return _order(action, chosen, {**given, "front_desk": desk}, extensions, "there" in form)
 
 
 def _order(
     action: str, macs: tuple[str, ...], given: Mapping[str, Any], extensions: dict[str, str], there: bool
 ) -> Order:
     """`given`: group, location ("none" and "": none), front_desk; what is None is left as it is."""
-    plain = {name: "" if value == "none" else value for name, value in given.items()}
+    plain: dict[str, Any] = {name: "" if value == "none" else value for name, value in given.items()}
     kind: many.Action = "adopt" if action == "adopt" else "retire" if action == "retire" else "assign"
     return Order(action, Wish(action=kind, macs=macs, extensions=extensions, **plain), there)
 
 
 def _waiting(world: World) -> dict[str, dict[str, str]]:
     return {
-        str(row["mac"]): {"vendor": row["vendor"] or "", "model": row["model"] or ""} for row in world.sightings
+        str(row["mac"]): {"vendor": row["vendor"] or "", "model": row["model"] or ""}
+        for row in world.sightings
     }
 
 
@@ -112,7 +113,9 @@ def _outcomes(world: World, order: Order) -> list[Outcome]:
     if order.action in ORDERS or (wish.action == "assign" and empty):
         if not wish.macs:
             raise UsageError("Tick the phones first")
-        told = many.preview(snapshot, msgspec.structs.replace(wish, action="retire"), sources().catalogue(), {}, 0.0)
+        told = many.preview(
+            snapshot, msgspec.structs.replace(wish, action="retire"), sources().catalogue(), {}, 0.0
+        )
         return [msgspec.structs.replace(each, changes=[]) for each in told]
     return many.preview(snapshot, wish, sources().catalogue(), _waiting(world), world.now)
 
@@ -216,7 +219,9 @@ def _changed(world: World, order: Order) -> list[Outcome]:
     held, wish = sources(), order.wish
     if order.action == "move":
         outcomes = many.preview(world.snapshot, wish, held.catalogue(), {}, world.now)
-        seen = {row["mac"]: _where(row["body"]) for row in held.journal.whereabouts()} if order.there else None
+        seen = (
+            {row["mac"]: _where(row["body"]) for row in held.journal.whereabouts()} if order.there else None
+        )
         locations.move(held.inventory, wish.macs, wish.location or "", who(), world.now, seen)
     else:
         outcomes = many.apply(held.inventory, wish, who(), held.catalogue(), _waiting(world), now=held.now)

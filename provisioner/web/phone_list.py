@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from flask import Response, make_response, redirect, request, url_for
 
@@ -51,7 +51,7 @@ class Choice(NamedTuple):
 
     value: str
     word: str
-    count: int
+    phones: int
 
 
 class Facet(NamedTuple):
@@ -72,7 +72,7 @@ def _firmware(row: PhoneRow) -> str:
 
 def _fits(row: PhoneRow, asked: Asked, snapshot: Snapshot, but: str = "") -> bool:
     """Whether a phone is to be shown; `but`: a filter that is not looked at."""
-    own = (
+    own: tuple[tuple[str, Callable[[], bool]], ...] = (
         ("model", lambda: asked.model in (_model(row), row.vendor)),
         ("group", lambda: row.adopted and asked.group == (row.group or NONE)),
         ("location", lambda: row.adopted and _is_at(row, asked.location, snapshot)),
@@ -102,7 +102,9 @@ def _extension(row: PhoneRow) -> tuple[int, str]:
     return len(extension), extension
 
 
-_STATUS_ORDER = {name: at for at, name in enumerate(("offline", "unknown", "starting", "waiting", "in-call", "ready"))}
+_STATUS_ORDER = {
+    name: at for at, name in enumerate(("offline", "unknown", "starting", "waiting", "in-call", "ready"))
+}
 SORTS: dict[str, Callable[[PhoneRow], object]] = {
     "status": lambda row: _STATUS_ORDER.get(row.status, 9),
     "name": lambda row: row.label.lower(),
@@ -170,8 +172,14 @@ def facets(world: World, asked: Asked, rows: list[PhoneRow]) -> list[Facet]:
 
 
 def _choices(words: Mapping[str, str], counts: Counter[str], chosen: str) -> list[Choice]:
-    there = [Choice(value, word, counts[value]) for value, word in words.items() if counts[value] or value == chosen]
-    return sorted((each for each in there if each.value), key=lambda each: (each.value == NONE, each.word.lower()))
+    there = [
+        Choice(value, word, counts[value])
+        for value, word in words.items()
+        if counts[value] or value == chosen
+    ]
+    return sorted(
+        (each for each in there if each.value), key=lambda each: (each.value == NONE, each.word.lower())
+    )
 
 
 class Window(NamedTuple):
@@ -211,7 +219,7 @@ def page(world: World, status: int = 200, error: str = "", mac: str = "") -> Res
 
     def link(**changes: str | int) -> str:
         """The address of this list with other arguments; from its first page unless that is given."""
-        wanted = {**asked.given(), **changes}
+        wanted: dict[str, Any] = {**asked.given(), **changes}
         return url_for("staff.phones", **{name: value for name, value in wanted.items() if value})
 
     counts = {

@@ -199,7 +199,12 @@ def phones(world: World) -> list[PhoneRow]:
 
 
 def _adopted(
-    world: World, phone: Phone, seen: Json, registration: Json | None, busy: set[str], location: Location | None
+    world: World,
+    phone: Phone,
+    seen: Json,
+    registration: Json | None,
+    busy: set[str],
+    location: Location | None,
 ) -> PhoneRow:
     numbers = world.snapshot.numbers
     lines = [

@@ -37,9 +37,7 @@ def inventory(tmp_path: Path) -> Inventory:
         change.put(Practice(id="practice", name="Clinic", main_number="+14155550100"))
         change.put(Location(id="lab", name="Lab", civic={}))
         change.put(PhoneGroup(id="g1", name="Nurses"))
-        change.put(
-            Number(id="+14155550121", label="Nurse", location="lab", address_status="registered")
-        )
+        change.put(Number(id="+14155550121", label="Nurse", location="lab", address_status="registered"))
         line = Line(extension="120", name="Desk")
         change.put(Phone(id=FOUR, vendor="yealink", model="T46S", lines=(line,)))
         change.put(RingGroup(id="main", name="Main", members=("120",)))
@@ -97,7 +95,7 @@ def test_a_model_that_nobody_knows_is_left_out(inventory):
     wish = Wish(action="adopt", macs=(ONE,))
     (told,) = many.preview(inventory.snapshot(), wish, CATALOGUE, waiting, NOW)
     assert "which model" in told.problem
-    with pytest.raises(UsageError, match="Nothing was changed: .*which model"):
+    with pytest.raises(UsageError, match=r"Nothing was changed: .*which model"):
         many.apply(inventory, wish, "nurse", CATALOGUE, waiting, now=lambda: NOW)
 
 

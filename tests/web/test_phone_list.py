@@ -27,7 +27,9 @@ def inventory(app, edge, front):
 def shown(client, query: str) -> list[str]:
     page = client.get(f"/staff/phones?{query}").get_data(as_text=True)
     table = page.partition("<tbody>")[2]
-    return re.findall(r"<b>([^<]+)</b></a>", table) + re.findall(r'<a class="num"[^>]*>([0-9a-f:]{17})</a>', table)
+    return re.findall(r"<b>([^<]+)</b></a>", table) + re.findall(
+        r'<a class="num"[^>]*>([0-9a-f:]{17})</a>', table
+    )
 
 
 WAITING = "00:15:65:00:01:99"
@@ -43,7 +45,7 @@ WAITING = "00:15:65:00:01:99"
         ("location=lab", ["Dr. Adams", "Lab"]),
         ("location=building-1", ["Front desk", "Dr. Adams", "Lab"]),
         ("location=none", []),
-        ("firmware=behind", ["Front desk"]),
+        ("firmware=behind", ["Lab"]),
         ("firmware=unknown", []),
         ("location=lab&q=adams", ["Dr. Adams"]),
         ("q=vvx", ["Front desk"]),
@@ -68,13 +70,13 @@ def test_filters_and_order_are_in_the_address(staff, inventory, query, found):
 
 
 def test_firmware_that_is_behind_says_what_is_newer(staff, inventory):
-    assert "6.4.6.2494" in text(staff.get("/staff/phones?firmware=behind"))
-    assert "is newer" in text(staff.get("/staff/phones?firmware=behind"))
+    assert "1.0.11.64 1.0.11.85 is newer" in text(staff.get("/staff/phones?firmware=behind"))
 
 
 def test_filters_are_links_with_counts_and_keep_each_other(staff, inventory):
     page = staff.get("/staff/phones?q=0&sort=-name").get_data(as_text=True)
-    links = [parse_qs(urlsplit(link.replace("&amp;", "&")).query) for link in re.findall(r'href="(/staff/phones\?[^"]+)"', page)]
+    addresses = re.findall(r'href="(/staff/phones\?[^"]+)"', page.replace("&amp;", "&"))
+    links = [parse_qs(urlsplit(link).query) for link in addresses]
     assert {"q": ["0"], "sort": ["-name"], "location": ["lab"]} in links
     assert {"q": ["0"], "sort": ["-name"], "status": ["waiting"]} in links
     assert "Grandstream GXP2170 1" in text(staff.get("/staff/phones?q=0"))
@@ -90,15 +92,15 @@ def many_phones(inventory):
 
 
 def test_pages_of_fifty(staff, many_phones):
-    page = text(staff.get("/staff/phones?q=room&page=2"))
+    page = text(staff.get("/staff/phones?q=001565:1&page=2"))
     assert "51 to 100 of 120" in page
     assert "Room 50 " in page
     assert "Room 49 " not in page
-    last = staff.get("/staff/phones?q=room&page=99").get_data(as_text=True)
+    last = staff.get("/staff/phones?q=001565:1&page=99").get_data(as_text=True)
     assert "101 to 120 of 120" in last
     assert 'rel="next"' not in last
     assert "page=2" in last
-    assert "1 to 50 of 120" in text(staff.get("/staff/phones?q=room&page=x"))
+    assert "1 to 50 of 120" in text(staff.get("/staff/phones?q=001565:1&page=x"))
 
 
 # what is done to many
@@ -144,7 +146,7 @@ def test_what_was_not_shown_is_not_done(staff, csrf, inventory):
 
 
 def test_all_that_are_found_are_taken_from_every_page(staff, csrf, many_phones):
-    wanted = {"action": "assign", "found": "1", "q": "room", "to-group": "g1"}
+    wanted = {"action": "assign", "found": "1", "q": "0015651", "to-group": "g1"}
     preview = post(staff, csrf, **wanted)
     assert "120 phones would change" in text(preview)
     macs = re.findall(r'name="macs" value="([^"]+)"', preview.get_data(as_text=True))[0]
@@ -157,7 +159,12 @@ def test_all_that_are_found_are_taken_from_every_page(staff, csrf, many_phones):
 def test_waiting_phones_are_adopted_with_extensions_proposed_or_typed(staff, csrf, inventory, state):
     journal = Journal.open(state.journal)
     for number in range(3):
-        row = {"mac": f"00156500030{number}", "vendor": "yealink", "model": "T46S", "last_seen": practice.NOW - 5}
+        row = {
+            "mac": f"00156500030{number}",
+            "vendor": "yealink",
+            "model": "T46S",
+            "last_seen": practice.NOW - 5,
+        }
         journal.write("sightings", row)
     journal.flush()
     journal.close()
@@ -165,7 +172,11 @@ def test_waiting_phones_are_adopted_with_extensions_proposed_or_typed(staff, csr
     preview = post(staff, csrf, **ticked)
     assert "Adopt 4 phones" in text(preview)
     assert 'placeholder="104"' in preview.get_data(as_text=True)
-    fields = {"action": "adopt", "macs": f"001565000300 001565000301 {practice.POLYCOM}", "extension-001565000301": "150"}
+    fields = {
+        "action": "adopt",
+        "macs": f"001565000300 001565000301 {practice.POLYCOM}",
+        "extension-001565000301": "150",
+    }
     preview = post(staff, csrf, **fields)
     assert "it is adopted already" in text(preview)
     done = post(staff, csrf, **fields, do="1", shown=mark(preview))
@@ -234,7 +245,9 @@ def test_api_does_the_same(api, inventory, edge):
     }
     assert inventory.snapshot().phones[practice.YEALINK].group == "g1"
     move = {"action": "move", "macs": [practice.YEALINK], "location": "desk"}
-    assert api.post("/api/v1/phones/many", json=move).json["items"][0]["changes"] == [["location", "Lab", "Front desk"]]
+    assert api.post("/api/v1/phones/many", json=move).json["items"][0]["changes"] == [
+        ["location", "Lab", "Front desk"]
+    ]
     assert practice.YEALINK not in inventory.snapshot().placements
     gone = api.post("/api/v1/phones/many", json={"action": "retire", "macs": [practice.YEALINK]})
     assert gone.status_code == 200

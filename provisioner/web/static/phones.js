@@ -11,7 +11,9 @@ function told() {
   all.hidden = false;
   all.checked = count > 0 && count === boxes.length;
   all.indeterminate = count > 0 && count < boxes.length;
-  document.getElementById("ticked").textContent = count || "";
+  const ticked = document.getElementById("ticked");
+  ticked.hidden = !count;
+  ticked.querySelector("b").textContent = count;
 }
 
 document.body.addEventListener("change", (event) => {
