@@ -22,6 +22,7 @@ from provisioner.web import (
     authorities,
     call_log,
     calling,
+    choose_language,
     dhcp,
     emergency,
     extensions,
@@ -31,7 +32,9 @@ from provisioner.web import (
     language,
     layers,
     locations,
+    menu,
     numbers,
+    openapi,
     orders,
     phone,
     practice,
@@ -75,8 +78,9 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     session.install(app)
     roles.install(app)
     language.install(app)
+    menu.install(app)
     work.install(app)
-    own = (staff.blueprint, api.blueprint, health.blueprint)
+    own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages)
     rooms = (
         addresses,
         audio,
@@ -97,6 +101,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         dhcp,
         emergency,
         authorities,
+        openapi,
         work,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
