@@ -15,7 +15,7 @@ run: ## the demo practice; make run ARGS="--no-life" passes arguments on
 	@sh packaging/setup.sh run && exec $(BIN)/provisioner run --demo $(ARGS)
 
 test: ## the whole test suite with branch coverage; make test ARGS="-k store"
-	@sh packaging/setup.sh dev && exec $(BIN)/python -m pytest --cov --cov-branch --cov-report=term $(ARGS)
+	@sh packaging/setup.sh dev && exec sh packaging/test.sh $(ARGS)
 
 check: ## style, types, floors
 	@sh packaging/setup.sh dev

@@ -64,7 +64,7 @@ def sign_in(state: StateDir) -> None:
     host, port = urlsplit(status["phones"]).hostname or "", urlsplit(status["https"]).port
     inventory = Inventory.open(state.inventory)
     try:
-        token = inventory.new_token("sign-in", SIGN_IN_SECONDS, "admin")
+        token = inventory.new_token("sign-in", SIGN_IN_SECONDS, "administrator")
     finally:
         inventory.close()
     shown = f"[{host}]" if ":" in host else host

@@ -203,7 +203,7 @@ def prepare(options: Options, ports: Mapping[str, int]) -> Inventory | None:
 def announce(options: Options, ports: Mapping[str, int], inventory: Inventory | None, pid: int) -> None:
     """Write the ready file and say what to try. Raises OperatorError when the file cannot be written."""
     http = _http(options, ports)
-    staff = f"{http}/staff/sign-in/{inventory.new_token('sign-in', DAY, 'admin')}" if inventory else None
+    staff = f"{http}/staff/sign-in/{inventory.new_token('sign-in', DAY, 'administrator')}" if inventory else None
     if options.ready_file:
         core = {"sip": f"{LOOPBACK}:{ports.get('core', 0)}", "control": str(options.state.socket("core"))}
         ready = {
@@ -217,7 +217,7 @@ def announce(options: Options, ports: Mapping[str, int], inventory: Inventory | 
             else None,
             "core": core if options.own_core else None,
             "staff_url": staff,
-            "api_token": inventory.new_token("api", 365 * DAY, "admin") if inventory else None,
+            "api_token": inventory.new_token("api", 365 * DAY, "administrator") if inventory else None,
             "pid": pid,
         }
         try:

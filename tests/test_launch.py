@@ -159,8 +159,8 @@ def test_the_ready_file_says_where_everything_is(state, tmp_path, capsys):
     inventory = Inventory.open(state.inventory)
     told = ready(options, inventory)
     token = told["staff_url"].removeprefix("http://127.0.0.1:8080/staff/sign-in/")
-    assert inventory.check_token("sign-in", token) == "admin"
-    assert inventory.check_token("api", told["api_token"]) == "admin"
+    assert inventory.check_token("sign-in", token) == "administrator"
+    assert inventory.check_token("api", told["api_token"]) == "administrator"
     assert told | {"staff_url": "", "api_token": ""} == {
         "http": "http://127.0.0.1:8080",
         "https": "https://127.0.0.1:8443",

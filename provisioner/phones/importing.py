@@ -27,17 +27,19 @@ def apply(
     catalogue: Catalogue | None = None,
     choose: Callable[[str], str] = secrets.choice,
     now: Callable[[], float] = time.time,
+    tell: Callable[[int, int], None] = lambda _done, _total: None,
 ) -> Preview:
     """Put the phones of `table` into the inventory, in one transaction named after `who`; what was done.
 
     New phones are adopted and get secrets. It is judged anew within the transaction. Raises OperatorError when anything
-    is wrong, and changes nothing then.
+    is wrong, and changes nothing then. `tell` hears how many records of how many are done; what it raises undoes all.
     """
     with inventory.change(who=who) as change:
         snapshot = seen(change)
         found = preview(table, snapshot, catalogue or Catalogue(), now())
         changed = list(records(found, snapshot))
-        for record in changed:
+        for count, record in enumerate(changed):
+            tell(count, len(changed))
             change.put(record)
             if isinstance(record, Phone):
                 held = change.get(Credential, record.id)

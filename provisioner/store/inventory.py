@@ -5,14 +5,13 @@ Safe to use from any thread. Every error of the file is an OperatorError: one li
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import TypeVar
 
 import msgspec
 from sqlite_utils import Database, Migrations
@@ -20,8 +19,8 @@ from sqlite_utils import Database, Migrations
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.store import database
 from provisioner.store.records import APART_KINDS, KINDS, SECRET_KINDS, Practice, Record, Snapshot
+from provisioner.store.tokens import TokenKind, Tokens
 
-TokenKind = Literal["sign-in", "api", "session"]
 R = TypeVar("R", bound=Record)
 
 _encode = msgspec.json.Encoder().encode
@@ -131,6 +130,21 @@ def _carriage(db: Database) -> None:
         db.table("records").update((row["kind"], row["id"]), {"body": _encode(body).decode()})
 
 
+@migrations(name="5")
+def _people(db: Database) -> None:
+    """Tokens say whose they are and what they are good for; who had one before there were roles was let do all."""
+    tokens = db.table("tokens")
+    for column in ("user", "name", "scopes", "address", "agent"):
+        tokens.add_column(column, str, not_null_default="")
+    tokens.add_column("seen", float)
+    tokens.create_index(["user"])
+    db.execute("UPDATE tokens SET role = 'administrator' WHERE role IN ('staff', 'admin')")
+    audit = db.table("audit")
+    audit.create_index(["kind", "id", "seq"])
+    audit.create_index(["who", "seq"])
+    audit.create_index(["at"])
+
+
 class Conflict(ProvisionerError):  # noqa: N818
     """The record is not the one that the caller read: somebody changed it meanwhile."""
 
@@ -238,6 +252,7 @@ class Inventory:
         self._clock = clock
         self._random = random
         self._connections = database.Connections(path, busy_seconds)
+        self.tokens = Tokens(self._reading, self._writing, clock, random)
 
     @classmethod
     def open(
@@ -332,45 +347,18 @@ class Inventory:
                 row = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
         return bytes.fromhex(row["value"])
 
-    def new_token(self, kind: TokenKind, seconds: float, role: str) -> str:
-        """A new token, good for `seconds`; only its SHA-256 is stored. Outlived ones are deleted."""
-        token, now = self._random(32).hex(), self._clock()
-        with self._writing() as connection:
-            connection.execute("DELETE FROM tokens WHERE expires <= ?", (now,))
-            connection.execute(
-                "INSERT INTO tokens (kind, hash, role, created, expires) VALUES (?, ?, ?, ?, ?)",
-                (kind, _hash(token), role, now, now + seconds),
-            )
-        return token
+    def new_token(self, kind: TokenKind, seconds: float, role: str, **about: str) -> str:
+        """A new token of `role`, good for `seconds`; only its SHA-256 is stored. `about`: fields of Token."""
+        return self.tokens.new(kind, seconds, role, **about)
 
     def check_token(self, kind: TokenKind, token: str) -> str | None:
         """The role that `token` gives, None when it is not good. A sign-in token is good once."""
-        now = self._clock()
-        with self._reading() as connection:
-            row = connection.execute(
-                "SELECT role FROM tokens WHERE hash = ? AND kind = ? AND used IS NULL AND expires > ?",
-                (_hash(token), kind, now),
-            ).fetchone()
-        if row is None:
-            return None
-        return str(row["role"]) if kind != "sign-in" or self._use(token, now) else None
+        found = self.tokens.check(kind, token)
+        return found.role if found else None
 
     def revoke_token(self, kind: TokenKind, token: str) -> None:
         """Make `token` worthless at once (sign-out)."""
-        with self._writing() as connection:
-            connection.execute("DELETE FROM tokens WHERE hash = ? AND kind = ?", (_hash(token), kind))
-
-    def _use(self, token: str, now: float) -> bool:
-        """Mark as used; False when somebody else was faster."""
-        with self._writing() as connection:
-            cursor = connection.execute(
-                "UPDATE tokens SET used = ? WHERE hash = ? AND used IS NULL", (now, _hash(token))
-            )
-        return cursor.rowcount == 1
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+        self.tokens.revoke(kind, token)
 
 
 def _revision(connection: sqlite3.Connection) -> int:

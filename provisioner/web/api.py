@@ -10,7 +10,7 @@ import msgspec
 from flask import Blueprint, Response, abort, request, url_for
 
 from provisioner.errors import ProvisionerError
-from provisioner.web import adoption, findings, session, views
+from provisioner.web import adoption, findings, roles, session, views
 from provisioner.web.session import sources, who
 
 PAGE = 100  # entries without a limit
@@ -61,11 +61,15 @@ def refusing(title: str) -> Callable[[Callable[P, Response]], Callable[P, Respon
 @blueprint.before_request
 def guard() -> None:
     """Who shows no good token or session gets no further."""
-    if session.bearer_role() is not None:
+    token = session.bearer()
+    if token is not None:
+        roles.check(token.role)
         return
-    if session.current() is None:
+    signed_in = session.current()
+    if signed_in is None:
         abort(401, "Send an API token as 'Authorization: Bearer …', or sign in to the staff page.")
     session.check_csrf()
+    roles.check(signed_in.role)
 
 
 def window() -> tuple[int, int]:

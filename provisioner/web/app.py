@@ -35,12 +35,14 @@ from provisioner.web import (
     orders,
     phone,
     readiness,
+    roles,
     session,
     staff,
     tables,
     trust,
     views,
     words,
+    work,
 )
 from provisioner.web.sources import PATIENCE, Sources
 
@@ -70,7 +72,9 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
     session.install(app)
+    roles.install(app)
     language.install(app)
+    work.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint)
     rooms = (
         addresses,
@@ -91,6 +95,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         dhcp,
         emergency,
         authorities,
+        work,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
     for blueprint in (*own, *parts):

@@ -91,5 +91,5 @@ def confirm(mac: str) -> Response:
 @pages.post("/phones/<mac>/location")
 def confirm_form(mac: str) -> Response:
     """The same from the phone's page."""
-    _place(mac, request.form.get("location", ""), "staff")
+    _place(mac, request.form.get("location", ""), who())
     return make_response(redirect(url_for("staff.phone", mac=mac), 303))

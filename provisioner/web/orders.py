@@ -48,14 +48,18 @@ class JobRow(NamedTuple):
     mode: str
     states: list[tuple[str, Level, int]]
     open: bool
+    done: int
+    total: int
 
 
-def _job(row: dict[str, Any]) -> JobRow:
+def summary(row: dict[str, Any]) -> JobRow:
+    """One row of `Journal.resync_jobs`, for people."""
     states = [(*STATES[name], row["states"][name]) for name in STATES if name in row["states"]]
     under_way = bool(UNDER_WAY & row["states"].keys())
-    return JobRow(
-        row["job"], row["at"], row["who"], MODE_WORDS.get(row["mode"], row["mode"]), states, under_way
-    )
+    total = sum(row["states"].values())
+    done = total - sum(row["states"].get(name, 0) for name in UNDER_WAY)
+    mode = MODE_WORDS.get(row["mode"], row["mode"])
+    return JobRow(row["job"], row["at"], row["who"], mode, states, under_way, done, total)
 
 
 def _of_job(name: str) -> list[dict[str, Any]]:
@@ -80,7 +84,7 @@ def _macs(given: list[str]) -> list[str]:
 @pages.get("/jobs")
 def jobs() -> Response:
     """The last jobs."""
-    rows = [_job(row) for row in sources().journal.resync_jobs(JOBS)]
+    rows = [summary(row) for row in sources().journal.resync_jobs(JOBS)]
     return staff.page("jobs.html", sources().world(), jobs=rows)
 
 
@@ -91,10 +95,10 @@ def job(name: str) -> Response:
     counts: dict[str, int] = {}
     for row in rows:
         counts[row["state"]] = counts.get(row["state"], 0) + 1
-    summary = _job({**rows[0], "states": counts})
+    found = summary({**rows[0], "states": counts})
     rows.sort(key=lambda row: STATES[row["state"]][1] not in ("bad", "warn"))
     return staff.page(
-        "job.html", world, job=summary, rows=rows[:SHOWN], states=STATES, more=len(rows) - SHOWN
+        "job.html", world, job=found, rows=rows[:SHOWN], states=STATES, more=len(rows) - SHOWN
     )
 
 

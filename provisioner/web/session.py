@@ -8,6 +8,7 @@ import hmac
 import msgspec
 from flask import Flask, Response, abort, current_app, g, request
 
+from provisioner.store.tokens import Token
 from provisioner.web.sources import Sources
 
 SESSION_SECONDS = 12 * 3600  # one working day
@@ -19,11 +20,20 @@ CSRF_HEADER = "X-CSRF-Token"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
+CONSOLE = "console link"  # who signed in by a link, in the audit log
+
+
 class Session(msgspec.Struct, frozen=True):
-    """A signed-in person: the cookie's token and the role that it gives."""
+    """A signed-in person: the cookie's token, the role that it gives, and the user's login name ("": by a link)."""
 
     token: str
     role: str
+    user: str = ""
+
+    @property
+    def who(self) -> str:
+        """As the audit log names them."""
+        return self.user or CONSOLE
 
 
 def sources() -> Sources:
@@ -44,9 +54,9 @@ def current() -> Session | None:
 def _find() -> Session | None:
     for name in (_SECURE, _PLAIN):
         token = request.cookies.get(name, "")
-        role = sources().inventory.check_token("session", token) if token else None
-        if role is not None:
-            return Session(token, role)
+        found = sources().inventory.tokens.check("session", token) if token else None
+        if found is not None:
+            return Session(token, found.role, found.user)
     return None
 
 
@@ -92,15 +102,22 @@ def check_csrf() -> None:
         abort(403, "This form is out of date. Go back, load the page again and repeat.")
 
 
-def bearer_role() -> str | None:
-    """The role of the request's API token; None without one. Aborts with 401 when it is not good."""
+def bearer() -> Token | None:
+    """The request's API token; None without one. Aborts with 401 when it is not good."""
+    if "bearer" not in g:
+        g.bearer = _bearer()
+    found: Token | None = g.bearer
+    return found
+
+
+def _bearer() -> Token | None:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return None
-    role = sources().inventory.check_token("api", token.strip())
-    if role is None:
+    found = sources().inventory.tokens.check("api", token.strip())
+    if found is None:
         abort(401, "The API token is not known or has expired.")
-    return role
+    return found
 
 
 def install(app: Flask) -> None:
@@ -109,5 +126,9 @@ def install(app: Flask) -> None:
 
 
 def who() -> str:
-    """Who makes this request, as the audit log names them."""
-    return "staff page" if bearer_role() is None else "api"
+    """Who makes this request, as the audit log names them: the user, `console link`, or the token's name."""
+    token = bearer()
+    if token:
+        return token.name or "api token"
+    found = current()
+    return found.who if found else ""

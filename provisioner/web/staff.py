@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from provisioner.errors import ProvisionerError
 from provisioner.phones.proof import window_open
 from provisioner.phones.trust import RULES
-from provisioner.web import adoption, findings, session, views, words
+from provisioner.web import adoption, findings, roles, session, views, words
 from provisioner.web.session import sources, who
 from provisioner.web.sources import World
 
@@ -25,11 +25,13 @@ def guard() -> ResponseReturnValue | None:
     """Who is not signed in, or sends an old form, gets no further."""
     if request.endpoint in _OPEN:
         return None
-    if session.current() is None:
+    signed_in = session.current()
+    if signed_in is None:
         response = make_response(render_template("sign_in.html", reason="none"), 401)
         response.headers["HX-Refresh"] = "true"  # a page left open past its session must not look alive
         return response
     session.check_csrf()
+    roles.check(signed_in.role)
     return None
 
 

@@ -13,8 +13,10 @@ from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import write_atomically
 from provisioner.phones.bulk import MAX_BYTES, Preview, Table, export, parse, preview
 from provisioner.phones.importing import apply
-from provisioner.web import api, staff
+from provisioner.web import api, jobs, staff
+from provisioner.web.jobs import Progress
 from provisioner.web.session import sources, who
+from provisioner.web.work import begun
 
 SHOWN = 1000  # rows of a preview; all are judged, and those with a problem come first
 KEPT_SECONDS = 3600.0  # an upload that nobody confirmed
@@ -82,26 +84,24 @@ def show() -> Response:
     return _page(found, name)
 
 
-def _page(found: Preview, name: str, status: int = 200, error: str = "") -> Response:
+def _page(found: Preview, name: str) -> Response:
     rows = sorted(found.rows, key=lambda row: (not row.problems, row.line))
-    return staff.page(
-        "import.html", sources().world(), status, found=found, rows=rows[:SHOWN], name=name, error=error
-    )
+    return staff.page("import.html", sources().world(), found=found, rows=rows[:SHOWN], name=name)
 
 
 @pages.post("/phones/import/<name>")
 def confirm(name: str) -> Response:
-    """Import the table that was shown; it is judged anew, for things may have changed since."""
+    """Begin to import the table that was shown; it is judged anew, for things may have changed since."""
     path = _kept(name)
-    table = parse(path.read_bytes())
-    try:
-        done = apply(sources().inventory, table, who(), sources().catalogue(), now=sources().now)
-    except ProvisionerError as error:
-        found = preview(table, sources().snapshot(), sources().catalogue(), sources().now())
-        return _page(found, "", 409, str(error))
-    path.unlink(missing_ok=True)
-    sources().reload()
-    return staff.page("imported.html", sources().world(), found=done)
+    held, table, by = sources(), parse(path.read_bytes()), who()
+
+    def work(progress: Progress) -> dict[str, int]:
+        done = apply(held.inventory, table, by, held.catalogue(), now=held.now, tell=progress)
+        path.unlink(missing_ok=True)
+        held.reload()
+        return {action: done.count(action) for action in ("new", "change")}
+
+    return begun(jobs.current().begin("import", by, work))
 
 
 @pages.get("/phones.csv")

@@ -185,7 +185,7 @@ def test_a_link_that_signs_in(process: Process, state: StateDir, capsys: pytest.
     origin, token = capsys.readouterr().out.strip().split("/staff/sign-in/")
     assert origin == process.status["https"]
     inventory = Inventory.open(state.inventory)
-    assert [inventory.check_token("sign-in", token) for _ in range(2)] == ["admin", None]
+    assert [inventory.check_token("sign-in", token) for _ in range(2)] == ["administrator", None]
     inventory.close()
 
 

@@ -193,9 +193,9 @@ def test_a_secret_is_made_once_and_kept(inventory, path):
 
 
 def test_a_token_lasts_as_long_as_it_says(inventory, clock):
-    token = inventory.new_token("api", 60, "admin")
-    assert inventory.check_token("api", token) == "admin"
-    assert inventory.check_token("api", token) == "admin"
+    token = inventory.new_token("api", 60, "administrator")
+    assert inventory.check_token("api", token) == "administrator"
+    assert inventory.check_token("api", token) == "administrator"
     assert inventory.check_token("session", token) is None
     assert inventory.check_token("api", token + "x") is None
     clock.now += 60
@@ -203,32 +203,32 @@ def test_a_token_lasts_as_long_as_it_says(inventory, clock):
 
 
 def test_a_sign_in_token_is_good_once(inventory):
-    token = inventory.new_token("sign-in", 60, "admin")
-    assert inventory.check_token("sign-in", token) == "admin"
+    token = inventory.new_token("sign-in", 60, "administrator")
+    assert inventory.check_token("sign-in", token) == "administrator"
     assert inventory.check_token("sign-in", token) is None
 
 
 def test_of_two_who_use_a_sign_in_token_at_once_one_wins(inventory):
-    token = inventory.new_token("sign-in", 60, "admin")
-    assert [inventory._use(token, 1.0), inventory._use(token, 1.0)] == [True, False]
+    token = inventory.new_token("sign-in", 60, "administrator")
+    assert [inventory.tokens._use(token, 1.0), inventory.tokens._use(token, 1.0)] == [True, False]
 
 
 def test_a_revoked_token_is_worthless(inventory):
-    token = inventory.new_token("session", 60, "admin")
+    token = inventory.new_token("session", 60, "administrator")
     inventory.revoke_token("session", token)
     assert inventory.check_token("session", token) is None
 
 
 def test_only_hashes_of_tokens_are_stored(inventory, path):
-    token = inventory.new_token("api", 60, "admin")
+    token = inventory.new_token("api", 60, "administrator")
     inventory.close()
     assert token.encode() not in path.read_bytes()
 
 
 def test_outlived_tokens_are_deleted(inventory, path, clock):
-    inventory.new_token("session", 1, "admin")
+    inventory.new_token("session", 1, "administrator")
     clock.now += 2
-    inventory.new_token("session", 1, "admin")
+    inventory.new_token("session", 1, "administrator")
     with sqlite3.connect(path) as connection:
         assert connection.execute("SELECT count(*) FROM tokens").fetchone() == (1,)
     connection.close()
@@ -399,3 +399,21 @@ def test_a_trunk_that_was_sent_locations_is_sent_them_still(inventory, path):
         "c": {},
         "d": {"location": "value", "expires": 60},
     }
+
+
+def test_tokens_from_before_there_were_roles_may_do_all(inventory, path):
+    tokens = [inventory.new_token("api", 60, role) for role in ("staff", "admin", "viewer")]
+    inventory.close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("DELETE FROM _sqlite_migrations WHERE name = '5'")
+        db.execute("DROP INDEX idx_tokens_user")
+        for column in ("user", "name", "scopes", "address", "agent", "seen"):
+            db.execute(f"ALTER TABLE tokens DROP COLUMN {column}")
+        for (name,) in db.execute("SELECT name FROM sqlite_master WHERE name LIKE 'idx_audit%'").fetchall():
+            db.execute(f"DROP INDEX {name}")
+    with closing(Inventory.open(path, clock=lambda: 1.0)) as again:
+        assert [again.check_token("api", token) for token in tokens] == [
+            "administrator",
+            "administrator",
+            "viewer",
+        ]

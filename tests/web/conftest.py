@@ -38,7 +38,7 @@ def visitor(app: Flask) -> FlaskClient:
 def staff(app: Flask) -> FlaskClient:
     """A browser that is signed in."""
     client = app.test_client()
-    token = app.extensions["provisioner"].inventory.new_token("sign-in", 60, "staff")
+    token = app.extensions["provisioner"].inventory.new_token("sign-in", 60, "administrator")
     assert client.get(f"/staff/sign-in/{token}").status_code == 303
     return client
 
@@ -89,6 +89,6 @@ def told_front(state: StateDir) -> Iterator[None]:
 def api(app: Flask) -> FlaskClient:
     """A program with an API token."""
     client = app.test_client()
-    token = app.extensions["provisioner"].inventory.new_token("api", 60, "staff")
+    token = app.extensions["provisioner"].inventory.new_token("api", 60, "administrator")
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     return client

@@ -45,7 +45,9 @@ def test_every_change_needs_the_forms_token(app: Flask, staff: FlaskClient):
 
 def test_a_forms_token_of_another_session_is_no_good(app: Flask, staff: FlaskClient, csrf: str):
     other = app.test_client()
-    other.get("/staff/sign-in/" + app.extensions["provisioner"].inventory.new_token("sign-in", 60, "staff"))
+    other.get(
+        "/staff/sign-in/" + app.extensions["provisioner"].inventory.new_token("sign-in", 60, "administrator")
+    )
     assert other.post("/staff/sign-out", data={"csrf": csrf}).status_code == 403
     assert staff.post("/staff/sign-out", data={"csrf": csrf}).status_code == 303
 
@@ -80,12 +82,12 @@ def test_no_page_has_inline_script_or_style(staff: FlaskClient, edge: object):
 
 
 def sign_in(app: Flask, client: FlaskClient, **kwargs: object) -> object:
-    token = app.extensions["provisioner"].inventory.new_token("sign-in", 60, "staff")
+    token = app.extensions["provisioner"].inventory.new_token("sign-in", 60, "administrator")
     return client.get(f"/staff/sign-in/{token}", **kwargs)
 
 
 def test_a_link_works_once(app: Flask, visitor: FlaskClient):
-    token = app.extensions["provisioner"].inventory.new_token("sign-in", 60, "staff")
+    token = app.extensions["provisioner"].inventory.new_token("sign-in", 60, "administrator")
     path = f"/staff/sign-in/{token}"
     assert visitor.head(path).status_code == 200  # a preview does not use it up
     first = visitor.get(path)
@@ -132,7 +134,7 @@ def test_a_page_left_open_past_its_session_is_loaded_again(visitor: FlaskClient)
 
 
 def test_an_api_token_is_no_session_and_a_session_token_no_api_token(app: Flask, staff: FlaskClient):
-    api = app.extensions["provisioner"].inventory.new_token("api", 60, "staff")
+    api = app.extensions["provisioner"].inventory.new_token("api", 60, "administrator")
     visitor = app.test_client()
     visitor.set_cookie("provisioner", api)
     assert visitor.get("/staff/").status_code == 401

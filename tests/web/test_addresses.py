@@ -138,7 +138,7 @@ def test_a_number_that_is_not_ours(staff: FlaskClient) -> None:
 
 def test_the_api_says_and_does_the_same(staff: FlaskClient, record: Any, csrf: str, app: Flask) -> None:
     corrected(record)
-    token = app.extensions["provisioner"].inventory.new_token("api", 60, "admin")
+    token = app.extensions["provisioner"].inventory.new_token("api", 60, "administrator")
     client, headers = app.test_client(), {"Authorization": f"Bearer {token}"}
     rows = client.get("/api/v1/numbers/addresses", headers=headers).get_json()["items"]
     assert rows[0]["number"] == NUMBER

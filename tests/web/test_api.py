@@ -100,7 +100,7 @@ def test_adopting(api, edge, app):
     assert answer.json["lines"][0]["extension"] == "104"
     inventory = app.extensions["provisioner"].inventory
     assert inventory.get(Phone, practice.STRANGER)[0].lines[0].extension == "104"
-    assert {row.who for row in inventory.audit(3)} >= {"api"}
+    assert {row.who for row in inventory.audit(3)} >= {"api token"}
     assert edge["reloads"] == 1
 
 

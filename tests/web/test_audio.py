@@ -48,7 +48,7 @@ def test_a_recording_replaces_a_prompt_until_it_is_removed(app: Flask, staff: Fl
     inventory = app.extensions["provisioner"].inventory
     record, _ = inventory.get(Recording, "music")
     assert (record.seconds, len(record.digest)) == (0.5, 64)
-    assert inventory.audit(1)[0].who == "staff page"
+    assert inventory.audit(1)[0].who == "console link"
     assert staff.post("/staff/audio/music", data={"csrf": csrf, "remove": "1"}).status_code == 303
     assert inventory.get(Recording, "music") is None
     with wave.open(io.BytesIO(staff.get("/staff/audio/music.wav").data)) as file:
@@ -64,7 +64,7 @@ def test_what_cannot_be_used_is_told_in_words(staff: FlaskClient, csrf: str):
 
 
 def test_the_same_by_api(app: Flask, visitor: FlaskClient):
-    token = app.extensions["provisioner"].inventory.new_token("api", 60, "staff")
+    token = app.extensions["provisioner"].inventory.new_token("api", 60, "administrator")
     bearer = {"Authorization": f"Bearer {token}"}
     put = visitor.put("/api/v1/recordings/menu", data=wav(), headers=bearer)
     assert (put.status_code, put.get_json()["seconds"]) == (200, 0.5)

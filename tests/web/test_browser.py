@@ -84,7 +84,7 @@ def signed_in(browser: Any, live: Front, app: Flask, **options: Any) -> Any:
     page.said = []
     page.on("console", lambda message: page.said.append(message.text))
     page.on("pageerror", lambda error: page.said.append(str(error)))
-    token = app.extensions["provisioner"].inventory.new_token("sign-in", 60, "staff")
+    token = app.extensions["provisioner"].inventory.new_token("sign-in", 60, "administrator")
     page.goto(f"{live.url}/staff/sign-in/{token}")
     return page
 

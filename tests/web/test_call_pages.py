@@ -32,7 +32,7 @@ def past(state: Any) -> None:
 
 def bearer(visitor: FlaskClient) -> dict[str, str]:
     inventory = visitor.application.extensions["provisioner"].inventory
-    return {"Authorization": f"Bearer {inventory.new_token('api', 60, 'admin')}"}
+    return {"Authorization": f"Bearer {inventory.new_token('api', 60, 'administrator')}"}
 
 
 @pytest.mark.rule("log.search")

@@ -37,7 +37,7 @@ def token(app: Any) -> dict[str, str]:
     inventory = app.extensions["provisioner"].inventory
     with inventory.change(who="test") as change:
         change.put(Number(id=POOL, label="Pool", dial_through=True))
-    return {"Authorization": f"Bearer {inventory.new_token('api', 60, 'admin')}"}
+    return {"Authorization": f"Bearer {inventory.new_token('api', 60, 'administrator')}"}
 
 
 @pytest.mark.rule("outbound.click-to-call")

@@ -22,7 +22,7 @@ LIST = "/staff/extensions"
 @pytest.fixture
 def api(app: Flask) -> FlaskClient:
     client = app.test_client()
-    token = app.extensions["provisioner"].inventory.new_token("api", 60, "staff")
+    token = app.extensions["provisioner"].inventory.new_token("api", 60, "administrator")
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     return client
 
@@ -56,7 +56,7 @@ def test_reserve_and_release(
 ) -> None:
     form = {"csrf": csrf, "extension": "104", "name": "<b>nurse"}
     assert staff.post(f"{LIST}/reserve", data=form).status_code == 303
-    assert inventory.snapshot().held_extensions["104"].who == "staff page"
+    assert inventory.snapshot().held_extensions["104"].who == "console link"
     assert edge["reloads"] == 1
     assert "&lt;b&gt;nurse" in text(staff, LIST)
     again = staff.post(f"{LIST}/reserve", data=form)

@@ -17,7 +17,7 @@ PAGE = "/staff/extensions/101"
 def api(app: Flask) -> FlaskClient:
     """A program with an API token."""
     client = app.test_client()
-    token = app.extensions["provisioner"].inventory.new_token("api", 60, "staff")
+    token = app.extensions["provisioner"].inventory.new_token("api", 60, "administrator")
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     return client
 
@@ -40,7 +40,7 @@ def test_api_changes_what_the_body_names(app, api, edge):
         forward_no_answer_seconds=12,
     )
     assert edge["reloads"] == 2
-    assert app.extensions["provisioner"].inventory.audit(1)[0].who == "api"
+    assert app.extensions["provisioner"].inventory.audit(1)[0].who == "api token"
 
 
 @pytest.mark.parametrize(

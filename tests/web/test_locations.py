@@ -25,7 +25,7 @@ SUSPECT = {
 @pytest.fixture
 def api(app: Any) -> FlaskClient:
     client = app.test_client()
-    token = app.extensions["provisioner"].inventory.new_token("api", 600, "staff")
+    token = app.extensions["provisioner"].inventory.new_token("api", 600, "administrator")
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     return client
 
@@ -116,7 +116,7 @@ def test_it_is_confirmed_by_the_api(api: FlaskClient, state: StateDir, moved: di
         "network": "10.9.9.0/24",
         "neighbour": "aa",
         "at": practice.NOW,
-        "who": "api",
+        "who": "api token",
     }
     assert moved["reloads"] == 1
     assert snapshot(state).placements[practice.POLYCOM].location == "desk"
@@ -149,7 +149,7 @@ def test_it_is_confirmed_on_its_page(staff: FlaskClient, state: StateDir, moved:
     assert staff.post(path, data={"location": "desk"}).status_code in (400, 403)
     answer = staff.post(path, data={"location": "desk", "csrf": token})
     assert answer.status_code == 303
-    assert snapshot(state).placements[practice.POLYCOM].who == "staff"
+    assert snapshot(state).placements[practice.POLYCOM].who == "console link"
 
 
 def test_nothing_is_asked_about_a_phone_at_its_place(staff: FlaskClient, edge: dict[str, Any]) -> None:

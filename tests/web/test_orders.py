@@ -47,7 +47,7 @@ def asked(state: StateDir) -> Iterator[dict[str, Any]]:
 @pytest.fixture
 def api(app: Flask) -> FlaskClient:
     client = app.test_client()
-    token = app.extensions["provisioner"].inventory.new_token("api", 60, "staff")
+    token = app.extensions["provisioner"].inventory.new_token("api", 60, "administrator")
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     return client
 
@@ -76,7 +76,7 @@ def test_ticked_phones_are_told(staff: FlaskClient, csrf: str, asked: dict[str, 
     answer = staff.post("/staff/jobs", data=form)
     assert (answer.status_code, answer.location) == (303, f"/staff/jobs/{JOB}")
     assert asked["resync"] == [
-        {"macs": [practice.POLYCOM, practice.YEALINK], "mode": "resync", "who": "staff page"}
+        {"macs": [practice.POLYCOM, practice.YEALINK], "mode": "resync", "who": "console link"}
     ]
     assert asked["reloads"] == 0
 
@@ -169,7 +169,7 @@ def test_retire(staff: FlaskClient, csrf: str, asked: dict[str, Any], app: Flask
     page = text(staff, "/staff/retired")
     assert "00:15:65:00:01:02" in page
     assert "Yealink T46S" in page
-    assert "staff page" in page
+    assert "console link" in page
     seen = text(staff, f"/staff/phones/{practice.YEALINK}")
     assert "This phone was retired" in seen
     assert "it had extension 102" in seen
@@ -186,8 +186,8 @@ def test_api_tells_phones(api: FlaskClient, asked: dict[str, Any], state: StateD
     assert (answer.status_code, answer.json["job"]) == (202, JOB)
     api.post("/api/v1/phones/jobs", json={"macs": "all"})
     assert asked["resync"] == [
-        {"macs": [practice.POLYCOM], "mode": "restart", "who": "api"},
-        {"macs": "all", "mode": "resync", "who": "api"},
+        {"macs": [practice.POLYCOM], "mode": "restart", "who": "api token"},
+        {"macs": "all", "mode": "resync", "who": "api token"},
     ]
     asked["fails"] = "no"
     assert api.post("/api/v1/phones/jobs", json={"macs": "all"}).json["detail"] == "no: do this"
@@ -218,6 +218,6 @@ def test_api_shows_jobs(api: FlaskClient, asked: dict[str, Any], state: StateDir
 
 def test_api_retires(api: FlaskClient, asked: dict[str, Any]) -> None:
     gone = api.post(f"/api/v1/phones/{practice.YEALINK}/retire").json
-    assert (gone["id"], gone["extensions"], gone["who"]) == (practice.YEALINK, ["102"], "api")
+    assert (gone["id"], gone["extensions"], gone["who"]) == (practice.YEALINK, ["102"], "api token")
     assert [row["id"] for row in api.get("/api/v1/phones/retired").json["items"]] == [practice.YEALINK]
     assert api.post(f"/api/v1/phones/{practice.YEALINK}/retire").status_code == 409

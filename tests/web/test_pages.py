@@ -267,7 +267,7 @@ def test_a_practice_that_has_nothing_yet(tmp_path):
     app = create_app(StateDir.create(tmp_path), patience=0.1)
     inventory = app.extensions["provisioner"].inventory
     client = app.test_client()
-    client.get("/staff/sign-in/" + inventory.new_token("sign-in", 60, "staff"))
+    client.get("/staff/sign-in/" + inventory.new_token("sign-in", 60, "administrator"))
     assert "Connect one to the network and start it" in text(client, "/staff/phones")
     assert "No connection to a calling service is set up" in text(client, "/staff/")
     app.extensions["provisioner"].close()

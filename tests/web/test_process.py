@@ -64,7 +64,7 @@ def process(deep: StateDir) -> Iterator[subprocess.Popen[str]]:
 def test_it_serves_the_front_and_stops_when_told(process: subprocess.Popen[str], deep: StateDir):
     assert ask(deep.socket("web"), "ping")["pid"] == process.pid
     inventory = Inventory.open(deep.inventory)
-    token = inventory.new_token("sign-in", 60, "staff")
+    token = inventory.new_token("sign-in", 60, "administrator")
     inventory.close()
     client = Connection(deep)
     client.request("GET", f"/staff/sign-in/{token}", headers={"X-Forwarded-Proto": "https"})

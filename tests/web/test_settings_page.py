@@ -44,8 +44,8 @@ def test_a_setting_of_each_type_is_set_and_taken_back(staff, csrf, inventory, ed
     assert stored(inventory) is None
     assert edge["reloads"] == 2
     changes = text(staff.get(PAGE))
-    assert "staff page" in changes
-    assert [row.who for row in inventory.audit(2)] == ["staff page", "staff page"]
+    assert "console link" in changes
+    assert [row.who for row in inventory.audit(2)] == ["console link", "console link"]
 
 
 @pytest.mark.parametrize(

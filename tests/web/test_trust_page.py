@@ -81,4 +81,4 @@ def test_a_wrong_body_is_refused(api, inventory, body, status):
 
 def test_who_changed_it_is_kept(api, inventory):
     assert api.patch("/api/v1/trust", json={"adoption": "adopted"}).json["adoption"] == "adopted"
-    assert (inventory.audit(1)[0].who, inventory.audit(1)[0].kind) == ("api", "practice")
+    assert (inventory.audit(1)[0].who, inventory.audit(1)[0].kind) == ("api token", "practice")
