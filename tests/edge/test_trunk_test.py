@@ -98,7 +98,7 @@ def asking(*methods: str, password: str = "right") -> Answer:  # noqa: S107
 
 async def tried(trunk: Trunk, locator: Any = None, user: str = "", stored: Any = None) -> dict[str, Any]:
     """The steps of a test by name, when it is done."""
-    tests = TrunkTests(HOST, lambda: locator or Numeric(), random.Random(2), lambda _name: stored)
+    tests = TrunkTests(HOST, lambda: locator or Numeric(), random.Random(), lambda _name: stored)
     args = {"trunk": msgspec.to_builtins(trunk), "user": user, "password": "s3cret" if user else ""}
     begun = tests.start(args if stored is None else {"trunk": trunk.id})
     assert [step["state"] for step in begun["steps"]] == ["waiting"] * 4
