@@ -304,7 +304,9 @@ class TrunkTests:
         if isinstance(given, str):
             found = self._stored(given)
             if found is None:
-                raise OperatorError(f"there is no trunk {given}", "save it first, or look at the list of trunks")
+                raise OperatorError(
+                    f"there is no trunk {given}", "save it first, or look at the list of trunks"
+                )
             return found
         try:
             trunk = msgspec.convert(given, Trunk)
