@@ -2,6 +2,7 @@
 
 ProvisionerError
 ├── UsageError          the command was called wrongly (exit 2)
+│   └── Invalid         values that cannot be kept, each with why
 ├── OperatorError       a person must act; says what happened and what to do (exit 1)
 └── PeerError           the other side of a wire broke the rules; becomes an answer and a counter
 """
@@ -19,6 +20,14 @@ class UsageError(ProvisionerError):
     """The command was called wrongly; the message says how to call it."""
 
     exit_code = 2
+
+
+class Invalid(UsageError):  # noqa: N818
+    """Values that cannot be kept: `errors` names all of them at once, field by field, each with a sentence."""
+
+    def __init__(self, errors: dict[str, str]) -> None:
+        super().__init__(" ".join(errors.values()))
+        self.errors = errors
 
 
 class OperatorError(ProvisionerError):

@@ -148,7 +148,7 @@ def set_policy(inventory: Inventory, who: str, **changes: Any) -> Practice:
     if (adoption := changes.get("adoption")) not in (None, "open", "adopted", "certificate"):
         raise UsageError(f"{adoption!r} is no policy: it is open, adopted or certificate")
     if "routers" in changes:
-        changes["routers"] = tuple(_router(each) for each in changes["routers"])
+        changes["routers"] = tuple(router(each) for each in changes["routers"])
     with inventory.change(who=who) as change:
         held = change.get(Practice, "practice")
         if held is None:
@@ -158,7 +158,7 @@ def set_policy(inventory: Inventory, who: str, **changes: Any) -> Practice:
     return practice
 
 
-def _router(text: str) -> str:
+def router(text: str) -> str:
     """A router as Practice names it: a MAC as twelve hex digits, or an address."""
     if mac := normal_mac(text):
         return mac

@@ -22,6 +22,7 @@ from provisioner.web import (
     authorities,
     call_log,
     calling,
+    choose_language,
     dhcp,
     emergency,
     extensions,
@@ -31,14 +32,19 @@ from provisioner.web import (
     language,
     layers,
     locations,
+    menu,
     numbers,
+    openapi,
     orders,
     phone,
+    practice,
     readiness,
     roles,
     session,
     staff,
     tables,
+    trunk_form,
+    trunks,
     trust,
     views,
     words,
@@ -74,8 +80,10 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     session.install(app)
     roles.install(app)
     language.install(app)
+    menu.install(app)
     work.install(app)
-    own = (staff.blueprint, api.blueprint, health.blueprint)
+    trunk_form.install(app)
+    own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages)
     rooms = (
         addresses,
         audio,
@@ -87,14 +95,17 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         orders,
         tables,
         phone,
+        practice,
         layers,
         groups,
         locations,
         readiness,
         trust,
+        trunks,
         dhcp,
         emergency,
         authorities,
+        openapi,
         work,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
+from msgspec import UNSET, UnsetType
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.ipc import Json
 from provisioner.store.inventory import Conflict
 from provisioner.store.records import Trunk, TrunkSecret
 from provisioner.trunks import editing
-from provisioner.trunks.profile import profiles
-from provisioner.web import api, staff, trunk_form, trunk_words
+from provisioner.trunks.profile import Profile, profiles
+from provisioner.web import api, contract, shapes, staff, trunk_form, trunk_words
 from provisioner.web.language import gettext as _
 from provisioner.web.session import sources, who
 from provisioner.web.trunk_form import Draft, drafts
@@ -218,94 +219,150 @@ def remove(name: str) -> Response:
 # API
 
 
-def _told(trunk: Trunk, revision: int, secret: TrunkSecret | None) -> Json:
-    """A trunk as the API shows it: whether there is a password, never which."""
-    body: Json = msgspec.to_builtins(trunk)
-    body.pop("kind", None)
+class Kept(contract.Body, frozen=True):
+    """A trunk (docs/trunks.md). What is left out stays as it is; `user`, `password`, `realm` are shown to its service."""
+
+    uri: str | UnsetType = UNSET
+    order: int | UnsetType = UNSET
+    transfer: Literal["edge", "core"] | UnsetType = UNSET
+    release: Literal["bridge", "refer"] | UnsetType = UNSET
+    pidf_lo: bool | UnsetType = UNSET
+    sources: list[str] | UnsetType = UNSET
+    profile: str | UnsetType = UNSET
+    settings: dict[str, str | int | bool | list[str] | dict[str, str]] | UnsetType = UNSET
+    proxy: str | UnsetType = UNSET
+    authorities: str | UnsetType = UNSET
+    user: str | UnsetType = UNSET
+    password: str | UnsetType = UNSET
+    realm: str | UnsetType = UNSET
+
+
+class Told(shapes.Shape, frozen=True):
+    """A trunk; whether there is a password, never which."""
+
+    id: str
+    uri: str
+    order: int
+    transfer: str
+    release: str
+    pidf_lo: bool
+    sources: tuple[str, ...]
+    profile: str
+    settings: dict[str, Any]
+    proxy: str
+    authorities: str
+    user: str
+    realm: str
+    has_password: bool
+
+
+class Step(shapes.Shape, frozen=True):
+    """One step of a test: `state` is waiting, running, good, warn or bad; `what` was found, what to do, in words."""
+
+    step: str
+    state: str
+    code: str
+    what: str
+    remedy: str
+    more: list[str]
+
+
+class Tried(shapes.Shape, frozen=True):
+    """How a test of a trunk stands. `level`: busy, good, warn or bad."""
+
+    test: str
+    done: bool
+    level: str
+    steps: list[Step]
+
+
+def _told(trunk: Trunk, _revision: int, secret: TrunkSecret | None) -> Told:
     shown = {"user": secret.user if secret else "", "realm": secret.realm if secret else ""}
-    return {**body, **shown, "has_password": secret is not None, "revision": revision}
+    return Told(**msgspec.structs.asdict(trunk), **shown, has_password=secret is not None)
 
 
 @calls.get("")
-def api_list() -> Response:
+@contract.call()
+def api_list(query: contract.Paging) -> contract.Page[Told]:
     """All trunks in the order in which they are tried; passwords are never shown."""
     ordered = sorted(sources().snapshot().trunks.values(), key=lambda trunk: (trunk.order, trunk.id))
-    return api.listed([_told(*found) for trunk in ordered if (found := _stored(trunk.id))], *api.window())
+    return contract.listed([_told(*found) for trunk in ordered if (found := _stored(trunk.id))], query)
 
 
 @calls.get("/profiles")
-def api_profiles() -> Response:
+@contract.call()
+def api_profiles() -> dict[str, Profile]:
     """The kinds of calling services, with all keys of each."""
-    return api.answer(profiles())
+    return profiles()
 
 
-@calls.get("/<name>")
-def api_one(name: str) -> Response:
+@calls.get("/<trunk>")
+@contract.call(record=Trunk)
+def api_one(trunk: str) -> Told:
     """One trunk."""
-    return api.answer(_told(*_known(name)))
+    return _told(*_known(trunk))
 
 
-def _from_body(name: str) -> tuple[Trunk, TrunkSecret | None]:
-    """The records of this request's JSON: what is left out stays as it is stored. Raises ProvisionerError."""
-    given, held = api.body(), _stored(name)
+def _from_body(name: str, body: Kept) -> tuple[Trunk, TrunkSecret | None]:
+    """The records, with what is left out as it is stored. Raises ProvisionerError."""
+    given, held = contract.changes(body), _stored(name)
     shown = {key: given.pop(key) for key in SECRETS if key in given}
-    if any(not isinstance(value, str) for value in shown.values()):
-        abort(400, _("user, password and realm are texts."))
-    body = msgspec.to_builtins(held[0]) if held else {}
-    for only_shown in ("id", "kind", "revision", "has_password"):
-        body.pop(only_shown, None)
-        given.pop(only_shown, None)
-    made = editing.trunk(name, {**body, **given})
-    stored = held[2] if held else None
-    user, realm = (shown.get(key, getattr(stored, key) if stored else "") for key in ("user", "realm"))
-    return made, editing.secret(name, user, shown.get("password", ""), realm, stored)
+    stored = msgspec.structs.asdict(held[0]) if held else {}
+    stored.pop("id", None)
+    made = editing.trunk(name, {**stored, **given})
+    secret = held[2] if held else None
+    user, realm = (shown.get(key, getattr(secret, key) if secret else "") for key in ("user", "realm"))
+    return made, editing.secret(name, user, shown.get("password", ""), realm, secret)
 
 
-@calls.put("/<name>")
-@api.refusing("The trunk was not kept")
-def api_put(name: str) -> Response:
-    """Make or change a trunk; `user`, `password` and `realm` are what it shows to its service."""
-    new = _stored(name) is None
-    trunk, secret = _from_body(name)
-    store(trunk, secret)
-    return api.answer(_told(*_known(name)), 201 if new else 200)
+@calls.put("/<trunk>")
+@contract.call(record=Trunk, refuses="The trunk was not kept")
+def api_put(trunk: str, body: Kept) -> Told:
+    """Make or change a trunk."""
+    made, secret = _from_body(trunk, body)
+    store(made, secret)
+    return _told(*_known(trunk))
 
 
-@calls.delete("/<name>")
-@api.refusing("The trunk was not removed")
-def api_delete(name: str) -> Response:
+@calls.delete("/<trunk>")
+@contract.call(record=Trunk, refuses="The trunk was not removed")
+def api_delete(trunk: str) -> None:
     """Forget a trunk with its password."""
-    _known(name)
-    editing.remove(sources().inventory, name, who())
+    _known(trunk)
+    editing.remove(sources().inventory, trunk, who())
     sources().reload()
-    return Response(status=204)
 
 
-@calls.post("/<name>/test")
-@api.refusing("The trunk cannot be tested")
-def api_test(name: str) -> Response:
-    """Try a trunk out: as it is stored without a body, else as the body would change it. Nothing is kept."""
-    if request.content_length:
-        trunk, secret = _from_body(name)
-        begun = begin_test(trunk, secret)
-    else:
-        _known(name)
-        begun = begin_test(name)
-    return api.answer(_test_answer(begun), 202)
+@calls.post("/<trunk>/test")
+@contract.call(status=202, refuses="The trunk cannot be tested")
+def api_test(trunk: str, body: Kept | None = None) -> Tried:
+    """Try a trunk out: as it is stored, or as the body would make it. Nothing is kept by it."""
+    if body is None:
+        _known(trunk)
+        return _tried(begin_test(trunk))
+    return _tried(begin_test(*_from_body(trunk, body)))
 
 
-@calls.get("/tests/<name>")
-def api_test_status(name: str) -> Response:
+@calls.get("/tests/<test>")
+@contract.call()
+def api_test_status(test: str) -> Tried:
     """How a test stands, step by step."""
-    return api.answer(_test_answer(name))
+    return _tried(test)
 
 
-def _test_answer(name: str) -> Json:
+def _tried(name: str) -> Tried:
     view = test_view(name)
     if view is None:
         abort(404, _("That test is forgotten. Begin it again."))
     steps = [
-        {**step, "what": told.what, "remedy": told.remedy, "more": told.more}
+        Step(
+            step=step["step"],
+            state=step["state"],
+            code=step["code"],
+            what=told.what,
+            remedy=told.remedy,
+            more=told.more,
+        )
         for step, told in zip(view["steps"], view["told"], strict=True)
     ]
-    return {"test": view["test"], "done": view["done"], "level": view["level"], "steps": steps}
+    return Tried(test=view["test"], done=view["done"], level=view["level"], steps=steps)
