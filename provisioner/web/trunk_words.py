@@ -50,7 +50,8 @@ SETTINGS: tuple[tuple[str, tuple[Setting, ...]], ...] = (
                 "choice",
                 N_("How it knows you"),
                 N_(
-                    "register: this appliance signs in and stays signed in; invite: the password is asked for at a call; none: by your address."
+                    "register: this appliance signs in and stays so; invite: it is asked for the password at a call; "
+                    "none: by your address."
                 ),
                 ("none", "invite", "register"),
             ),

@@ -220,7 +220,7 @@ def remove(name: str) -> Response:
 
 
 class Kept(contract.Body, frozen=True):
-    """A trunk (docs/trunks.md). What is left out stays as it is; `user`, `password`, `realm` are shown to its service."""
+    """A trunk (docs/trunks.md); what is left out stays as it is. Its service is shown `user`, `password` and `realm`."""
 
     uri: str | UnsetType = UNSET
     order: int | UnsetType = UNSET
@@ -278,7 +278,9 @@ class Tried(shapes.Shape, frozen=True):
 
 def _told(trunk: Trunk, _revision: int, secret: TrunkSecret | None) -> Told:
     shown = {"user": secret.user if secret else "", "realm": secret.realm if secret else ""}
-    return Told(**msgspec.structs.asdict(trunk), **shown, has_password=secret is not None)
+    return msgspec.convert(
+        {**msgspec.structs.asdict(trunk), **shown, "has_password": secret is not None}, Told
+    )
 
 
 @calls.get("")
