@@ -219,8 +219,8 @@ def remove(name: str) -> Response:
 # API
 
 
-class Kept(contract.Body, frozen=True):
-    """A trunk (docs/trunks.md); what is left out stays as it is. Its service is shown `user`, `password` and `realm`."""
+class KeptTrunk(contract.Body, frozen=True):
+    """A trunk (docs/trunks.md); what is left out stays as it is. Its service is shown `user` and `password`."""
 
     uri: str | UnsetType = UNSET
     order: int | UnsetType = UNSET
@@ -237,7 +237,7 @@ class Kept(contract.Body, frozen=True):
     realm: str | UnsetType = UNSET
 
 
-class Told(shapes.Shape, frozen=True):
+class ShownTrunk(shapes.Shape, frozen=True):
     """A trunk; whether there is a password, never which."""
 
     id: str
@@ -256,7 +256,7 @@ class Told(shapes.Shape, frozen=True):
     has_password: bool
 
 
-class Step(shapes.Shape, frozen=True):
+class TrunkTestStep(shapes.Shape, frozen=True):
     """One step of a test: `state` is waiting, running, good, warn or bad; `what` was found, what to do, in words."""
 
     step: str
@@ -267,25 +267,25 @@ class Step(shapes.Shape, frozen=True):
     more: list[str]
 
 
-class Tried(shapes.Shape, frozen=True):
+class TrunkTest(shapes.Shape, frozen=True):
     """How a test of a trunk stands. `level`: busy, good, warn or bad."""
 
     test: str
     done: bool
     level: str
-    steps: list[Step]
+    steps: list[TrunkTestStep]
 
 
-def _told(trunk: Trunk, _revision: int, secret: TrunkSecret | None) -> Told:
+def _told(trunk: Trunk, _revision: int, secret: TrunkSecret | None) -> ShownTrunk:
     shown = {"user": secret.user if secret else "", "realm": secret.realm if secret else ""}
     return msgspec.convert(
-        {**msgspec.structs.asdict(trunk), **shown, "has_password": secret is not None}, Told
+        {**msgspec.structs.asdict(trunk), **shown, "has_password": secret is not None}, ShownTrunk
     )
 
 
 @calls.get("")
 @contract.call()
-def api_list(query: contract.Paging) -> contract.Page[Told]:
+def api_list(query: contract.Paging) -> contract.Page[ShownTrunk]:
     """All trunks in the order in which they are tried; passwords are never shown."""
     ordered = sorted(sources().snapshot().trunks.values(), key=lambda trunk: (trunk.order, trunk.id))
     return contract.listed([_told(*found) for trunk in ordered if (found := _stored(trunk.id))], query)
@@ -300,12 +300,12 @@ def api_profiles() -> dict[str, Profile]:
 
 @calls.get("/<trunk>")
 @contract.call(record=Trunk)
-def api_one(trunk: str) -> Told:
+def api_one(trunk: str) -> ShownTrunk:
     """One trunk."""
     return _told(*_known(trunk))
 
 
-def _from_body(name: str, body: Kept) -> tuple[Trunk, TrunkSecret | None]:
+def _from_body(name: str, body: KeptTrunk) -> tuple[Trunk, TrunkSecret | None]:
     """The records, with what is left out as it is stored. Raises ProvisionerError."""
     given, held = contract.changes(body), _stored(name)
     shown = {key: given.pop(key) for key in SECRETS if key in given}
@@ -319,7 +319,7 @@ def _from_body(name: str, body: Kept) -> tuple[Trunk, TrunkSecret | None]:
 
 @calls.put("/<trunk>")
 @contract.call(record=Trunk, refuses="The trunk was not kept")
-def api_put(trunk: str, body: Kept) -> Told:
+def api_put(trunk: str, body: KeptTrunk) -> ShownTrunk:
     """Make or change a trunk."""
     made, secret = _from_body(trunk, body)
     store(made, secret)
@@ -337,7 +337,7 @@ def api_delete(trunk: str) -> None:
 
 @calls.post("/<trunk>/test")
 @contract.call(status=202, refuses="The trunk cannot be tested")
-def api_test(trunk: str, body: Kept | None = None) -> Tried:
+def api_test(trunk: str, body: KeptTrunk | None = None) -> TrunkTest:
     """Try a trunk out: as it is stored, or as the body would make it. Nothing is kept by it."""
     if body is None:
         _known(trunk)
@@ -347,17 +347,17 @@ def api_test(trunk: str, body: Kept | None = None) -> Tried:
 
 @calls.get("/tests/<test>")
 @contract.call()
-def api_test_status(test: str) -> Tried:
+def api_test_status(test: str) -> TrunkTest:
     """How a test stands, step by step."""
     return _tried(test)
 
 
-def _tried(name: str) -> Tried:
+def _tried(name: str) -> TrunkTest:
     view = test_view(name)
     if view is None:
         abort(404, _("That test is forgotten. Begin it again."))
     steps = [
-        Step(
+        TrunkTestStep(
             step=step["step"],
             state=step["state"],
             code=step["code"],
@@ -367,4 +367,4 @@ def _tried(name: str) -> Tried:
         )
         for step, told in zip(view["steps"], view["told"], strict=True)
     ]
-    return Tried(test=view["test"], done=view["done"], level=view["level"], steps=steps)
+    return TrunkTest(test=view["test"], done=view["done"], level=view["level"], steps=steps)

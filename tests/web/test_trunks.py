@@ -15,11 +15,21 @@ from provisioner.web import trunk_words
 
 SECRET = "s3cret-of-the-trunk"
 STEPS = [
-    {"step": "name", "state": "good", "code": "found", "detail": {"host": "sip.example", "targets": [["UDP", "203.0.113.9:5060"]]}},
-    {"step": "reach", "state": "good", "code": "reached", "detail": {"address": "203.0.113.9:5060", "transport": "UDP", "seen": "198.51.100.7"}},
+    {
+        "step": "name",
+        "state": "good",
+        "code": "found",
+        "detail": {"host": "sip.example", "targets": [["UDP", "203.0.113.9:5060"]]},
+    },
+    {
+        "step": "reach",
+        "state": "good",
+        "code": "reached",
+        "detail": {"address": "203.0.113.9:5060", "transport": "UDP", "seen": "198.51.100.7"},
+    },
     {"step": "answer", "state": "good", "code": "answered", "detail": {"status": 200}},
     {"step": "password", "state": "bad", "code": "rejected", "detail": {"status": 401}},
-]  # fmt: skip
+]
 
 
 @pytest.fixture
