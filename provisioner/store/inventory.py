@@ -18,7 +18,7 @@ import msgspec
 from sqlite_utils import Database, Migrations
 
 from provisioner.errors import OperatorError, ProvisionerError
-from provisioner.store import database
+from provisioner.store import database, tokens
 from provisioner.store.records import APART_KINDS, KINDS, SECRET_KINDS, Practice, Record, Snapshot
 from provisioner.store.tokens import TokenKind, Tokens
 
@@ -224,6 +224,10 @@ class Change:
     def all(self, record_type: type[R]) -> list[R]:
         """All records of one type as this transaction sees them, by id."""
         return _all(self._connection, record_type)
+
+    def end_tokens(self, user: str, keep: str = "", api: bool = False) -> None:
+        """End the sessions of `user`, apart from that of the token `keep`; with `api` their programs' tokens too."""
+        tokens.end_all(self._connection, user, keep, api)
 
     def _stored(self, kind: str, name: str, revision: int | None) -> sqlite3.Row | None:
         row: sqlite3.Row | None = self._connection.execute(
