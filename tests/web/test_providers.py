@@ -86,7 +86,7 @@ def test_its_numbers_are_shown_before_they_are_imported(staff, csrf, state, core
         ({}, "Choose which provider it is"),
         ({"api": "telnyx"}, "Give the password, token or key"),
         ({"api": "twilio", "password": SECRET}, "Fill in: Account SID"),
-        ({"api": "telnyx", "password": SECRET, "url": "ftp://x"}, "ftp"),
+        ({"api": "telnyx", "password": SECRET, "url": "ftp://x"}, "this is no address for a provider"),
     ],
 )
 def test_what_is_wrong_is_said(staff, csrf, form, words) -> None:
