@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from sqlite_utils import Database
 
-from provisioner.store.call_log import escaped, safe
+from provisioner.store.call_log import safe
 
 Row = dict[str, Any]
 WINDOW = 50_000  # requests that one search for words looks through: about 20 ms
@@ -88,7 +88,7 @@ def _terms(asked: Asked) -> tuple[list[str], list[float | str]]:
         terms.append(f"mac IN ({', '.join('?' * len(asked.macs))})")
         values += asked.macs
     if asked.text:
-        like = f"%{escaped(asked.text)}%"
+        like = f"%{_escaped(asked.text)}%"
         fits = [
             "path LIKE ? ESCAPE '\\'",
             "agent LIKE ? ESCAPE '\\'",
@@ -101,6 +101,11 @@ def _terms(asked: Asked) -> tuple[list[str], list[float | str]]:
             values += asked.rules
         terms.append(f"({' OR '.join(fits)})")
     return terms, values
+
+
+def _escaped(text: str) -> str:
+    """A text as LIKE takes it, with `ESCAPE '\\'`."""
+    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
 
 
 def lines(rows: Iterable[Row], zone: tzinfo) -> Iterator[str]:

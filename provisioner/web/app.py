@@ -39,12 +39,15 @@ from provisioner.web import (
     orders,
     phone,
     practice,
+    providers,
     readiness,
     request_log,
     roles,
     session,
     staff,
     tables,
+    trunk_form,
+    trunks,
     trust,
     views,
     words,
@@ -82,6 +85,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     language.install(app)
     menu.install(app)
     work.install(app)
+    trunk_form.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages)
     rooms = (
         addresses,
@@ -102,6 +106,8 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         locations,
         readiness,
         trust,
+        trunks,
+        providers,
         dhcp,
         emergency,
         authorities,
