@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, TypedDict
+from typing import Literal
 
 import msgspec
 
 from provisioner.emergency import moved
 from provisioner.emergency.calling import calling_number
 from provisioner.ipc import Json
-from provisioner.phones.identity import normal_mac, of_agent
+from provisioner.phones.identity import of_agent
 from provisioner.phones.trust import RULES
 from provisioner.store.records import Location, Number, Phone, Snapshot
 from provisioner.web import words
@@ -284,34 +283,6 @@ def has_status(row: PhoneRow, wanted: str) -> bool:
 def why(rule: str | None) -> str:
     """The rule that decided a request, in words."""
     return RULES[rule][1] if rule in RULES else rule or ""
-
-
-def matches_request(row: Json, query: str) -> bool:
-    """Whether a row of the request log fits what someone typed."""
-    wanted = query.strip().lower()
-    compact = wanted.translate(str.maketrans("", "", ":-."))
-    shown = [str(row[name] or "") for name in ("path", "address", "status", "rule", "agent", "method")]
-    return wanted in " ".join([*shown, why(row["rule"])]).lower() or (
-        bool(compact) and compact in str(row["mac"] or "")
-    )
-
-
-class WantedRequests(TypedDict):
-    """Which requests `Journal.requests` is to find."""
-
-    mac: str
-    rule: str
-    status: int
-
-
-def wanted_requests(args: Mapping[str, str]) -> WantedRequests:
-    """What a query asks for by `mac` (in any spelling), `rule` and `status`; what makes no sense finds nothing."""
-    mac, status = args.get("mac", "").strip(), args.get("status", "")
-    return {
-        "mac": normal_mac(mac) or mac,
-        "rule": args.get("rule", ""),
-        "status": int(status) if status.isdecimal() and len(status) < 4 else -1 if status else 0,
-    }
 
 
 def live_calls(world: World) -> list[Json]:
