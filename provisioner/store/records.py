@@ -264,6 +264,13 @@ class RetiredPhone(Record, frozen=True, tag="retired_phone"):
     who: str
 
 
+class IgnoredPhone(Record, frozen=True, tag="ignored_phone"):
+    """A phone that asks and that somebody does not want to see among those that wait; the id is its MAC."""
+
+    at: float
+    who: str
+
+
 class ExtensionRange(Record, frozen=True, tag="extension_range"):
     """Extensions `first` to `last` for the phones of a place (with its parts), a group, or whatever `name` says.
 
@@ -486,6 +493,7 @@ KINDS: tuple[type[Record], ...] = (
     PhoneGroup,
     PhoneSettings,
     RetiredPhone,
+    IgnoredPhone,
     ExtensionRange,
     HeldExtension,
     Recording,
@@ -522,6 +530,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
     phone_groups: dict[str, PhoneGroup] = {}
     phone_settings: dict[str, PhoneSettings] = {}
     retired_phones: dict[str, RetiredPhone] = {}
+    ignored_phones: dict[str, IgnoredPhone] = {}
     extension_ranges: dict[str, ExtensionRange] = {}
     held_extensions: dict[str, HeldExtension] = {}
     recordings: dict[str, Recording] = {}

@@ -97,7 +97,7 @@ class WantedPhones(Paging, frozen=True):
 
     q: Annotated[str, Meta(max_length=100, description="A MAC, extension, number, name or place.")] = ""
     status: Annotated[
-        Literal["", "ready", "attention", "offline", "waiting", "in-call", "starting", "unknown"],
+        Literal["", "ready", "attention", "offline", "waiting", "in-call", "starting", "unknown", "ignored"],
         Meta(description="Only those; `ready` with those in a call, `attention`: what needs a person."),
     ] = ""
 

@@ -38,9 +38,15 @@ REMEDIES = {
     ),
     "wrong-credentials": N_("After a factory reset, welcome the phone anew on its page."),
     "replayed-path": N_("If it is the phone at a new address, welcome it anew on its page."),
-    "other-neighbour": N_("Somebody else asked for this phone's files, or a router stands between: name it under Trust."),
-    "neighbour-mismatch": N_("Somebody asked for another phone's file. If a router stands between, name it under Trust."),
-    "certificate-required": N_("Only phones with a maker's certificate are served: change that under Settings, Trust."),
+    "other-neighbour": N_(
+        "Somebody else asked for this phone's files, or there is a router: name it under Trust."
+    ),
+    "neighbour-mismatch": N_(
+        "Somebody asked for another phone's file. If there is a router, name it under Trust."
+    ),
+    "certificate-required": N_(
+        "Only phones with a maker's certificate are served: change that under Settings, Trust."
+    ),
     "unknown-certificate": N_("Install the maker's authority under Settings, Certificates and firmware."),
     "unknown-model": N_("There is no template for this model; another model of its family may do."),
     "quarantined": N_("See who it is under Settings, Protection, and release it there."),
@@ -54,6 +60,33 @@ pages = Blueprint("request_log", __name__, url_prefix="/staff")
 pages.before_request(staff.guard)
 calls = Blueprint("request_log_api", __name__, url_prefix="/api/v1")
 calls.before_request(api.guard)
+
+
+class Export(Body, frozen=True):
+    """Which requests."""
+
+    q: Annotated[
+        str, Meta(max_length=100, description="A MAC, address, extension, name or word of the row.")
+    ] = ""
+    mac: Annotated[str, Meta(max_length=100, description="Of one phone, in any spelling.")] = ""
+    rule: Annotated[str, Meta(max_length=100, description="Decided by this rule.")] = ""
+    status: Annotated[int, Meta(ge=0, le=999, description="Answered so; 0: any.")] = 0
+    address: Annotated[str, Meta(max_length=60, description="Asked from this address.")] = ""
+    method: Annotated[str, Meta(max_length=20, description="Asked by this method, `GET` or `TFTP`.")] = ""
+    path: Annotated[str, Meta(max_length=200, description="This very path.")] = ""
+    since: Annotated[str, Meta(max_length=40, description="A date, or a date and time.")] = ""
+    until: Annotated[str, Meta(max_length=40, description="A date, or a date and time; excluded.")] = ""
+
+    def given(self) -> dict[str, str]:
+        """What an address would say."""
+        return {name: str(value) for name, value in msgspec.structs.asdict(self).items() if value}
+
+
+class Wanted(Export, frozen=True):
+    """Which requests, and from where on."""
+
+    before: Annotated[int, Meta(ge=0, le=10**15, description="Only older ones than that with this `id`.")] = 0
+    limit: Annotated[int, Meta(ge=1, le=1000, description="So many entries at most.")] = 100
 
 
 class Sent(NamedTuple):
@@ -178,7 +211,7 @@ def show(number: int) -> Response:
         row=row,
         remedy=REMEDIES.get(row["rule"], ""),
         sent=sent(row),
-        phone=next((each for each in views.phones(world) if each.mac == mac), None),
+        phone=next((each for each in views.phones(world, ignored=True) if each.mac == mac), None),
         held=_quarantined(world, row),
     )
 
@@ -199,11 +232,15 @@ def _quarantined(world: World, row: dict[str, Any]) -> str:
 def sent(row: dict[str, Any]) -> Sent:
     """What was answered to a request, with masks for secrets."""
     if row["status"] != 200 or row["method"] in ("HEAD", "PNP"):
-        return Sent(f"{RULES[row['rule']][1]}\n") if row["rule"] in RULES and row["status"] >= 400 else Sent("")
+        return (
+            Sent(f"{RULES[row['rule']][1]}\n") if row["rule"] in RULES and row["status"] >= 400 else Sent("")
+        )
     name = str(row["path"]).rpartition("/")[2].lower()
     served = next((each for each in sources().journal.served(str(row["mac"])) if each["name"] == name), None)
     if served is None:
-        return Sent("", _("Only files of adopted phones are kept, and of each only the last that said something new."))
+        return Sent(
+            "", _("Only files of adopted phones are kept, and of each only the last that said something new.")
+        )
     if served["at"] > row["at"] + 1:
         return Sent("", _("The phone has fetched another version since; only the last one is kept."))
     return Sent(filled(served))
@@ -226,31 +263,6 @@ def export(query: Export) -> Response:
 # API
 
 
-class Export(Body, frozen=True):
-    """Which requests."""
-
-    q: Annotated[str, Meta(max_length=100, description="A MAC, address, extension, name or word of the row.")] = ""
-    mac: Annotated[str, Meta(max_length=100, description="Of one phone, in any spelling.")] = ""
-    rule: Annotated[str, Meta(max_length=100, description="Decided by this rule.")] = ""
-    status: Annotated[int, Meta(ge=0, le=999, description="Answered so; 0: any.")] = 0
-    address: Annotated[str, Meta(max_length=60, description="Asked from this address.")] = ""
-    method: Annotated[str, Meta(max_length=20, description="Asked by this method, `GET` or `TFTP`.")] = ""
-    path: Annotated[str, Meta(max_length=200, description="This very path.")] = ""
-    since: Annotated[str, Meta(max_length=40, description="A date, or a date and time.")] = ""
-    until: Annotated[str, Meta(max_length=40, description="A date, or a date and time; excluded.")] = ""
-
-    def given(self) -> dict[str, str]:
-        """What an address would say."""
-        return {name: str(value) for name, value in msgspec.structs.asdict(self).items() if value}
-
-
-class Wanted(Export, frozen=True):
-    """Which requests, and from where on."""
-
-    before: Annotated[int, Meta(ge=0, le=10**15, description="Only older ones than that with this `id`.")] = 0
-    limit: Annotated[int, Meta(ge=1, le=1000, description="So many entries at most.")] = 100
-
-
 @calls.get("/requests")
 @contract.call(answer=contract.Page[shapes.Request])
 def api_requests(query: Wanted) -> contract.Page[dict[str, Any]]:
@@ -265,11 +277,17 @@ def api_requests(query: Wanted) -> contract.Page[dict[str, Any]]:
     return contract.Page(items=[{**row, "why": views.why(row["rule"])} for row in rows], next=following)
 
 
-@calls.get("/requests/<number>")
+@calls.get("/requests/<entry>")
 @contract.call(answer=shapes.RequestSent)
-def api_request(number: str) -> dict[str, Any]:
-    """One request with what was sent, secrets masked."""
-    row = _one(_number(number))
+def api_request(entry: str) -> dict[str, Any]:
+    """One request, by its `id`, with what was sent, secrets masked."""
+    row = _one(_number(entry))
     answer = sent(row)
     why = views.why(row["rule"])
-    return {**row, "why": why, "remedy": REMEDIES.get(row["rule"], ""), "sent": answer.text, "not_kept": answer.why_not}
+    return {
+        **row,
+        "why": why,
+        "remedy": REMEDIES.get(row["rule"], ""),
+        "sent": answer.text,
+        "not_kept": answer.why_not,
+    }
