@@ -10,12 +10,15 @@ from provisioner.dialing.classify import Destination
 from provisioner.dialing.forwarding import forward_target
 from provisioner.edge.directory import Directory
 from provisioner.edge.ringing import Diversion, Member, Plan, Why
-from provisioner.store.records import LineFeatures, RingGroup
+from provisioner.store.records import (
+    EXTENSION_SECONDS,
+    GROUP_SECONDS,
+    MEMBER_SECONDS,
+    LineFeatures,
+    RingGroup,
+)
 from provisioner.store.records import Member as Named
 
-EXTENSION_SECONDS = 30.0
-GROUP_SECONDS = 30.0  # of a simultaneous group without seconds of its own
-MEMBER_SECONDS = 15.0  # of a member of a sequential one
 MAX_DIVERSIONS = 5  # of one call, ours and those before us
 _log = logging.getLogger(__name__)
 

@@ -20,7 +20,7 @@ GOOD = {
     "click_auto_answer": "1",
     "keep_calls_days": "90",
     "max_calls": "50",
-    "outbound_closed": "22:00 – 6:30",
+    "outbound_closed": "22:00 \u2013 6:30",
     "international_calls_per_day": "0",
     "services": ["811", "211"],
     "outbound_at_once": "10",
