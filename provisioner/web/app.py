@@ -22,6 +22,7 @@ from provisioner.web import (
     authorities,
     call_log,
     calling,
+    choose_language,
     dhcp,
     emergency,
     extensions,
@@ -31,6 +32,7 @@ from provisioner.web import (
     language,
     layers,
     locations,
+    menu,
     numbers,
     orders,
     phone,
@@ -75,8 +77,9 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     session.install(app)
     roles.install(app)
     language.install(app)
+    menu.install(app)
     work.install(app)
-    own = (staff.blueprint, api.blueprint, health.blueprint)
+    own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages)
     rooms = (
         addresses,
         audio,

@@ -1,32 +1,72 @@
-"""The language of a page: texts go through gettext names and are looked up when they are shown."""
+"""The language of a page: texts go through gettext names and are looked up when they are shown.
+
+The catalogues are `languages/<language>.po`, read at their first use: no build step stands between a text and its page.
+"""
 
 from __future__ import annotations
 
+import functools
 import gettext as catalogues
+import io
+from pathlib import Path
 
-from flask import Flask, g, has_request_context
+from babel import Locale
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from flask import Flask, g, has_request_context, request
 
 LANGUAGES = {"en": "English", "es": "Español"}
+LOCALES = {"en": "en_US", "es": "es_US"}  # how dates and numbers are written
+COOKIE = "language"
+DIRECTORY = Path(__file__).parent / "languages"
 
 
-def _catalogue() -> catalogues.NullTranslations:
-    found = g.get("catalogue") if has_request_context() else None
-    return found or catalogues.NullTranslations()
+@functools.cache
+def catalogue(language: str) -> catalogues.NullTranslations:
+    """The texts of a language; English stands in the code itself."""
+    path = DIRECTORY / f"{language}.po"
+    if not path.exists():
+        return catalogues.NullTranslations()
+    compiled = io.BytesIO()
+    with path.open("rb") as file:
+        write_mo(compiled, read_po(file, locale=language))
+    compiled.seek(0)
+    return catalogues.GNUTranslations(compiled)
+
+
+def current() -> str:
+    """The language of this request, a key of LANGUAGES. Outside a request, and for programs, English."""
+    if not has_request_context() or request.path.startswith("/api/"):
+        return "en"
+    if "language" not in g:
+        g.language = _choose()
+    return str(g.language)
+
+
+def _choose() -> str:
+    asked = [tag.partition("-")[0].lower() for tag in request.accept_languages.values()]
+    ranked = [g.get("preferred_language", ""), request.cookies.get(COOKIE, ""), *asked]
+    return next((str(wanted) for wanted in ranked if wanted in LANGUAGES), "en")
+
+
+def locale() -> Locale:
+    """How this request's dates and numbers are written."""
+    return Locale.parse(LOCALES[current()])
 
 
 def gettext(message: str) -> str:
     """`message` in the language of this request. Import it as `_`."""
-    return _catalogue().gettext(message)
+    return catalogue(current()).gettext(message)
 
 
 def ngettext(one: str, many: str, count: int) -> str:
     """The form of a message that `count` asks for, in the language of this request."""
-    return _catalogue().ngettext(one, many, count)
+    return catalogue(current()).ngettext(one, many, count)
 
 
 def pgettext(context: str, message: str) -> str:
     """`message` where the same English word means several things: `context` says which."""
-    return _catalogue().pgettext(context, message)
+    return catalogue(current()).pgettext(context, message)
 
 
 def later(message: str) -> str:
@@ -35,9 +75,10 @@ def later(message: str) -> str:
 
 
 def install(app: Flask) -> None:
-    """Give the templates `_`, `ngettext`, `pgettext` and `{% trans %}`."""
+    """Give the templates `_`, `ngettext`, `pgettext`, `{% trans %}` and `language()`."""
     app.jinja_env.add_extension("jinja2.ext.i18n")
     app.jinja_env.policies["ext.i18n.trimmed"] = True
     app.jinja_env.install_gettext_callables(  # type: ignore[attr-defined]
         gettext=gettext, ngettext=ngettext, pgettext=pgettext, newstyle=True
     )
+    app.jinja_env.globals.update(language=current, languages=LANGUAGES)

@@ -14,7 +14,7 @@ SAMPLES = {
     "layer": "site", "group": "none", "maker": "yealink", "form": "pem", "extension": "101",
     "number": "+14155550101",
 }  # fmt: skip
-OPEN = {"static", "staff.sign_in", "staff.signed_out", "health.healthz", "health.readyz"}
+OPEN = {"static", "staff.sign_in", "staff.signed_out", "language.choose", "health.healthz", "health.readyz"}
 
 
 def routes(app: Flask) -> list[tuple[str, str, str]]:

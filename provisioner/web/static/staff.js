@@ -6,7 +6,7 @@ const mark = document.getElementById("live-state");
 function show(live) {
   mark.hidden = false;
   mark.className = live ? "state good" : "state warn";
-  const word = live ? "Live" : "Not live";
+  const word = live ? mark.dataset.live : mark.dataset.notLive;
   if (mark.textContent !== word) mark.textContent = word;
 }
 
@@ -62,7 +62,7 @@ if (navigator.clipboard) {
     button.hidden = false;
     button.addEventListener("click", async () => {
       await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
-      button.textContent = "Copied";
+      button.textContent = button.dataset.copied;
     });
   }
 }

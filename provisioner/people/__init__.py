@@ -1,0 +1,1 @@
+"""Who uses the staff page: users, their passwords and second factors, and how many tries they have."""

@@ -1,0 +1,112 @@
+"""The menu: a table of the pages that stand in the navigation and in the tabs of each area."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from flask import Flask, request, url_for
+
+from provisioner.web import roles
+from provisioner.web.language import gettext
+from provisioner.web.language import later as N_
+
+
+class Row(NamedTuple):
+    """A page in the navigation or in a row of tabs; `endpoint` with `args` of the page that shows it."""
+
+    area: str
+    endpoint: str
+    text: str
+
+
+class Link(NamedTuple):
+    """A row as the page shows it; `current`: "page" for the page itself, "true" for its area, else empty."""
+
+    url: str
+    text: str
+    current: str
+
+
+NAV = (
+    Row("overview", "staff.overview", N_("Overview")),
+    Row("phones", "staff.phones", N_("Phones")),
+    Row("extensions", "extensions.page", N_("Extensions")),
+    Row("calls", "staff.calls", N_("Calls")),
+    Row("911", "readiness.page", N_("911")),
+    Row("requests", "staff.requests", N_("Requests")),
+    Row("settings", "layers.show", N_("Settings")),
+)
+
+# Tabs in their order. A page that is no tab is in the area of the tabs of its blueprint, or in OTHERS.
+TABS = (
+    Row("phones", "staff.phones", N_("Phones")),
+    Row("phones", "tables.form", N_("Import")),
+    Row("phones", "orders.jobs", N_("Orders")),
+    Row("phones", "orders.retired", N_("Retired")),
+    Row("extensions", "extensions.page", N_("Extensions")),
+    Row("extensions", "numbers.page", N_("Numbers")),
+    Row("extensions", "addresses.page", N_("Emergency addresses")),
+    Row("calls", "staff.calls", N_("Calls")),
+    Row("calls", "audio.index", N_("Music and announcements")),
+    Row("911", "readiness.page", N_("Readiness")),
+    Row("911", "emergency.page", N_("Log, tests and notices")),
+    Row("settings", "practice.show", N_("Practice")),
+    Row("settings", "layers.show", N_("Phone settings")),
+    Row("settings", "groups.groups", N_("Groups")),
+    Row("settings", "trust.show", N_("Trust")),
+    Row("settings", "staff.protection", N_("Protection")),
+    Row("settings", "dhcp.show", N_("DHCP")),
+    Row("settings", "authorities.show", N_("Certificates and firmware")),
+    Row("phone", "staff.phone", N_("Overview")),
+    Row("phone", "phone.edit", N_("Name and place")),
+    Row("phone", "phone.keys", N_("Keys")),
+    Row("phone", "phone.settings", N_("Settings")),
+    Row("phone", "phone.files", N_("Files")),
+    Row("phone", "staff.requests", N_("Requests")),
+)
+
+# Endpoints, or blueprints, whose pages belong to an area without being one of its tabs.
+OTHERS = {"staff.phone": "phones", "phone": "phones", "features": "extensions"}
+
+
+def area(endpoint: str) -> str:
+    """The area of a page, by its endpoint; empty for a page outside the menu."""
+    blueprint = endpoint.partition(".")[0]
+    for name in (endpoint, blueprint):
+        if name in OTHERS:
+            return OTHERS[name]
+    rows = [row for row in (*NAV, *TABS) if row.area != "phone"]
+    same = [row for row in rows if row.endpoint == endpoint]
+    same += [row for row in rows if blueprint != "staff" and row.endpoint.partition(".")[0] == blueprint]
+    return same[0].area if same else ""
+
+
+def _links(rows: list[Row], args: Mapping[str, Any], here: str) -> list[Link]:
+    return [
+        Link(
+            url_for(row.endpoint, **args),
+            gettext(row.text),
+            "page" if row.endpoint == request.endpoint else "true" if row.area == here else "",
+        )
+        for row in rows
+        if roles.may(row.endpoint)
+    ]
+
+
+def nav() -> list[Link]:
+    """The navigation, with the area of this page marked."""
+    return _links(list(NAV), {}, area(request.endpoint or ""))
+
+
+def tabs(name: str = "", **args: str) -> list[Link]:
+    """The tabs of an area, by default of this page's where it is one of them; `args`: which phone."""
+    rows = [row for row in TABS if row.area == (name or area(request.endpoint or ""))]
+    if not name and request.endpoint not in {row.endpoint for row in rows}:
+        return []
+    return _links(rows, args, "") if len(rows) > 1 else []
+
+
+def install(app: Flask) -> None:
+    """Give the templates `nav()` and `tabs()`."""
+    app.jinja_env.globals.update(nav=nav, tabs=tabs)

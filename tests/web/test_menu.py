@@ -1,0 +1,38 @@
+"""The menu leads to pages that are there, and marks where one is."""
+
+from __future__ import annotations
+
+import re
+
+import web_practice as practice
+from flask import Flask
+from flask.testing import FlaskClient
+
+from provisioner.web import menu
+
+
+def current(page: str) -> list[tuple[str, str]]:
+    """What is marked on a page: how, and the words."""
+    return re.findall(r'aria-current="(\w+)">([^<]+)<', page)
+
+
+def test_each_row_has_its_page(app: Flask):
+    endpoints = {rule.endpoint for rule in app.url_map.iter_rules() if "GET" in (rule.methods or ())}
+    assert {row.endpoint for row in (*menu.NAV, *menu.TABS)} <= endpoints
+
+
+def test_each_tab_is_in_an_area_of_the_navigation():
+    assert {row.area for row in menu.TABS} - {"phone"} <= {row.area for row in menu.NAV}
+
+
+def test_the_page_is_marked_in_navigation_and_tabs(staff: FlaskClient, told_front: None):
+    marks = current(staff.get("/staff/trust").get_data(as_text=True))
+    assert set(marks) == {("true", "Settings"), ("page", "Trust")}
+    marks = current(staff.get(f"/staff/phones/{practice.YEALINK}/keys").get_data(as_text=True))
+    assert set(marks) == {("true", "Phones"), ("page", "Keys")}
+
+
+def test_a_page_that_is_no_tab_has_its_area_and_no_tabs(staff: FlaskClient):
+    page = staff.get(f"/staff/phones/{practice.YEALINK}/retire").get_data(as_text=True)
+    assert set(current(page)) == {("true", "Phones")}
+    assert 'class="filters"' not in page
