@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,7 +18,7 @@ import msgspec
 from sqlite_utils import Database, Migrations
 
 from provisioner.errors import OperatorError, ProvisionerError
-from provisioner.store import database
+from provisioner.store import database, tokens
 from provisioner.store.records import APART_KINDS, KINDS, SECRET_KINDS, Practice, Record, Snapshot
 from provisioner.store.tokens import TokenKind, Tokens
 
@@ -224,12 +225,16 @@ class Change:
         """All records of one type as this transaction sees them, by id."""
         return _all(self._connection, record_type)
 
+    def end_tokens(self, user: str, keep: str = "", api: bool = False) -> None:
+        """End the sessions of `user`, apart from that of the token `keep`; with `api` their programs' tokens too."""
+        tokens.end_all(self._connection, user, keep, api)
+
     def _stored(self, kind: str, name: str, revision: int | None) -> sqlite3.Row | None:
         row: sqlite3.Row | None = self._connection.execute(
             "SELECT revision, body FROM records WHERE kind = ? AND id = ?", (kind, name)
         ).fetchone()
         if revision is not None and revision != (row["revision"] if row else 0):
-            raise Conflict(f"{kind} {name} was changed by someone else meanwhile: read it again, then repeat")
+            raise _conflict(kind, name)
         return row
 
     def _note(self, kind: str, name: str, before: str | None, after: str | None) -> None:
@@ -252,6 +257,7 @@ class Inventory:
         self._clock = clock
         self._random = random
         self._connections = database.Connections(path, busy_seconds)
+        self._mine = threading.local()
         self.tokens = Tokens(self._reading, self._writing, clock, random)
 
     @classmethod
@@ -302,10 +308,30 @@ class Inventory:
     def change(self, who: str) -> Iterator[Change]:
         """One transaction, all or nothing; an exception inside undoes it. `who` is named in the audit log."""
         with self._writing() as connection:
+            self._check_expected(connection)
             change = Change(connection, who, self._clock())
             yield change
             if change.made:
                 connection.execute("UPDATE meta SET value = ? WHERE key = 'revision'", (change.revision,))
+
+    @contextmanager
+    def expecting(self, record_type: type[Record], name: str, fits: Callable[[int], bool]) -> Iterator[None]:
+        """Inside, this thread's first change raises Conflict unless the revision of that record `fits` (0: none)."""
+        self._mine.expected = (record_type, name, fits)
+        try:
+            yield
+        finally:
+            self._mine.expected = None
+
+    def _check_expected(self, connection: sqlite3.Connection) -> None:
+        expected = getattr(self._mine, "expected", None)
+        if expected is None:
+            return
+        self._mine.expected = None  # what follows builds on a change of one's own
+        record_type, name, fits = expected
+        held = _get(connection, record_type, name)
+        if not fits(held[1] if held else 0):
+            raise _conflict(kind_of(record_type), name)
 
     def snapshot_revision(self) -> int:
         """The inventory's revision, without reading the rest; it grows with every change."""
@@ -359,6 +385,10 @@ class Inventory:
     def revoke_token(self, kind: TokenKind, token: str) -> None:
         """Make `token` worthless at once (sign-out)."""
         self.tokens.revoke(kind, token)
+
+
+def _conflict(kind: str, name: str) -> Conflict:
+    return Conflict(f"{kind} {name} was changed by someone else meanwhile: read it again, then repeat")
 
 
 def _revision(connection: sqlite3.Connection) -> int:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Annotated, Any, Literal, ParamSpec, TypeVar
 
-import msgspec
 from flask import Blueprint, Response, abort, request, url_for
+from msgspec import Meta
 
 from provisioner.errors import ProvisionerError
-from provisioner.web import adoption, findings, roles, session, views
+from provisioner.store.records import Number, Phone
+from provisioner.web import adoption, contract, findings, roles, session, shapes, views
+from provisioner.web.contract import Body, Page, Paging
 from provisioner.web.session import sources, who
 
 PAGE = 100  # entries without a limit
@@ -21,15 +23,7 @@ P = ParamSpec("P")
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
 
-def answer(body: object, status: int = 200) -> Response:
-    """`body` as JSON."""
-    return Response(msgspec.json.encode(body), status, mimetype="application/json")
-
-
-def problem(status: int, title: str, detail: str) -> Response:
-    """An error as RFC 9457 section 3 says."""
-    body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
-    return Response(msgspec.json.encode(body), status, mimetype="application/problem+json")
+answer, problem = contract.answer, contract.problem
 
 
 def body(*names: str) -> dict[str, Any]:
@@ -92,53 +86,75 @@ def listed(rows: list[T], limit: int, offset: int) -> Response:
     return answer({"items": rows[offset : offset + limit], "next": following})
 
 
+class Adopt(Body, frozen=True):
+    """How to adopt a phone. `extension`: empty for the next free one of its place."""
+
+    extension: Annotated[str, Meta(max_length=15)] = ""
+
+
+class WantedPhones(Paging, frozen=True):
+    """Which phones."""
+
+    q: Annotated[str, Meta(max_length=100, description="A MAC, extension, number, name or place.")] = ""
+    status: Annotated[
+        Literal["", "ready", "attention", "offline", "waiting", "in-call", "starting", "unknown"],
+        Meta(description="Only those; `ready` with those in a call, `attention`: what needs a person."),
+    ] = ""
+
+
+class WantedRequests(Paging, frozen=True):
+    """Which requests of phones."""
+
+    mac: Annotated[str, Meta(max_length=100, description="Of one phone, in any spelling.")] = ""
+    rule: Annotated[str, Meta(max_length=100, description="Decided by this rule.")] = ""
+    status: Annotated[int, Meta(ge=0, le=999, description="Answered so; 0: any.")] = 0
+
+
 @blueprint.get("/phones")
-def phones() -> Response:
+@contract.call()
+def phones(query: WantedPhones) -> Page[views.PhoneRow]:
     """All phones, waiting and adopted."""
-    return listed(views.phones(sources().world()), *window())
+    rows = views.phones(sources().world())
+    rows = [row for row in rows if views.matches(row, query.q) and views.has_status(row, query.status)]
+    return contract.listed(rows, query)
 
 
 @blueprint.post("/phones/<mac>/adopt")
-def adopt(mac: str) -> Response:
-    """Adopt a waiting phone; the body may name an `extension`."""
-    body: Any = request.get_json(silent=True) if request.content_length else {}
-    extension = body.get("extension", "") if isinstance(body, dict) else None
-    if not isinstance(extension, str):
-        abort(400, 'The body must be a JSON object such as {"extension": "104"}, or empty.')
-    try:
-        return answer(adoption.adopt(sources(), mac, who(), extension), 201)
-    except ProvisionerError as error:
-        return problem(409, "The phone was not adopted", str(error))
+@contract.call(status=201, refuses="The phone was not adopted")
+def adopt(mac: str, body: Adopt = Adopt()) -> Phone:  # noqa: B008 - it is frozen
+    """Adopt a waiting phone."""
+    return adoption.adopt(sources(), mac, who(), body.extension)
 
 
 @blueprint.get("/requests")
-def requests() -> Response:
-    """What phones asked for, the newest first; `mac`, `rule` and `status` choose. With the rule in words."""
-    limit, offset = window()
-    found = sources().journal.requests(limit + offset + 1, **views.wanted_requests(request.args))
-    return listed([{**row, "why": views.why(row["rule"])} for row in found], limit, offset)
+@contract.call(answer=Page[shapes.Request])
+def requests(query: WantedRequests) -> Page[dict[str, Any]]:
+    """What phones asked for, the newest first, with the rule in words."""
+    wanted = views.wanted_requests({"mac": query.mac, "rule": query.rule, "status": str(query.status or "")})
+    found = sources().journal.requests(query.limit + query.offset + 1, **wanted)
+    return contract.listed([{**row, "why": views.why(row["rule"])} for row in found], query, None)
 
 
 @blueprint.get("/status")
-def status() -> Response:
+@contract.call()
+def status() -> shapes.Status:
     """What runs, what is wrong, and the counts of the overview."""
     world = sources().world()
     rows = views.phones(world)
     edge = world.edge or {}
-    return answer(
-        {
-            "revision": world.snapshot.revision,
-            "processes": {name: name not in world.away for name in ("edge", "front")},
-            "trunks": edge.get("trunks", []),
-            "phones": {name: sum(row.status == name for row in rows) for name in views.PHONE_STATUS},
-            "calls": len(views.live_calls(world)),
-            "counters": edge.get("counters", {}),
-            "findings": findings.findings(world, rows),
-        }
+    return shapes.Status(
+        revision=world.snapshot.revision,
+        processes={name: name not in world.away for name in ("edge", "front")},
+        trunks=edge.get("trunks", []),
+        phones={name: sum(row.status == name for row in rows) for name in views.PHONE_STATUS},
+        calls=len(views.live_calls(world)),
+        counters=edge.get("counters", {}),
+        findings=findings.findings(world, rows),
     )
 
 
 @blueprint.get("/numbers")
-def numbers() -> Response:
+@contract.call()
+def numbers(query: Paging) -> Page[Number]:
     """The practice's numbers."""
-    return listed(list(sources().snapshot().numbers.values()), *window())
+    return contract.listed(list(sources().snapshot().numbers.values()), query)

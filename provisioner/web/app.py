@@ -34,6 +34,7 @@ from provisioner.web import (
     locations,
     menu,
     numbers,
+    openapi,
     orders,
     phone,
     practice,
@@ -102,6 +103,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         dhcp,
         emergency,
         authorities,
+        openapi,
         work,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]

@@ -11,6 +11,7 @@ import msgspec
 from provisioner.ipc import Gone, Json, Refused, ask
 from provisioner.paths import StateDir
 from provisioner.phones.catalogue import Catalogue
+from provisioner.store.answers import Answers
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 from provisioner.store.records import Snapshot
@@ -45,6 +46,7 @@ class Sources:
         self._lock = threading.Lock()
         self._inventory: Inventory | None = None
         self._journal: Journal | None = None
+        self._answers: Answers | None = None
         self._snapshot: Snapshot | None = None
         self._catalogue: tuple[object, Catalogue] | None = None
 
@@ -64,13 +66,22 @@ class Sources:
                 self._journal = Journal.open(self.state.journal, clock=self.now)
             return self._journal
 
+    @property
+    def answers(self) -> Answers:
+        """The answers that are kept for requests that are sent again. Raises OperatorError."""
+        self.journal  # makes the file  # noqa: B018
+        with self._lock:
+            if self._answers is None:
+                self._answers = Answers.open(self.state.journal, self.now)
+            return self._answers
+
     def close(self) -> None:
         """Close what was opened."""
         with self._lock:
-            for store in (self._inventory, self._journal):
+            for store in (self._answers, self._inventory, self._journal):
                 if store:
                     store.close()
-            self._inventory = self._journal = None
+            self._inventory = self._journal = self._answers = None
 
     def snapshot(self) -> Snapshot:
         """The inventory now; read again only when its revision moved. Raises OperatorError."""
