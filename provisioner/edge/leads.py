@@ -142,7 +142,7 @@ def of_group(
 def _after(each: list[tuple[str, Named]], last: str) -> list[tuple[str, Named]]:
     """The order that begins behind `last`."""
     targets = [target for target, _named in each]
-    begin = targets.index(last) + 1 if last in targets else 0
+    begin = targets.index(last) + 1 if last and last in targets else 0  # who cannot be reached is ""
     return each[begin:] + each[:begin]
 
 

@@ -89,14 +89,12 @@ def of_extension(
     if features.do_not_disturb:
         return (Step(what="do-not-disturb", target=extension, then=busy or late),)
     seconds = features.forward_no_answer_seconds if late else EXTENSION_SECONDS
-    follow = [
-        Step(what=what, target=extension, then=then)
-        for what, then in (("busy", busy), ("no-answer", late))
-        if then
-    ]
-    return (
-        Step(what="ring", target=extension, seconds=seconds, asked=features.screening, then=tuple(follow)),
+    follow = (
+        Step(what="busy", target=extension, then=busy),
+        Step(what="no-answer", target=extension, then=late),
     )
+    then = tuple(step for step in follow if step.then)
+    return (Step(what="ring", target=extension, seconds=seconds, asked=features.screening, then=then),)
 
 
 def inside(snapshot: Snapshot, target: str) -> str:

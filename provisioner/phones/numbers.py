@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from provisioner.store.inventory import Change, Inventory
 
 
-class Warned(NamedTuple):
+class Warned(msgspec.Struct, frozen=True):
     """A number that is on a line as it should not be: what, and what to do."""
 
     number: str
@@ -79,7 +79,9 @@ def edit(
     `revision`: of the number that was looked at, None: any. Raises Invalid, Conflict, or OperatorError.
     """
     errors = {
-        name: f"{name} is no such setting of a number." if name not in _EDITED else f"{name} has another form."
+        name: f"{name} is no such setting of a number."
+        if name not in _EDITED
+        else f"{name} has another form."
         for name, value in values.items()
         if not isinstance(value, _EDITED.get(name, ()))
     }

@@ -24,7 +24,7 @@ import msgspec
 from flask import Response, abort, request, url_for
 from msgspec import Meta
 
-from provisioner.errors import ProvisionerError
+from provisioner.errors import Invalid, ProvisionerError
 from provisioner.ipc import Gone
 from provisioner.store.inventory import Conflict
 from provisioner.store.records import Record
@@ -232,6 +232,9 @@ def _done(contract: Contract, function: Callable[..., object], named: dict[str, 
     except Conflict as error:
         stale = "If-Match" in request.headers or "If-None-Match" in request.headers
         return problem(412 if stale else 409, "It is not as it was", f"{error}.")
+    except Invalid as error:
+        wrong = [Fault(pointer=f"#/{name}", detail=detail) for name, detail in error.errors.items()]
+        return problem(422, contract.refuses, str(error), wrong)
     except Gone:
         raise
     except ProvisionerError as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
@@ -15,7 +15,7 @@ from provisioner.phones import handling as rules
 from provisioner.phones.numbers import Warned, assign, edit, in_service, warnings
 from provisioner.store.inventory import Conflict
 from provisioner.store.records import Number, Snapshot
-from provisioner.web import api, forms, handling, paging, staff, views, words
+from provisioner.web import api, contract, forms, handling, paging, staff, words
 from provisioner.web.forms import Group
 from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
@@ -28,7 +28,12 @@ pages.before_request(staff.guard)
 calls = Blueprint("numbers_api", __name__, url_prefix="/api/v1")
 calls.before_request(api.guard)
 
-FILTERS = {"": N_("All"), "unused": N_("Lead nowhere"), "unregistered": N_("Not registered"), "odd": N_("Odd")}
+FILTERS = {
+    "": N_("All"),
+    "unused": N_("Lead nowhere"),
+    "unregistered": N_("Not registered"),
+    "odd": N_("Odd"),
+}
 FIELDS = (
     Group(
         "",
@@ -152,7 +157,9 @@ def many() -> Response:
             acts[do](each)
             count += 1
     except ProvisionerError as error:
-        said = ngettext("{count} number was changed, then: {why}", "{count} numbers were changed, then: {why}", count)
+        said = ngettext(
+            "{count} number was changed, then: {why}", "{count} numbers were changed, then: {why}", count
+        )
         return _page(sources().world(), 409, said.format(count=count, why=error))
     finally:
         sources().reload()
@@ -183,9 +190,7 @@ def _one(
     row = next(row for row in rows(world.snapshot) if row.number.id == number)
     steps = rules.steps(world.snapshot, number)
     lines = (line for phone in world.snapshot.phones.values() for line in phone.lines)
-    address = next(
-        row for row in accounts.rows(world.snapshot, world.now) if row.number == number
-    )
+    address = next(row for row in accounts.rows(world.snapshot, world.now) if row.number == number)
     return staff.page(
         "number.html", world, status,
         row=row, revision=revision, errors=errors or {}, address=address,
@@ -233,52 +238,56 @@ def lead(number: str) -> Response:
 # API
 
 
-def _told(number: str) -> Response:
-    held, revision = _held(number)
-    response = api.answer(held)
-    response.set_etag(str(revision))
-    return response
+class Changed(contract.Body, frozen=True):
+    """What can be changed of a number itself."""
+
+    label: str | msgspec.UnsetType = msgspec.UNSET
+    caller_privacy: bool | msgspec.UnsetType = msgspec.UNSET
+    dial_through: bool | msgspec.UnsetType = msgspec.UNSET
+
+
+class Target(contract.Body, frozen=True):
+    """Where a number is to lead: an extension, the id of a ring group, or "" for nowhere."""
+
+    target: Annotated[str, msgspec.Meta(max_length=200)]
+
+
+class Assigned(msgspec.Struct, frozen=True):
+    """A number, and what is odd about where it leads."""
+
+    number: Number
+    warnings: list[Warned]
 
 
 @calls.get("/numbers/<number>")
-def api_one(number: str) -> Response:
+@contract.call(record=Number)
+def api_one(number: str) -> Number:
     """One number."""
-    return _told(number)
+    return _held(number)[0]
 
 
 @calls.get("/numbers/<number>/handling")
-def api_handling(number: str) -> Response:
+@contract.call()
+def api_handling(number: str) -> tuple[rules.Step, ...]:
     """What happens when somebody calls the number, step by step."""
     _held(number)
-    return api.answer(rules.steps(sources().snapshot(), number))
+    return rules.steps(sources().snapshot(), number)
 
 
 @calls.patch("/numbers/<number>")
-def api_change(number: str) -> Response:
-    """Change `label`, `caller_privacy` or `dial_through`."""
+@contract.call(record=Number, refuses=N_("The number was not changed"))
+def api_change(number: str, body: Changed) -> Number:
+    """Change what the body names; the rest stays."""
     _held(number)
-    title = _("The number was not changed")
-    try:
-        edit(sources().inventory, number, api.body(), who(), forms.if_match())
-    except Invalid as error:
-        return forms.invalid(title, error)
-    except Conflict as error:
-        return api.problem(412, title, f"{error}.")
+    changed = edit(sources().inventory, number, contract.changes(body), who())
     sources().reload()
-    return _told(number)
+    return changed
 
 
 @calls.post("/numbers/<number>/assign")
-def api_assign(number: str) -> Response:
-    """Let a number lead to `target`: an extension, the id of a ring group, or "" for nowhere."""
-    body: Any = request.get_json(silent=True)
-    if not isinstance(body, dict) or not isinstance(body.get("target"), str):
-        abort(400, 'The body must be a JSON object such as {"target": "102"}.')
-    try:
-        odd = assign(sources().inventory, number, body["target"], who())
-    except ProvisionerError as error:
-        return api.problem(409, "The number was not assigned", str(error))
+@contract.call(refuses=N_("The number was not assigned"))
+def api_assign(number: str, body: Target) -> Assigned:
+    """Let a number lead to an extension, a ring group, or nowhere."""
+    odd = assign(sources().inventory, number, body.target, who())
     sources().reload()
-    return api.answer(
-        {"number": sources().snapshot().numbers[number], "warnings": [each._asdict() for each in odd]}
-    )
+    return Assigned(sources().snapshot().numbers[number], odd)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
@@ -12,13 +12,14 @@ from provisioner.phones import handling as rules
 from provisioner.phones import ring_groups
 from provisioner.phones.numbers import assign
 from provisioner.store.inventory import Conflict
-from provisioner.store.records import GROUP_SECONDS, MEMBER_SECONDS, RingGroup, Snapshot
-from provisioner.web import api, forms, handling, staff, words
+from provisioner.store.records import GROUP_SECONDS, MEMBER_SECONDS, Member, RingGroup, Snapshot
+from provisioner.web import api, contract, handling, staff, words
 from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 
 MODES = {"simultaneous": N_("All at once"), "sequential": N_("One after the other, taking turns")}
+Text = Annotated[str, msgspec.Meta(max_length=200)]
 _NEW = RingGroup(id="", name="", members=())
 
 pages = Blueprint("ringing", __name__, url_prefix="/staff/ring-groups")
@@ -121,7 +122,7 @@ def _typed(group: str) -> RingGroup:
         mode="sequential" if form.get("mode") == "sequential" else "simultaneous",
         seconds=_whole(form.get("seconds", "").strip()),
         screening="screening" in form,
-        members=tuple(msgspec.convert(each, ring_groups.Member) for each in members),
+        members=tuple(msgspec.convert(each, Member) for each in members),
     )
 
 
@@ -177,9 +178,7 @@ def lead(group: str) -> Response:
     record, revision = _held(group)
     drop = request.form.get("drop", "")
     try:
-        assign(
-            sources().inventory, drop or request.form.get("number", ""), "" if drop else record.id, who()
-        )
+        assign(sources().inventory, drop or request.form.get("number", ""), "" if drop else record.id, who())
     except ProvisionerError as error:
         return _one(record, revision, 409, error=str(error))
     sources().reload()
@@ -200,64 +199,63 @@ def delete(group: str) -> Response:
 # API
 
 
-def _told(group: RingGroup, revision: int, status: int = 200) -> Response:
-    body = {**msgspec.to_builtins(group), "numbers": _numbers(sources().snapshot(), group.id)}
-    response = api.answer(body, status)
-    response.set_etag(str(revision))
-    return response
+class Kept(contract.Body, frozen=True):
+    """What a ring group is made of."""
+
+    name: Text | msgspec.UnsetType = msgspec.UNSET
+    members: list[Text | Member] | msgspec.UnsetType = msgspec.UNSET
+    mode: Literal["simultaneous", "sequential"] | msgspec.UnsetType = msgspec.UNSET
+    seconds: int | msgspec.UnsetType = msgspec.UNSET
+    screening: bool | msgspec.UnsetType = msgspec.UNSET
 
 
 @calls.get("")
-def api_index() -> Response:
+@contract.call()
+def api_index(query: contract.Paging) -> contract.Page[RingGroup]:
     """All ring groups."""
-    snapshot = sources().snapshot()
-    rows = [
-        {**msgspec.to_builtins(group), "numbers": _numbers(snapshot, group.id)}
-        for group in snapshot.ring_groups.values()
-    ]
-    return api.listed(rows, *api.window())
+    return contract.listed(list(sources().snapshot().ring_groups.values()), query)
 
 
 @calls.get("/<group>")
-def api_one(group: str) -> Response:
+@contract.call(record=RingGroup)
+def api_one(group: str) -> RingGroup:
     """One ring group."""
-    return _told(*_held(group))
+    return _held(group)[0]
 
 
-def _put(group: str, title: str, status: int) -> Response:
-    values = {name: value for name, value in api.body().items() if name not in ("kind", "id", "numbers")}
-    try:
-        made = ring_groups.put(sources().inventory, values, who(), group, forms.if_match())
-    except Invalid as error:
-        return forms.invalid(title, error)
-    except Conflict as error:
-        return api.problem(412, title, f"{error}.")
+def _put(group: str, body: Kept) -> RingGroup:
+    values = msgspec.to_builtins(contract.changes(body))
+    made = ring_groups.put(sources().inventory, values, who(), group)
     sources().reload()
-    return _told(*_held(made.id), status)
+    return made
 
 
 @calls.post("")
-def api_make() -> Response:
-    """Make a ring group: `name`, `members` (extensions or outside numbers), `mode`, `seconds`, `screening`."""
-    return _put("", _("The ring group was not made"), 201)
+@contract.call(status=201, refuses=N_("The ring group was not made"))
+def api_make(body: Kept) -> RingGroup:
+    """Make a ring group of extensions and outside numbers."""
+    return _put("", body)
 
 
 @calls.patch("/<group>")
-def api_change(group: str) -> Response:
+@contract.call(record=RingGroup, refuses=N_("The ring group was not changed"))
+def api_change(group: str, body: Kept) -> RingGroup:
     """Change what the body names; the rest stays."""
     _held(group)
-    return _put(group, _("The ring group was not changed"), 200)
+    return _put(group, body)
 
 
 @calls.delete("/<group>")
-def api_delete(group: str) -> Response:
+@contract.call(record=RingGroup, refuses=N_("The ring group was not deleted"))
+def api_delete(group: str) -> None:
     """Delete a ring group that no number leads to."""
     _held(group)
-    try:
-        ring_groups.delete(sources().inventory, group, who(), forms.if_match())
-    except Conflict as error:
-        return api.problem(412, _("The ring group was not deleted"), f"{error}.")
-    except ProvisionerError as error:
-        return api.problem(409, _("The ring group was not deleted"), str(error))
+    ring_groups.delete(sources().inventory, group, who())
     sources().reload()
-    return Response(status=204)
+
+
+@calls.get("/<group>/handling")
+@contract.call()
+def api_handling(group: str) -> tuple[rules.Step, ...]:
+    """What happens when the group is called, step by step."""
+    return rules.of_group(sources().snapshot(), _held(group)[0])
