@@ -32,18 +32,23 @@ from provisioner.web import (
     language,
     layers,
     locations,
+    many,
     menu,
     numbers,
     openapi,
     orders,
     phone,
     practice,
+    providers,
     readiness,
+    request_log,
     ringing,
     roles,
     session,
     staff,
     tables,
+    trunk_form,
+    trunks,
     trust,
     views,
     words,
@@ -81,6 +86,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     language.install(app)
     menu.install(app)
     work.install(app)
+    trunk_form.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages)
     rooms = (
         addresses,
@@ -91,7 +97,9 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         features,
         numbers,
         orders,
+        many,
         tables,
+        request_log,
         phone,
         practice,
         layers,
@@ -100,6 +108,8 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         locations,
         readiness,
         trust,
+        trunks,
+        providers,
         dhcp,
         emergency,
         authorities,
