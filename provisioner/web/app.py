@@ -38,12 +38,15 @@ from provisioner.web import (
     orders,
     phone,
     practice,
+    providers,
     readiness,
     roles,
     session,
     signing,
     staff,
     tables,
+    trunk_form,
+    trunks,
     trust,
     views,
     words,
@@ -86,6 +89,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     language.install(app)
     menu.install(app)
     work.install(app)
+    trunk_form.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages, signing.pages)
     rooms = (
         addresses,
@@ -104,6 +108,8 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         locations,
         readiness,
         trust,
+        trunks,
+        providers,
         dhcp,
         emergency,
         authorities,

@@ -14,7 +14,15 @@ SAMPLES = {
     "layer": "site", "group": "none", "maker": "yealink", "form": "pem", "extension": "101",
     "number": "+14155550101",
 }  # fmt: skip
-OPEN = {"static", "staff.sign_in", "staff.signed_out", "language.choose", "health.healthz", "health.readyz"}
+OPEN = {
+    "signing.form",
+    "static",
+    "staff.sign_in",
+    "staff.signed_out",
+    "language.choose",
+    "health.healthz",
+    "health.readyz",
+}
 FORMLESS = {
     "signing.password",
     "signing.code",
@@ -24,7 +32,7 @@ FORMLESS = {
 def routes(app: Flask) -> list[tuple[str, str, str]]:
     """All (endpoint, method, path) of the application."""
     return [
-        (rule.endpoint, method, rule.build({name: SAMPLES[name] for name in rule.arguments})[1])
+        (rule.endpoint, method, rule.build({name: SAMPLES.get(name, "1") for name in rule.arguments})[1])
         for rule in app.url_map.iter_rules()
         for method in sorted(rule.methods & {"GET", "POST", "PUT", "PATCH", "DELETE"})
     ]
