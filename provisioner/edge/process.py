@@ -23,6 +23,7 @@ from provisioner.edge.kept import Kept
 from provisioner.edge.registrar import Binding
 from provisioner.edge.resync import JOB_SECONDS
 from provisioner.edge.trunk import Peer
+from provisioner.edge.trunk_test import TrunkTests
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.interfaces import local_addresses
 from provisioner.media.client import MediaClient
@@ -38,6 +39,7 @@ from provisioner.sip.transport import LoopTimers, SipTransport
 from provisioner.store import dial_through
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
+from provisioner.store.records import Trunk, TrunkSecret
 
 WATCH_SECONDS = 1.0
 PURGE_SECONDS = 60.0  # between deletions of old calls
@@ -87,7 +89,10 @@ class Process:
             "call": self._call,
             "resync": self._resync,
             "resync_status": self._resync_status,
+            "trunk_test": lambda args: self._trunk_tests.start(args),
+            "trunk_test_status": lambda args: self._trunk_tests.status(args),
         }
+        self._trunk_tests = TrunkTests(bind, lambda: Resolver(loop.time, rng), rng, self._stored_trunk)
         self._server = ipc.Server(methods)
         self._media = MediaClient(self._state.socket("media"), bind, secrets.token_hex(4), self._on_media)
         self._edge = Edge(
@@ -345,6 +350,11 @@ class Process:
 
     def _resync_status(self, args: ipc.Json) -> ipc.Json:
         return self._edge.resyncs.status(str(args.get("job", "")))
+
+    def _stored_trunk(self, name: str) -> tuple[Trunk, TrunkSecret | None] | None:
+        snapshot = self._edge.directory.snapshot
+        trunk = snapshot.trunks.get(name)
+        return (trunk, snapshot.trunk_secrets.get(name)) if trunk else None
 
     def _spent(self, binding: str) -> None:
         """A dial-through number that was good once is used up; should that not be written, it is so till a restart."""

@@ -38,11 +38,14 @@ from provisioner.web import (
     orders,
     phone,
     practice,
+    providers,
     readiness,
     roles,
     session,
     staff,
     tables,
+    trunk_form,
+    trunks,
     trust,
     views,
     words,
@@ -80,6 +83,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     language.install(app)
     menu.install(app)
     work.install(app)
+    trunk_form.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages)
     rooms = (
         addresses,
@@ -98,6 +102,8 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         locations,
         readiness,
         trust,
+        trunks,
+        providers,
         dhcp,
         emergency,
         authorities,

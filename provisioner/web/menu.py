@@ -52,6 +52,8 @@ TABS = (
     Row("911", "readiness.page", N_("Readiness")),
     Row("911", "emergency.page", N_("Log, tests and notices")),
     Row("settings", "practice.show", N_("Practice")),
+    Row("settings", "trunks.show", N_("Calling service")),
+    Row("settings", "providers.show", N_("Providers")),
     Row("settings", "layers.show", N_("Phone settings")),
     Row("settings", "groups.groups", N_("Groups")),
     Row("settings", "trust.show", N_("Trust")),

@@ -262,7 +262,7 @@ def statuses(each: Operation) -> list[int]:
     found |= {404} if held.path else set()
     if each.method not in SAFE:
         found |= {409, 413}
-        found |= {415} if held.body is not None or held.takes else set()
+        found |= {415, 422} if held.body is not None or held.takes else set()
         found |= {412} if held.record is not None else set()
         found |= {422} if each.method == "POST" else set()
     elif held.refuses:
