@@ -195,23 +195,30 @@ def _copy_journal(source: Path, target: Path, parts: tuple[str, ...], meter: Met
     with closing(sqlite3.connect(target, isolation_level=None)) as copy:
         copy.execute("ATTACH ? AS live", (str(source),))
         copy.execute("PRAGMA synchronous = OFF")
+        # What triggers keep is made anew where the rows are written again.
+        for (name,) in copy.execute("SELECT name FROM main.sqlite_master WHERE type = 'trigger'").fetchall():
+            copy.execute(f"DROP TRIGGER main.{name}")
         copy.execute("BEGIN")
         for table in tables:
-            columns = ", ".join(COLUMNS[table])
-            last = copy.execute(f"SELECT coalesce(max(rowid), 0) FROM live.{table}").fetchone()[0]  # noqa: S608
-            meter.begin(COPYING, last)
-            for first in range(0, last, ROWS):
-                copy.execute(
-                    f"INSERT OR REPLACE INTO main.{table} ({columns}) SELECT {columns} FROM live.{table}"  # noqa: S608
-                    " WHERE rowid > ? AND rowid <= ?",
-                    (first, first + ROWS),
-                )
-                meter.add(ROWS)
-            rows[table] = copy.execute(f"SELECT count(*) FROM main.{table}").fetchone()[0]  # noqa: S608
+            rows[table] = copy.execute(f"SELECT count(*) FROM live.{table}").fetchone()[0]  # noqa: S608
+            meter.begin(COPYING, rows[table])
+            _copy_table(copy, table, meter)
         copy.execute("COMMIT")
         copy.execute("DETACH live")
         copy.execute("PRAGMA journal_mode = DELETE")
     return rows
+
+
+def _copy_table(copy: sqlite3.Connection, table: str, meter: Meter) -> None:
+    """A table row by row in the order of row numbers, which may be any."""
+    columns, last = ", ".join(COLUMNS[table]), -(1 << 63)
+    statement = (
+        f"INSERT INTO main.{table} (rowid, {columns}) SELECT rowid, {columns} FROM live.{table}"  # noqa: S608
+        " WHERE rowid > ? ORDER BY rowid LIMIT ?"
+    )
+    while copied := copy.execute(statement, (last, ROWS)).rowcount:
+        last = copy.execute(f"SELECT max(rowid) FROM main.{table}").fetchone()[0]  # noqa: S608
+        meter.add(copied)
 
 
 def _practice(path: Path) -> str:

@@ -33,7 +33,8 @@ from provisioner.store.records import (
     TrunkSecret,
 )
 
-ROWS = 2_000  # of the journal in one transaction, so that no row of a call waits for long
+ROWS = 2_000  # of the journal in one go: fewer than it queues
+JOURNAL_SECONDS = 60.0
 READING, STAGING, RECORDS, JOURNAL = (
     "Reads the backup",
     "Copies its files",
@@ -172,11 +173,9 @@ _KEYS = {"sightings": "mac", "served": "mac", "requests": "at"}
 
 
 def _missing(table: str, what: str) -> str:
+    """Rows of a backup that are not in the journal here (`live`)."""
     key = _KEYS.get(table, "id")
-    return (
-        f"SELECT {what} FROM main.{table} AS theirs WHERE NOT EXISTS"  # noqa: S608 - our own names
-        f" (SELECT 1 FROM live.{table} AS ours WHERE ours.{key} = theirs.{key})"
-    )
+    return f"SELECT {what} FROM main.{table} WHERE {key} NOT IN (SELECT {key} FROM live.{table})"  # noqa: S608
 
 
 def _warnings(state: StateDir, backup: Backup, held: Inventory, now: float) -> list[Warned]:
@@ -317,27 +316,32 @@ def _move(source: Path, target: Path, undo: Undo) -> None:
 
 
 def _add_rows(state: StateDir, backup: Backup, parts: frozenset[str], meter: making.Meter) -> None:
-    """Rows that are not here; those that are stay. A notice that was still to be sent is held: its time is over."""
-    Journal.open(state.journal).close()
-    with closing(sqlite3.connect(backup.folder / "journal.db", isolation_level=None)) as connection:
-        connection.execute("UPDATE notices SET state = 'given up', due = NULL WHERE state = 'pending'")
-        connection.execute("ATTACH ? AS live", (str(state.journal),))
-        connection.execute(f"PRAGMA busy_timeout = {int(database.BUSY_SECONDS * 1000)}")
-        for part in sorted(parts):
-            for table in contents.PARTS[part].tables:
-                _add_table(connection, table, meter)
+    """Rows that are not here; those that are stay. A notice that was still to be sent is not: its time is over."""
+    live = Journal.open(state.journal)
+    try:
+        with closing(sqlite3.connect(backup.folder / "journal.db", isolation_level=None)) as connection:
+            connection.execute("UPDATE notices SET state = 'given up', due = NULL WHERE state = 'pending'")
+            connection.execute("ATTACH ? AS live", (str(state.journal),))
+            connection.row_factory = sqlite3.Row
+            for part in sorted(parts):
+                for table in contents.PARTS[part].tables:
+                    _add_table(connection, table, live, meter)
+    finally:
+        live.close()
 
 
-def _add_table(connection: sqlite3.Connection, table: str, meter: making.Meter) -> None:
-    columns = ", ".join(COLUMNS[table])
-    wanted = [row[0] for row in connection.execute(_missing(table, "rowid"))]
+def _add_table(connection: sqlite3.Connection, table: str, live: Journal, meter: making.Meter) -> None:
+    wanted = [row[0] for row in connection.execute(_missing(table, f"{table}.rowid"))]
     meter.begin(JOURNAL, len(wanted))
+    columns = ", ".join(COLUMNS[table])
     for first in range(0, len(wanted), ROWS):
         some = wanted[first : first + ROWS]
         marks = ", ".join("?" * len(some))
-        connection.execute(
-            f"INSERT OR IGNORE INTO live.{table} ({columns}) SELECT {columns} FROM main.{table}"  # noqa: S608
-            f" WHERE rowid IN ({marks})",
-            some,
-        )
+        rows = connection.execute(f"SELECT {columns} FROM main.{table} WHERE rowid IN ({marks})", some)  # noqa: S608
+        for row in rows.fetchall():
+            live.write(table, dict(row))
+        if not live.flush(JOURNAL_SECONDS):
+            raise OperatorError(
+                "the call log cannot be written now", "look at the disk, then restore it again"
+            )
         meter.add(len(some))
