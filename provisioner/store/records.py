@@ -310,6 +310,11 @@ class PhoneSettings(Record, frozen=True, tag="phone_setting"):
     values: dict[str, str | int | bool | list[str] | dict[str, str]]
 
 
+EXTENSION_SECONDS = 30.0  # that the phone of an extension rings for, where nothing else is said
+GROUP_SECONDS = 30.0  # of a simultaneous group without seconds of its own
+MEMBER_SECONDS = 15.0  # of a member of a sequential one
+
+
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     """One of a ring group: an extension, or an outside number (E.164) that is reached through the core.
 
