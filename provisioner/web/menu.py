@@ -62,6 +62,8 @@ TABS = (
     Row("settings", "staff.protection", N_("Protection")),
     Row("settings", "dhcp.show", N_("DHCP")),
     Row("settings", "authorities.show", N_("Certificates and firmware")),
+    Row("settings", "users.page", N_("Users")),
+    Row("settings", "tokens.page", N_("API tokens")),
     Row("settings", "openapi.page", N_("API")),
     Row("phone", "staff.phone", N_("Overview")),
     Row("phone", "phone.edit", N_("Name and place")),
