@@ -51,6 +51,7 @@ TABS = (
     Row("calls", "staff.calls", N_("Calls")),
     Row("calls", "audio.index", N_("Music and announcements")),
     Row("911", "readiness.page", N_("Readiness")),
+    Row("911", "places.index", N_("Locations")),
     Row("911", "emergency.page", N_("Log, tests and notices")),
     Row("settings", "practice.show", N_("Practice")),
     Row("settings", "trunks.show", N_("Calling service")),
