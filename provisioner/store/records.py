@@ -476,6 +476,26 @@ class UserSecret(Record, frozen=True, tag="user_secret"):
     codes: tuple[str, ...] = ()
 
 
+class BackupPlan(Record, frozen=True, tag="backup_plan"):
+    """When backups are made by themselves; one record, id `backups` (docs/staff/backup.md).
+
+    `at`: the time of day in the practice. `keep`: how many of those stay. `folder`: where, "" for the state directory's
+    own. `optional`: parts beside the usual ones.
+    """
+
+    daily: bool = False
+    at: str = "02:30"
+    keep: int = 14
+    folder: str = ""
+    optional: tuple[str, ...] = ()
+
+
+class BackupSecret(Record, frozen=True, tag="backup_secret"):
+    """The passphrase of backups that are made by themselves; id as of BackupPlan."""
+
+    passphrase: str = ""
+
+
 KINDS: tuple[type[Record], ...] = (
     Practice,
     Location,
@@ -501,12 +521,14 @@ KINDS: tuple[type[Record], ...] = (
     NoticeSecret,
     User,
     UserSecret,
+    BackupPlan,
+    BackupSecret,
 )
 SECRET_KINDS = frozenset(  # never in the audit log, an export or the API
-    {"credential", "trunk_secret", "provider_secret", "notice_secret", "user_secret"}
+    {"credential", "trunk_secret", "provider_secret", "notice_secret", "user_secret", "backup_secret"}
 )
 APART_KINDS = frozenset(  # not in snapshots either: no call needs them
-    {"provider_secret", "notice_secret", "user", "user_secret"}
+    {"provider_secret", "notice_secret", "user", "user_secret", "backup_plan", "backup_secret"}
 )
 
 
