@@ -16,6 +16,7 @@ from provisioner.ipc import Gone
 from provisioner.paths import StateDir
 from provisioner.phones.vocabulary import shown
 from provisioner.web import (
+    account,
     addresses,
     api,
     audio,
@@ -39,17 +40,22 @@ from provisioner.web import (
     openapi,
     orders,
     phone,
+    places,
     practice,
     providers,
     readiness,
     request_log,
+    ringing,
     roles,
     session,
+    signing,
     staff,
     tables,
+    tokens,
     trunk_form,
     trunks,
     trust,
+    users,
     views,
     words,
     work,
@@ -59,10 +65,15 @@ from provisioner.web.sources import PATIENCE, Sources
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
 _HEADERS = {
     # Pico draws its marks with data: images, hence img-src; nothing else comes from anywhere but here.
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; media-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    # Not `no-referrer`: browsers would call the origin of our own forms `null` (Fetch, 3.2).
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), "
+    "microphone=(), midi=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -87,7 +98,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     menu.install(app)
     work.install(app)
     trunk_form.install(app)
-    own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages)
+    own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages, signing.pages)
     rooms = (
         addresses,
         audio,
@@ -102,7 +113,9 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         request_log,
         phone,
         practice,
+        places,
         layers,
+        ringing,
         groups,
         locations,
         readiness,
@@ -115,6 +128,9 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         authorities,
         openapi,
         work,
+        users,
+        tokens,
+        account,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
     for blueprint in (*own, *parts):

@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
-from typing import Annotated, Any, Generic, TypeVar, get_type_hints
+from typing import Annotated, Any, Generic, Protocol, TypeVar, get_type_hints
 
 import msgspec
 from flask import Response, abort, request, url_for
@@ -29,6 +29,7 @@ from provisioner.ipc import Gone
 from provisioner.store.inventory import Conflict
 from provisioner.store.records import Record
 from provisioner.web import once
+from provisioner.web.language import gettext as _
 from provisioner.web.session import sources
 
 PAGE = 100  # entries without a limit
@@ -44,11 +45,25 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Base of what calls take: what has another name is a mistake, and is told."""
 
 
+Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE, description="So many entries at most.")]
+Offset = Annotated[int, Meta(ge=0, le=MAX_OFFSET, description="So many entries are left out first.")]
+
+
 class Paging(Body, frozen=True):
     """Which part of a list."""
 
-    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE, description="So many entries at most.")] = PAGE
-    offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET, description="So many entries are left out first.")] = 0
+    limit: Limit = PAGE
+    offset: Offset = 0
+
+
+class Window(Protocol):
+    """A query with a limit and an offset: Paging, or one of other names that has both."""
+
+    @property
+    def limit(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -59,7 +74,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     total: int | None = None
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
+class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that is wrong with a request. `pointer`: where in the body (RFC 6901, 6); `parameter`: of the query."""
 
     detail: str
@@ -103,6 +118,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     record: type[Record] | None
     name: str
     refuses: str
+    refusal: int
     problems: tuple[int, ...]
     takes: str
     gives: str
@@ -117,6 +133,7 @@ def call(
     record: type[Record] | None = None,
     name: str = "",
     refuses: str = "",
+    refusal: int = 409,
     problems: tuple[int, ...] = (),
     takes: str = "",
     gives: str = "",
@@ -127,7 +144,7 @@ def call(
     `answer`: the type of the answer where the annotation does not say it (a call that gives a Response or a dict).
     `body`: the type of the body likewise, where it is made (`partial`).
     `record`: the kind of record that it is about, which gives the ETag; its id is the last name of the path, or `name`.
-    `refuses`: the title of the problem (409) with which it answers a ProvisionerError. `problems`: further statuses.
+    `refuses`: the title of the problem (`refusal`) by which it answers a ProvisionerError. `problems`: more statuses.
     `takes`, `gives`: media types where they are not JSON; such a body the call reads itself. `secret`: its answer holds
     a secret, and is not kept for a repeated request.
     """
@@ -149,6 +166,7 @@ def call(
             record=record,
             name=name,
             refuses=refuses,
+            refusal=refusal,
             problems=problems,
             takes=takes,
             gives=gives or JSON,
@@ -182,6 +200,30 @@ def changes(body: msgspec.Struct) -> dict[str, Any]:
     return {name: value for name, value in found if value is not msgspec.UNSET}
 
 
+def given(body: msgspec.Struct) -> dict[str, Any]:
+    """All fields of a body as plain values, those that are UNSET left out."""
+    found: dict[str, Any] = msgspec.to_builtins(body)
+    return found
+
+
+def whole(record: type[msgspec.Struct], name: str, without: Sequence[str] = ("id",)) -> Any:
+    """The body, called `name`, of a PUT of `record`: its fields but those `without`, with their defaults."""
+    fields: list[Any] = []
+    for each in msgspec.structs.fields(record):
+        if each.name in without:
+            continue
+        if each.required:
+            fields.append((each.encode_name, each.type))
+        elif each.default_factory is not msgspec.NODEFAULT:
+            fields.append((each.encode_name, each.type, msgspec.field(default_factory=each.default_factory)))
+        else:
+            fields.append((each.encode_name, each.type, each.default))
+    about = {"__doc__": inspect.getdoc(record)}
+    return msgspec.defstruct(
+        name, fields, namespace=about, frozen=True, kw_only=True, forbid_unknown_fields=True
+    )
+
+
 def partial(record: type[msgspec.Struct], name: str, without: Sequence[str] = ("id",)) -> Any:
     """The body, called `name`, of a PATCH of `record`: all its fields but those `without`, each may be left out."""
     fields = [
@@ -206,7 +248,7 @@ def problem(status: int, title: str, detail: str, errors: Sequence[Fault] = ()) 
     return Response(msgspec.json.encode({"type": "about:blank", **body}), status, mimetype=PROBLEM)
 
 
-def listed(rows: Sequence[T], query: Paging, total: int | None = -1) -> Page[T]:
+def listed(rows: Sequence[T], query: Window, total: int | None = -1) -> Page[T]:
     """One page of `rows`; `rows` may end after the first entry of the next page, with `total` None."""
     end = query.offset + query.limit
     following = None
@@ -250,13 +292,13 @@ def _done(contract: Contract, function: Callable[..., object], named: dict[str, 
         return problem(412 if stale else 409, "It is not as it was", f"{error}.")
     except Invalid as error:
         wrong = [Fault(pointer=f"#/{name}", detail=detail) for name, detail in error.errors.items()]
-        return problem(422, contract.refuses, str(error), wrong)
+        return problem(422, _(contract.refuses), str(error), wrong)
     except Gone:
         raise
     except ProvisionerError as error:
         if not contract.refuses:
             raise
-        return problem(409, contract.refuses, str(error))
+        return problem(contract.refusal, _(contract.refuses), str(error))
     if isinstance(made, Response):
         response = made
     elif contract.status == 204:
@@ -281,7 +323,7 @@ def _given(contract: Contract) -> dict[str, Any]:
         raise Wrong(_bad([Fault(parameter=next(iter(request.args)), detail="is not known: there are none")]))
     if contract.body is not None and not (contract.optional and not request.get_data()):
         found["body"] = _body(contract.body)
-    elif contract.takes and request.mimetype != contract.takes:
+    elif contract.takes and request.mimetype not in (contract.takes, "", "application/octet-stream"):
         raise Wrong(problem(415, "Unsupported Media Type", f"The body must be {contract.takes}."))
     return found
 
@@ -303,7 +345,7 @@ def _body(kind: Any) -> Any:
     if request.mimetype != JSON:
         raise Wrong(problem(415, "Unsupported Media Type", f"The body must be {JSON}."))
     try:
-        given = msgspec.json.decode(request.get_data())
+        given = _integral(msgspec.json.decode(request.get_data()))
     except (ValueError, RecursionError) as error:
         detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Wrong(_bad([Fault(pointer="#", detail=f"is no JSON: {detail}")])) from None
@@ -311,6 +353,15 @@ def _body(kind: Any) -> Any:
     if wrong:
         raise Wrong(_bad(wrong))
     return found
+
+
+def _integral(value: Any) -> Any:
+    """`value` with 4 for 4.0: both are the same number in JSON (and an integer in JSON Schema 2020-12, 4.2.3)."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    if isinstance(value, list):
+        return [_integral(each) for each in value]
+    return {name: _integral(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def _bad(faults: Sequence[Fault]) -> Response:
@@ -371,8 +422,7 @@ def _expecting(contract: Contract, name: str) -> AbstractContextManager[None]:
     match, none = request.if_match, request.if_none_match
     if not match and not none:
         return nullcontext()
-    wanted = {tag.partition(".")[0] for tag in match}
-    unwanted = {tag.partition(".")[0] for tag in none}
+    wanted, unwanted = ({(tag or "").partition(".")[0] for tag in each} for each in (match, none))
 
     def fits(revision: int) -> bool:
         good = not match or (match.star_tag and revision > 0) or str(revision) in wanted

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from provisioner.web import findings, roles, session, views, words
+from provisioner.web import findings, roles, session, signing, views, words
 from provisioner.web.session import sources
 from provisioner.web.sources import World
 
@@ -22,7 +22,7 @@ def guard() -> ResponseReturnValue | None:
         return None
     signed_in = session.current()
     if signed_in is None:
-        response = make_response(render_template("sign_in.html", reason="none"), 401)
+        response = signing.page(401, "none")
         response.headers["HX-Refresh"] = "true"  # a page left open past its session must not look alive
         return response
     session.check_csrf()
@@ -45,13 +45,19 @@ def sign_in(token: str) -> ResponseReturnValue:
     if role is None:
         if session.current():
             return redirect(url_for("staff.overview"), 303)  # the link was opened twice in one browser
-        return render_template("sign_in.html", reason="used"), 410
+        return signing.page(410, "used")
     if request.headers.get("Sec-Fetch-Site") == "cross-site":
         # From a link on another site a redirect would go out without the new SameSite=Strict cookie.
-        response = make_response(render_template("sign_in.html", reason="done"))
+        response = signing.page(200, "done")
     else:
         response = make_response(redirect(url_for("staff.overview"), 303))
     session.begin(response, role)
+    sources().inventory.note(
+        session.CONSOLE,
+        "sign_in",
+        session.CONSOLE,
+        {"result": "signed in", "address": request.remote_addr or ""},
+    )
     return response
 
 
@@ -64,9 +70,9 @@ def sign_out() -> ResponseReturnValue:
 
 
 @blueprint.get("/signed-out")
-def signed_out() -> str:
+def signed_out() -> Response:
     """Where signing out leads."""
-    return render_template("sign_in.html", reason="out")
+    return signing.page(200, "out")
 
 
 def page(template: str, world: World, status: int = 200, **values: object) -> Response:
