@@ -271,9 +271,8 @@ def api_requests(query: Wanted) -> contract.Page[dict[str, Any]]:
     found = sources().journal.requests(query.limit + 1, asked)
     rows, following = found[: query.limit], None
     if len(found) > query.limit:
-        following = url_for(
-            str(request.endpoint), **{**request.args.to_dict(), "before": str(rows[-1]["id"])}
-        )
+        asked_for: dict[str, Any] = {**request.args.to_dict(), "before": rows[-1]["id"]}
+        following = url_for(str(request.endpoint), **asked_for)
     return contract.Page(items=[{**row, "why": views.why(row["rule"])} for row in rows], next=following)
 
 

@@ -228,7 +228,7 @@ def test_ignoring_and_taking_back(staff, csrf, api, near):
     assert staff.post(f"/staff/phones/{practice.STRANGER}/ignore", data={"csrf": csrf}).status_code == 303
     assert "00:15:65:00:01:99" not in text(staff.get("/staff/discovery"))
     assert "00:15:65:00:01:99" not in text(staff.get("/staff/phones"))
-    assert "waiting for adoption" not in text(staff.get("/staff/"))
+    assert "1 phone waiting" not in text(staff.get("/staff/"))
     assert "00:15:65:00:01:99" in text(staff.get("/staff/phones?status=ignored"))
     assert "00:15:65:00:01:99" in text(staff.get("/staff/discovery?ignored=1"))
     assert api.get("/api/v1/phones/ignored").json["items"] == [practice.STRANGER]
