@@ -43,6 +43,7 @@ from provisioner.web import (
     session,
     staff,
     tables,
+    told,
     trust,
     views,
     words,
@@ -78,6 +79,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     session.install(app)
     roles.install(app)
     language.install(app)
+    told.install(app)
     menu.install(app)
     work.install(app)
     own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages)

@@ -97,9 +97,7 @@ def job(name: str) -> Response:
         counts[row["state"]] = counts.get(row["state"], 0) + 1
     found = summary({**rows[0], "states": counts})
     rows.sort(key=lambda row: STATES[row["state"]][1] not in ("bad", "warn"))
-    return staff.page(
-        "job.html", world, job=found, rows=rows[:SHOWN], states=STATES, more=len(rows) - SHOWN
-    )
+    return staff.page("job.html", world, job=found, rows=rows[:SHOWN], states=STATES, more=len(rows) - SHOWN)
 
 
 @pages.post("/jobs")
