@@ -27,7 +27,7 @@ METHODS = [("**/templates/*.html", "jinja2.ext:babel_extract"), ("**.py", "pytho
 OPTIONS = {"**/templates/*.html": {"trimmed": "true", "silent": "false"}}
 # Rooms and modules below whose sentences reach a page; what of them speaks to machines or logs only is left out.
 SPEAKING = (
-    *("phones", "emergency", "store", "dialing", "notifier", "edge", "people", "media/recordings.py"),
+    *("phones", "emergency", "store", "dialing", "notifier", "edge", "people", "web", "media/recordings.py"),
     *("certificates.py", "dialled.py", "ipc.py", "paths.py", "front/inspect.py", "front/pnp.py"),
 )
 SILENT = (
@@ -37,12 +37,19 @@ SILENT = (
         "phones/identity.py",
         "emergency/civic_text.py",
     ),
+    *("web/openapi.py", "web/contract.py", "web/once.py", "web/api.py", "web/charts.py", "web/app.py"),
     *("edge/process.py", "emergency/notices.py", "notifier/process.py", "notifier/notifier.py"),
 )
-_LOGGING = frozenset({"debug", "info", "warning", "error", "exception", "critical", "execute", "query"})
+KEYWORDS = {
+    "_": None, "N_": None, "gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2), "later": None,
+}  # fmt: skip
+_ELSEWHERE = frozenset(  # calls whose texts are log lines, SQL, or in the catalogues already
+    {"debug", "info", "warning", "error", "exception", "critical", "execute", "query", "problem", *KEYWORDS}
+)
 _NO_SENTENCE = re.compile(
     r"^\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|PRAGMA|BEGIN|WITH|FROM|AND|WHERE)\b|\n|^[a-z_]+/"
 )
+_BRACE = re.compile(r"\{(?!\w+\})|(?<!\w)\}")  # none of a `{name}` that is there to be filled in
 _WORDS = re.compile(r"[A-Za-z]{2,}")
 
 
@@ -56,11 +63,6 @@ def of_pages() -> Catalog:
     for name in sorted(SETTINGS):
         found.add(words.setting_name(name), locations=[("phones/vocabulary.py", None)])
     return found
-
-
-KEYWORDS = {
-    "_": None, "N_": None, "gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2), "later": None,
-}  # fmt: skip
 
 
 def of_rooms_below() -> Iterator[tuple[str, str]]:
@@ -90,14 +92,16 @@ def _docstrings(tree: ast.AST) -> set[ast.AST]:
 
 def _sentences(node: ast.AST, without: set[ast.AST]) -> Iterator[str]:
     """All texts in the code below `node`, but for docstrings, log lines and names of modules."""
-    if node in without or (isinstance(node, ast.Call) and getattr(node.func, "attr", "") in _LOGGING):
+    called = node.func if isinstance(node, ast.Call) else None
+    if node in without or getattr(called, "attr", getattr(called, "id", "")) in _ELSEWHERE:
         return
     text = _text(node, {}) if isinstance(node, (ast.Constant, ast.JoinedStr, ast.BinOp)) else None
     inside: Iterator[ast.AST] = ast.iter_child_nodes(node)
     if text is not None:
         yield text
         inside = iter(_values(node))
-    for child in inside:
+    decorators = getattr(node, "decorator_list", [])  # the contracts of API calls, which stay English
+    for child in (each for each in inside if each not in decorators):
         yield from _sentences(child, without)
 
 
@@ -113,7 +117,7 @@ def _values(node: ast.AST) -> list[ast.AST]:
 def _text(node: ast.AST, names: dict[str, int]) -> str | None:
     """A text with `{names}` for its values; None for what is no text."""
     if isinstance(node, ast.Constant):
-        return node.value.replace("{", "{{").replace("}", "}}") if isinstance(node.value, str) else None
+        return _BRACE.sub(r"\g<0>\g<0>", node.value) if isinstance(node.value, str) else None
     if isinstance(node, ast.JoinedStr):
         return "".join(
             str(_text(part, names)) if isinstance(part, ast.Constant) else _name(part, names)

@@ -54,7 +54,7 @@ def list_calls(state: StateDir, limit: int, as_json: bool, text: str, since: str
     """Print the newest calls that fit. Raises OperatorError, and UsageError for a date that is none."""
     snapshot = _practice(state)
     zone = ZoneInfo(snapshot.practice.time_zone)
-    rows = Journal(state.journal).calls(limit, 0, _search(snapshot, zone, text, since, until))
+    rows = Journal(state.journal).calls(limit, _search(snapshot, zone, text, since, until))
     if as_json:
         click.echo(msgspec.json.encode(rows))
     elif not rows:

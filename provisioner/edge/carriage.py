@@ -6,9 +6,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from provisioner.edge.profile import Profile
 from provisioner.sip.message import Header
 from provisioner.store.records import Location
+from provisioner.trunks.profile import Profile
 
 URNS = {"911": "urn:service:sos", "933": "urn:service:test.sos"}  # RFC 5031; RFC 6881, section 15
 _WORD = re.compile(r"[A-Za-z0-9._~-]{1,128}")  # what may stand as a user or an identifier as it is

@@ -23,6 +23,7 @@ from provisioner.edge.kept import Kept
 from provisioner.edge.registrar import Binding
 from provisioner.edge.resync import JOB_SECONDS
 from provisioner.edge.trunk import Peer
+from provisioner.edge.trunk_test import TrunkTests
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.interfaces import local_addresses
 from provisioner.media.client import MediaClient
@@ -38,6 +39,7 @@ from provisioner.sip.transport import LoopTimers, SipTransport
 from provisioner.store import dial_through
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
+from provisioner.store.records import Trunk, TrunkSecret
 
 WATCH_SECONDS = 1.0
 PURGE_SECONDS = 60.0  # between deletions of old calls
@@ -85,9 +87,13 @@ class Process:
             "unban": self._unban,
             "emergency_test": self._emergency_test,
             "call": self._call,
+            "legs": self._legs,
             "resync": self._resync,
             "resync_status": self._resync_status,
+            "trunk_test": lambda args: self._trunk_tests.start(args),
+            "trunk_test_status": lambda args: self._trunk_tests.status(args),
         }
+        self._trunk_tests = TrunkTests(bind, lambda: Resolver(loop.time, rng), rng, self._stored_trunk)
         self._server = ipc.Server(methods)
         self._media = MediaClient(self._state.socket("media"), bind, secrets.token_hex(4), self._on_media)
         self._edge = Edge(
@@ -346,6 +352,11 @@ class Process:
     def _resync_status(self, args: ipc.Json) -> ipc.Json:
         return self._edge.resyncs.status(str(args.get("job", "")))
 
+    def _stored_trunk(self, name: str) -> tuple[Trunk, TrunkSecret | None] | None:
+        snapshot = self._edge.directory.snapshot
+        trunk = snapshot.trunks.get(name)
+        return (trunk, snapshot.trunk_secrets.get(name)) if trunk else None
+
     def _spent(self, binding: str) -> None:
         """A dial-through number that was good once is used up; should that not be written, it is so till a restart."""
 
@@ -363,6 +374,15 @@ class Process:
         """Click-to-call. Raises OperatorError."""
         extension, to, number = (str(args.get(name) or "") for name in ("extension", "to", "number"))
         return click.call(self._edge, extension, to, number)
+
+    def _legs(self, args: ipc.Json) -> ipc.Json:
+        """The legs so far of a call that is on; none of any other."""
+        edge, name = self._edge, str(args.get("call", ""))
+        call = edge.calls.get(name)
+        if call is None:
+            return {"legs": []}
+        live = [leg for leg in edge.media_owners.values() if leg.owner.id == name]
+        return {"legs": edge.records.legs(name, call.started, live, edge.wall_clock())}
 
     def _ping(self, _args: ipc.Json) -> ipc.Json:
         return {"pid": os.getpid(), "uptime": round(time.monotonic() - self._started, 1)}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from provisioner.edge.carriage import URNS, Carriage, Located, carriage, headers
 from provisioner.edge.leg import Attempt
-from provisioner.edge.profile import formatted
 from provisioner.errors import PeerError
 from provisioner.sip.headers import NameAddr, Params, Uri, split_list
 from provisioner.sip.message import Request
+from provisioner.trunks.profile import formatted
 
 if TYPE_CHECKING:
     from provisioner.edge.directory import Station

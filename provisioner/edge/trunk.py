@@ -11,7 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from provisioner.edge.gateway import Gateway, for_emergencies, in_order
-from provisioner.edge.profile import Profile, profile_of, profiles
 from provisioner.edge.registration import Registration
 from provisioner.errors import OperatorError, PeerError
 from provisioner.sip.digest import Account
@@ -20,6 +19,7 @@ from provisioner.sip.message import Request, Response
 from provisioner.sip.resolve import DnsDeadError, Located, Target
 from provisioner.sip.transaction import Flow
 from provisioner.store.records import Trunk, TrunkSecret
+from provisioner.trunks.profile import Profile, profile_of, profiles
 
 if TYPE_CHECKING:
     from provisioner.edge.edge import Edge

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import ssl
 from dataclasses import dataclass
 from datetime import datetime
@@ -94,5 +95,5 @@ def words(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer"
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror.lower()
+        return (os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror).lower()  # asyncio has its own
     return "the connection was broken off"

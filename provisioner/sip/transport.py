@@ -344,6 +344,11 @@ class SipTransport:
                 return other
         return None
 
+    def stream_is_open(self, flow: Flow) -> bool:
+        """Whether the stream connection of a flow is up."""
+        connection = self._connections.get(flow.connection)
+        return connection is not None and connection.open
+
     def send(self, flow: Flow, data: bytes) -> None:
         """Put bytes on a flow; what cannot be sent is lost, and the transactions find out."""
         if flow.transport == "UDP":

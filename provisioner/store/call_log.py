@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import csv
 import io
+import re
+import unicodedata
 from collections.abc import Iterable, Iterator
 from datetime import datetime, tzinfo
 from typing import Any, NamedTuple
 
+from provisioner.store.call_tables import MICRO
 from provisioner.store.records import Snapshot
 
 Row = dict[str, Any]
 
-PARTIES = ("caller", "called", "desk", "target")
-WORDS = ("direction", "outcome")
 COLUMNS = (
     *(
         "id",
@@ -29,8 +30,12 @@ COLUMNS = (
     ),
     *("emergency", "loss_percent", "jitter_ms", "mos", "steps"),
 )
-MAX_PARTIES = 100  # of a search: SQLite takes a limited number of values
+MAX_PARTIES = 100  # whose name fits a search
+MAX_NUMBERS = 300  # outside numbers that a fragment may be of; of more, the newest
 MIN_DIGITS = 3  # of a number, to be looked for
+MARKS = ("answered", "missed", "busy", "unanswered", "refused", "emergency", "transferred", "poor")
+_END = (1 << 63) - 1
+_WORD = re.compile(r"[^\W_]+")
 _SEPARATORS = str.maketrans("", "", " ()-.+/")
 _FORMULA = ("=", "@", "-", "\t", "\r")  # how a spreadsheet knows a formula (OWASP, CSV injection)
 
@@ -38,13 +43,17 @@ _FORMULA = ("=", "@", "-", "\t", "\r")  # how a spreadsheet knows a formula (OWA
 class Search(NamedTuple):
     """Which calls: `text` in words of the row, digits of `text` in its numbers, or one of `parties` (exact).
 
-    `since` and `until`: when they began, seconds since 1970. Empty: all.
+    `since` and `until`: when they began, seconds since 1970. `marks`: of MARKS, all of which must hold; `direction`;
+    `extension`: of a line that was in it. Empty: all.
     """
 
     text: str = ""
     parties: tuple[str, ...] = ()
     since: float | None = None
     until: float | None = None
+    marks: tuple[str, ...] = ()
+    direction: str = ""
+    extension: str = ""
 
 
 def named(snapshot: Snapshot, query: str) -> tuple[str, ...]:
@@ -57,38 +66,83 @@ def named(snapshot: Snapshot, query: str) -> tuple[str, ...]:
     return tuple(found[:MAX_PARTIES])
 
 
-def where(search: Search) -> tuple[str, list[float | str]]:
-    """The condition as SQL, with its values."""
-    terms: list[str] = []
-    values: list[float | str] = []
-    for column, sign, value in (("started", ">=", search.since), ("started", "<", search.until)):
-        if value is not None:
-            terms.append(f"{column} {sign} ?")
-            values.append(value)
-    text = search.text.strip()
-    if text:
-        fits, found = _fits(text, search.parties)
+def digits(text: str) -> str:
+    """What someone typed as the digits of a number or of a part of one; "" when it is something else."""
+    found = text.strip().translate(_SEPARATORS)
+    return found if len(found) >= MIN_DIGITS and found.isdecimal() and found.isascii() else ""
+
+
+def expression(search: Search, numbers: tuple[str, ...] = ()) -> str | None:
+    """The search as an expression over `call_words`; "" for all calls, None where nothing can fit.
+
+    `numbers`: digits of the outside numbers that `digits(search.text)` is a part of.
+    """
+    terms = [f'"q{mark}"' for mark in search.marks]
+    terms += [
+        f'"q{letter}{value}"' for letter, value in (("d", search.direction), ("x", search.extension)) if value
+    ]
+    if search.text.strip():
+        fits = _fits(search, numbers)
+        if not fits:
+            return None
         terms.append(f"({' OR '.join(fits)})")
-        values += found
-    return " AND ".join(terms) or "1", values
+    return " AND ".join(terms)
 
 
-def _fits(text: str, parties: tuple[str, ...]) -> tuple[list[str], list[float | str]]:
-    fits: list[str] = [f"{column} LIKE ? ESCAPE '\\'" for column in WORDS]
-    values: list[float | str] = [f"%{_escaped(text)}%"] * len(WORDS)
-    digits = text.translate(_SEPARATORS)
-    if len(digits) >= MIN_DIGITS and digits.isdecimal() and digits.isascii():
-        fits += [f"{column} LIKE ?" for column in PARTIES]
-        values += [f"%{digits}%"] * len(PARTIES)
-    if parties:
-        marks = ", ".join("?" * len(parties))
-        fits += [f"{column} IN ({marks})" for column in PARTIES]
-        values += [*parties] * len(PARTIES)
-    return fits, values
+def _fits(search: Search, numbers: tuple[str, ...]) -> list[str]:
+    """What the text may mean, each alone enough."""
+    fits = [_party(value) for value in search.parties]
+    typed = digits(search.text)
+    if typed:
+        fits += [f'"qx{typed}"', *(f'"qn{number}"' for number in numbers[:MAX_NUMBERS])]
+        if len(typed) == 3:
+            fits.append(f'"qa{typed}"')
+    plain = "".join(
+        letter for letter in unicodedata.normalize("NFKD", search.text) if not unicodedata.combining(letter)
+    )
+    words = _WORD.findall(plain)
+    if words and not typed:
+        quoted = [f'"{word}"' for word in words]
+        fits.append(f"({' AND '.join(quoted)})")
+    return fits
 
 
-def _escaped(text: str) -> str:
-    return text.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+def _party(value: str) -> str:
+    return f'"qn{value[1:]}"' if value.startswith("+") else f'"qx{value}"'
+
+
+def newest(search: Search, numbers: tuple[str, ...], before: int = 0) -> tuple[str, list[float | str]]:
+    """The query for the newest calls that fit, below the position `before` (0: all), and its values but the limit."""
+    below = min(_position(search.until, _END), before or _END)
+    return _query(search, numbers, _position(search.since, 0), below, "DESC")
+
+
+def oldest(search: Search, numbers: tuple[str, ...], after: int) -> tuple[str, list[float | str]]:
+    """The query for the oldest calls that fit, above the position `after`, and its values but the limit."""
+    start = max(_position(search.since, 0), after + 1)
+    return _query(search, numbers, start, _position(search.until, _END), "ASC")
+
+
+def _query(
+    search: Search, numbers: tuple[str, ...], start: int, end: int, order: str
+) -> tuple[str, list[float | str]]:
+    match = expression(search, numbers)
+    if match is None:
+        return "SELECT * FROM calls WHERE position < 0 LIMIT ?", []
+    if not match:
+        sql = f"SELECT * FROM calls WHERE position >= ? AND position < ? ORDER BY position {order} LIMIT ?"  # noqa: S608
+        return sql, [start, end]
+    # CROSS JOIN keeps the index outside: calls are looked up by what it found, in its order.
+    sql = (
+        "SELECT calls.* FROM call_words CROSS JOIN calls ON calls.position = call_words.rowid"  # noqa: S608
+        " WHERE call_words MATCH ? AND call_words.rowid >= ? AND call_words.rowid < ?"
+        f" ORDER BY call_words.rowid {order} LIMIT ?"
+    )
+    return sql, [match, start, end]
+
+
+def _position(moment: float | None, default: int) -> int:
+    return default if moment is None else max(0, min(int(moment * MICRO), _END))
 
 
 def lines(rows: Iterable[Row], zone: tzinfo) -> Iterator[str]:
@@ -98,7 +152,7 @@ def lines(rows: Iterable[Row], zone: tzinfo) -> Iterator[str]:
     writer.writerow(COLUMNS)
     yield _taken(buffer)
     for row in rows:
-        writer.writerow([_safe(cell) for cell in _cells(row, zone)])
+        writer.writerow([safe(cell) for cell in _cells(row, zone)])
         yield _taken(buffer)
 
 
@@ -119,7 +173,7 @@ def _cells(row: Row, zone: tzinfo) -> list[object]:
     ]
 
 
-def _safe(cell: object) -> object:
+def safe(cell: object) -> object:
     """What the network sent must not run as a formula; a telephone number with its plus does not."""
     if not isinstance(cell, str):
         return "" if cell is None else cell

@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -18,7 +18,7 @@ import msgspec
 from sqlite_utils import Database, Migrations
 
 from provisioner.errors import OperatorError, ProvisionerError
-from provisioner.store import database
+from provisioner.store import database, tokens
 from provisioner.store.records import APART_KINDS, KINDS, SECRET_KINDS, Practice, Record, Snapshot
 from provisioner.store.tokens import TokenKind, Tokens
 
@@ -225,6 +225,10 @@ class Change:
         """All records of one type as this transaction sees them, by id."""
         return _all(self._connection, record_type)
 
+    def end_tokens(self, user: str, keep: str = "", api: bool = False) -> None:
+        """End the sessions of `user`, apart from that of the token `keep`; with `api` their programs' tokens too."""
+        tokens.end_all(self._connection, user, keep, api)
+
     def _stored(self, kind: str, name: str, revision: int | None) -> sqlite3.Row | None:
         row: sqlite3.Row | None = self._connection.execute(
             "SELECT revision, body FROM records WHERE kind = ? AND id = ?", (kind, name)
@@ -357,6 +361,15 @@ class Inventory:
         with self._reading() as connection:
             rows = connection.execute(sql, (*values, limit)).fetchall()
         return [Audit(**dict(row)) for row in rows]
+
+    def note(self, who: str, kind: str, name: str, told: Mapping[str, object]) -> None:
+        """An entry of the audit log that is no record's: a sign-in, a token. `told` must hold no secret."""
+        body = msgspec.json.encode(told).decode()
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO audit (at, who, kind, id, revision, before, after) VALUES (?, ?, ?, ?, ?, NULL, ?)",
+                (self._clock(), who, kind, name, _revision(connection), body),
+            )
 
     def secret(self, name: str) -> bytes:
         """The appliance's own secret of that name: 32 random bytes, made once."""

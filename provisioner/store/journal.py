@@ -20,11 +20,11 @@ import msgspec
 from sqlite_utils import Database, Migrations
 
 from provisioner.errors import OperatorError
-from provisioner.store import call_log, database, emergencies
+from provisioner.store import call_log, call_tables, database, emergencies
 from provisioner.store.call_log import Search
 
 MAX_QUEUED = 10_000  # about a minute of the busiest site
-KEPT_REQUESTS = 10_000
+KEPT_REQUESTS = 1_000_000  # a month of a thousand phones; about 200 MB
 KEPT_RESYNCS = 50_000  # phones of jobs: a few of the largest practice
 KEPT_SERVED = 100_000  # files, a few of each phone of the largest practice
 KEPT_SIGHTINGS = 5_000  # a liar with a million MAC addresses must not fill the disk
@@ -148,7 +148,7 @@ def _call_log(db: Database) -> None:
     for name in ("ring_seconds", "talk_seconds", "loss", "jitter_ms", "mos"):
         calls.add_column(name, float)
     db.execute("DROP INDEX idx_calls_started")
-    searched = ("started", *call_log.PARTIES, *call_log.WORDS)
+    searched = ("started", "caller", "called", "desk", "target", "direction", "outcome")
     calls.create_index(searched, index_name="calls_searched")
 
 
@@ -157,12 +157,15 @@ def _emergencies(db: Database) -> None:
     emergencies.create(db)
 
 
+@migrations(name="call-tables")
+def _call_tables(db: Database) -> None:
+    call_tables.create(db)
+    call_tables.create_minutes(db)
+
+
 COLUMNS = {
     **emergencies.COLUMNS,
-    "calls": [
-        *("id", "started", "answered", "ended", "direction", "caller", "called", "desk", "target", "outcome"),
-        *("emergency", "steps", "ring_seconds", "talk_seconds", "loss", "jitter_ms", "mos"),
-    ],
+    "calls": call_tables.COLUMNS,
     "requests": ["at", "mac", "address", "method", "path", "status", "bytes", "rule", "agent"],
     "sightings": [
         *("mac", "vendor", "model", "agent", "address", "first_seen", "last_seen", "rule", "firmware"),
@@ -194,9 +197,12 @@ def _insert(table: str) -> str:
     return f"INSERT OR REPLACE INTO {table} ({', '.join(columns)}) VALUES ({values})"  # noqa: S608 - our own names
 
 
-_STATEMENTS = {table: _insert(table) for table in COLUMNS} | {"sightings": _SIGHTING}
-_PURGE = "DELETE FROM calls WHERE id IN (SELECT id FROM calls WHERE started < :before ORDER BY started LIMIT :most)"
+_STATEMENTS = {table: _insert(table) for table in COLUMNS} | {
+    "sightings": _SIGHTING,
+    "calls": call_tables.INSERT,
+}
 _TRIM = (
+    *call_tables.TRIM,
     *emergencies.TRIM,
     ("DELETE FROM served WHERE rowid <= (SELECT max(rowid) FROM served) - ?", KEPT_SERVED),
     # A skeleton's row comes before the first of what was served by it: an hour is time enough for that one.
@@ -224,6 +230,8 @@ def _values(table: str, row: Row) -> Row:
     for column, value in row.items():
         nested = isinstance(value, list | tuple | dict)
         values[column] = msgspec.json.encode(value).decode() if nested else value
+    if table == "calls":
+        values["position"] = call_tables.place(row.get("started"))
     return values
 
 
@@ -273,31 +281,57 @@ class Journal:
         if self._thread.is_alive():
             self._thread.join(2 * RETRY_SECONDS)
 
-    def calls(self, limit: int = 100, offset: int = 0, search: Search = EVERY_CALL) -> list[Row]:
-        """The last calls that fit, newest first."""
-        condition, values = call_log.where(search)
-        order = "ORDER BY started DESC, id DESC LIMIT ? OFFSET ?"
-        return self._read(f"SELECT * FROM calls WHERE {condition} {order}", *values, limit, offset)  # noqa: S608
+    def calls(self, limit: int = 100, search: Search = EVERY_CALL, before: int = 0) -> list[Row]:
+        """The last calls that fit, newest first; `before`: only those below this `position`, for the next page."""
+        sql, values = call_log.newest(search, self.fragments(search), before)
+        return self._read(sql, *values, limit)
+
+    def call(self, name: str) -> Row | None:
+        """The call with this id."""
+        found = self._read("SELECT * FROM calls WHERE id = ?", name)
+        return found[0] if found else None
+
+    def fragments(self, search: Search) -> tuple[str, ...]:
+        """Digits of the outside numbers that what was typed is a part of: the newest ones, MAX_NUMBERS and one."""
+        digits = call_log.digits(search.text)
+        if not digits:
+            return ()
+        sql = "SELECT digits FROM caller_digits WHERE digits MATCH ? ORDER BY rowid DESC LIMIT ?"
+        return tuple(row["digits"] for row in self._read(sql, f'"{digits}"', call_log.MAX_NUMBERS + 1))
 
     def walk_calls(self, search: Search = EVERY_CALL) -> Iterator[Row]:
         """All calls that fit, the oldest first, read a page at a time."""
-        condition, values = call_log.where(search)
-        last: tuple[float, str] = (0.0, "")
+        numbers, last = self.fragments(search), 0
         while True:
-            page = self._read(
-                f"SELECT * FROM calls WHERE started >= ? AND (started, id) > (?, ?) AND {condition}"  # noqa: S608
-                " ORDER BY started, id LIMIT ?",
-                *(last[0], *last, *values, PAGE),
-            )
+            sql, values = call_log.oldest(search, numbers, last)
+            page = self._read(sql, *values, PAGE)
             yield from page
             if len(page) < PAGE:
                 return
-            last = page[-1]["started"], page[-1]["id"]
+            last = page[-1]["position"]
+
+    def call_slots(self, since: float, until: float) -> list[Row]:
+        """What was counted of calls, by half hour and direction (call_tables.py), oldest first; times since 1970."""
+        sql = "SELECT * FROM call_slots WHERE slot >= ? AND slot < ? ORDER BY slot"
+        return self._read(sql, int(since // call_tables.SLOT), int(until // call_tables.SLOT) + 1)
+
+    def line_quality(self, since: float) -> list[Row]:
+        """How each line was heard since then (whole days): `extension`, `calls`, `poor`, mean `mos`, `loss`, `jitter`."""
+        sql = (
+            "SELECT extension, sum(calls) AS calls, sum(poor) AS poor, sum(mos) / sum(calls) AS mos,"
+            " sum(loss) / sum(calls) AS loss, sum(jitter) / sum(calls) AS jitter FROM line_days"
+            " WHERE day >= ? GROUP BY extension HAVING sum(calls) > 0 ORDER BY mos, extension"
+        )
+        return self._read(sql, int(since // 86400))
+
+    def request_minutes(self, since: float) -> list[Row]:
+        """What phones asked for, by minute since 1970: `minute`, `requests`, `refused`, `failed`; oldest first."""
+        return self._read("SELECT * FROM request_minutes WHERE minute >= ? ORDER BY minute", int(since // 60))
 
     def purge_calls(self, before: float) -> None:
         """Have the calls that began before that time deleted, some at a time; never waits."""
         with self._changed:
-            self._put([(PURGE, {"before": before})])
+            self._put([(PURGE, {"before": call_tables.place(before)})])
             self._changed.notify_all()
 
     def requests(self, limit: int = 100, mac: str = "", rule: str = "", status: int = 0) -> list[Row]:
@@ -377,7 +411,7 @@ class Journal:
         with database.explained(self._path), closing(database.connect(self._path)) as connection:
             rows = [dict(row) for row in connection.execute(sql, values)]
         for row in rows:
-            for column in row.keys() & {"steps", "body", "own", "settings"}:
+            for column in row.keys() & {"steps", "body", "own", "settings", "legs"}:
                 row[column] = msgspec.json.decode(row[column]) if row[column] else None
             if "emergency" in row:
                 row["emergency"] = bool(row["emergency"])
@@ -464,7 +498,8 @@ class _Writer:
         connection.execute("BEGIN IMMEDIATE")
         for table, row in batch:
             if table == PURGE:
-                connection.execute(_PURGE, {**row, "most": PURGED})
+                for statement in (call_tables.PURGE, call_tables.FORGET):
+                    connection.execute(statement, {**row, "most": PURGED})
                 continue
             try:
                 connection.execute(_STATEMENTS[table], _values(table, row))

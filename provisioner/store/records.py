@@ -310,6 +310,11 @@ class PhoneSettings(Record, frozen=True, tag="phone_setting"):
     values: dict[str, str | int | bool | list[str] | dict[str, str]]
 
 
+EXTENSION_SECONDS = 30.0  # that the phone of an extension rings for, where nothing else is said
+GROUP_SECONDS = 30.0  # of a simultaneous group without seconds of its own
+MEMBER_SECONDS = 15.0  # of a member of a sequential one
+
+
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     """One of a ring group: an extension, or an outside number (E.164) that is reached through the core.
 
@@ -443,6 +448,34 @@ class Credential(Record, frozen=True):
     welcome_until: float = 0.0
 
 
+Role = Literal["viewer", "operator", "administrator"]
+
+
+class User(Record, frozen=True):
+    """Who uses the staff page; the id is the login name. `name`: as people are shown it.
+
+    `language`: of pages; `browser`: what the browser asks for. `second_factor`: signing in takes a code of an
+    authenticator app too.
+    """
+
+    role: Role
+    name: str = ""
+    language: Literal["browser", "en", "es"] = "browser"
+    disabled: bool = False
+    second_factor: bool = False
+
+
+class UserSecret(Record, frozen=True, tag="user_secret"):
+    """What a User (the id) shows: `password` as Argon2id encodes its hash, `totp` in Base32 ("": none).
+
+    `codes`: SHA-256 of the recovery codes that are left, each good once in place of a code of the app.
+    """
+
+    password: str
+    totp: str = ""
+    codes: tuple[str, ...] = ()
+
+
 KINDS: tuple[type[Record], ...] = (
     Practice,
     Location,
@@ -466,11 +499,15 @@ KINDS: tuple[type[Record], ...] = (
     Credential,
     Notifying,
     NoticeSecret,
+    User,
+    UserSecret,
 )
 SECRET_KINDS = frozenset(  # never in the audit log, an export or the API
-    {"credential", "trunk_secret", "provider_secret", "notice_secret"}
+    {"credential", "trunk_secret", "provider_secret", "notice_secret", "user_secret"}
 )
-APART_KINDS = frozenset({"provider_secret", "notice_secret"})  # not in snapshots either: no call needs them
+APART_KINDS = frozenset(  # not in snapshots either: no call needs them
+    {"provider_secret", "notice_secret", "user", "user_secret"}
+)
 
 
 class Snapshot(msgspec.Struct, frozen=True, kw_only=True):

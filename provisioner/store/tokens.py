@@ -12,7 +12,7 @@ import msgspec
 
 from provisioner.errors import OperatorError
 
-TokenKind = Literal["sign-in", "api", "session"]
+TokenKind = Literal["sign-in", "api", "session", "half"]  # half: password shown, second factor not yet
 SEEN_SECONDS = 60.0  # a token's last use is noted so often, that a page does not write to the disk each time
 _FIELDS = "id, kind, role, user, name, scopes, created, expires, seen, address, agent"
 
@@ -47,11 +47,11 @@ class Tokens:
         self, reading: Opened, writing: Opened, clock: Callable[[], float], random: Callable[[int], bytes]
     ) -> None:
         self._reading, self._writing = reading, writing
-        self._clock, self._random = clock, random
+        self._clock, self.random = clock, random
 
     def new(self, kind: TokenKind, seconds: float, role: str, **about: str) -> str:
         """A new token, good for `seconds`. `about`: `user`, `name`, `scopes`, `address`, `agent`. Outlived ones go."""
-        token, now = self._random(32).hex(), self._clock()
+        token, now = self.random(32).hex(), self._clock()
         row = {
             "kind": kind,
             "hash": _hash(token),
@@ -94,6 +94,25 @@ class Tokens:
         with self._writing() as connection:
             connection.execute("DELETE FROM tokens WHERE hash = ? AND kind = ?", (_hash(token), kind))
 
+    def listing(self, kind: TokenKind, user: str | None = None) -> list[Token]:
+        """The good tokens of a kind, the newest first; of one user when given."""
+        where, values = (" AND user = ?", (user,)) if user is not None else ("", ())
+        with self._reading() as connection:
+            rows = connection.execute(
+                f"SELECT {_FIELDS} FROM tokens WHERE kind = ? AND expires > ? AND used IS NULL{where}"  # noqa: S608
+                " ORDER BY id DESC",
+                (kind, self._clock(), *values),
+            ).fetchall()
+        return [Token(**dict(row)) for row in rows]
+
+    def end(self, kind: TokenKind, number: int, user: str | None = None) -> Token | None:
+        """End the token with that id (of `user`, when given); what it was, None when there is none."""
+        found = next((each for each in self.listing(kind, user) if each.id == number), None)
+        if found:
+            with self._writing() as connection:
+                connection.execute("DELETE FROM tokens WHERE id = ? AND kind = ?", (number, kind))
+        return found
+
     def _note(self, number: int, now: float) -> None:
         """Keep when a token was used; a full disk must not keep staff from the pages."""
         with suppress(OperatorError), self._writing() as connection:
@@ -106,6 +125,14 @@ class Tokens:
                 "UPDATE tokens SET used = ? WHERE hash = ? AND used IS NULL", (now, _hash(token))
             )
         return cursor.rowcount == 1
+
+
+def end_all(connection: sqlite3.Connection, user: str, keep: str = "", api: bool = False) -> None:
+    """End the sessions of `user` apart from that of the token `keep`; with `api` the tokens of programs too."""
+    kinds = ("session", "half", "api") if api else ("session", "half", "half")
+    connection.execute(
+        "DELETE FROM tokens WHERE user = ? AND kind IN (?, ?, ?) AND hash <> ?", (user, *kinds, _hash(keep))
+    )
 
 
 def _hash(token: str) -> str:

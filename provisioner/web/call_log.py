@@ -55,7 +55,7 @@ def page(status: int = 200, error: str = "", asked_for: Mapping[str, str] = Mapp
         world,
         status,
         calls=[row for row in views.calls_now(world) if views.matches_call(row, query)],
-        past=views.past(world, sources().journal.calls(CALLS, 0, search)),
+        past=views.past(world, sources().journal.calls(CALLS, search)),
         query=query,
         export=request.query_string.decode(),
         limit=CALLS,
@@ -86,5 +86,5 @@ def list_calls() -> Response:
     world, search = sources().world(), asked()
     live = [] if search.since or search.until else views.calls_now(world)
     live = [row for row in live if views.matches_call(row, search.text)]
-    rows = sources().journal.calls(limit + offset + 1, 0, search)
+    rows = sources().journal.calls(limit + offset + 1, search)
     return api.listed(live + views.past(world, rows), limit, offset)

@@ -24,7 +24,7 @@ import msgspec
 from flask import Response, abort, request, url_for
 from msgspec import Meta
 
-from provisioner.errors import ProvisionerError
+from provisioner.errors import Invalid, ProvisionerError
 from provisioner.ipc import Gone
 from provisioner.store.inventory import Conflict
 from provisioner.store.records import Record
@@ -37,6 +37,7 @@ MAX_OFFSET = 10_000_000  # further back nobody reads page by page
 JSON, PROBLEM = "application/json", "application/problem+json"
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 T = TypeVar("T")
+Text = Annotated[str, Meta(max_length=500)]
 
 
 class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -59,7 +60,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One thing that is wrong with a request. `pointer`: where in the body (RFC 6901); `parameter`: of the query."""
+    """One thing that is wrong with a request. `pointer`: where in the body (RFC 6901, 6); `parameter`: of the query."""
 
     detail: str
     pointer: str | None = None
@@ -102,6 +103,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     record: type[Record] | None
     name: str
     refuses: str
+    refusal: int
     problems: tuple[int, ...]
     takes: str
     gives: str
@@ -112,9 +114,11 @@ def call(
     *,
     status: int = 200,
     answer: object = None,
+    body: Any = None,
     record: type[Record] | None = None,
     name: str = "",
     refuses: str = "",
+    refusal: int = 409,
     problems: tuple[int, ...] = (),
     takes: str = "",
     gives: str = "",
@@ -123,8 +127,9 @@ def call(
     """Say a call's contract, and hold it.
 
     `answer`: the type of the answer where the annotation does not say it (a call that gives a Response or a dict).
+    `body`: the type of the body likewise, where it is made (`partial`).
     `record`: the kind of record that it is about, which gives the ETag; its id is the last name of the path, or `name`.
-    `refuses`: the title of the problem (409) with which it answers a ProvisionerError. `problems`: further statuses.
+    `refuses`: the title of the problem (`refusal`) by which it answers a ProvisionerError. `problems`: more statuses.
     `takes`, `gives`: media types where they are not JSON; such a body the call reads itself. `secret`: its answer holds
     a secret, and is not kept for a repeated request.
     """
@@ -133,19 +138,20 @@ def call(
         hints, signature = get_type_hints(function, include_extras=True), inspect.signature(function)
         words = inspect.cleandoc(function.__doc__ or "")
         made = hints.get("return") if answer is None else answer
-        body = signature.parameters.get("body")
+        given = signature.parameters.get("body")
         contract = Contract(
             summary=words.partition("\n")[0].rstrip("."),
             description=words,
             path=tuple(each for each in signature.parameters if each not in ("body", "query")),
             query=hints.get("query"),
-            body=hints.get("body"),
-            optional=body is not None and body.default is not body.empty,
+            body=hints.get("body") if body is None else body,
+            optional=given is not None and given.default is not given.empty,
             answer=None if made is type(None) or made is Response else made,
             status=204 if made is type(None) else status,
             record=record,
             name=name,
             refuses=refuses,
+            refusal=refusal,
             problems=problems,
             takes=takes,
             gives=gives or JSON,
@@ -177,6 +183,43 @@ def changes(body: msgspec.Struct) -> dict[str, Any]:
     """What a body names: its fields that are not UNSET."""
     found = ((name, getattr(body, name)) for name in body.__struct_fields__)
     return {name: value for name, value in found if value is not msgspec.UNSET}
+
+
+def given(body: msgspec.Struct) -> dict[str, Any]:
+    """All fields of a body as plain values, those that are UNSET left out."""
+    found: dict[str, Any] = msgspec.to_builtins(body)
+    return found
+
+
+def whole(record: type[msgspec.Struct], name: str, without: Sequence[str] = ("id",)) -> Any:
+    """The body, called `name`, of a PUT of `record`: its fields but those `without`, with their defaults."""
+    fields: list[Any] = []
+    for each in msgspec.structs.fields(record):
+        if each.name in without:
+            continue
+        if each.required:
+            fields.append((each.encode_name, each.type))
+        elif each.default_factory is not msgspec.NODEFAULT:
+            fields.append((each.encode_name, each.type, msgspec.field(default_factory=each.default_factory)))
+        else:
+            fields.append((each.encode_name, each.type, each.default))
+    about = {"__doc__": inspect.getdoc(record)}
+    return msgspec.defstruct(
+        name, fields, namespace=about, frozen=True, kw_only=True, forbid_unknown_fields=True
+    )
+
+
+def partial(record: type[msgspec.Struct], name: str, without: Sequence[str] = ("id",)) -> Any:
+    """The body, called `name`, of a PATCH of `record`: all its fields but those `without`, each may be left out."""
+    fields = [
+        (each.encode_name, each.type | msgspec.UnsetType, msgspec.UNSET)
+        for each in msgspec.structs.fields(record)
+        if each.name not in without
+    ]
+    about = {"__doc__": f"What is to be changed of: {inspect.getdoc(record)}"}
+    return msgspec.defstruct(
+        name, fields, namespace=about, frozen=True, kw_only=True, forbid_unknown_fields=True
+    )
 
 
 def answer(body: object, status: int = 200) -> Response:
@@ -232,12 +275,15 @@ def _done(contract: Contract, function: Callable[..., object], named: dict[str, 
     except Conflict as error:
         stale = "If-Match" in request.headers or "If-None-Match" in request.headers
         return problem(412 if stale else 409, "It is not as it was", f"{error}.")
+    except Invalid as error:
+        wrong = [Fault(pointer=f"#/{name}", detail=detail) for name, detail in error.errors.items()]
+        return problem(422, contract.refuses, str(error), wrong)
     except Gone:
         raise
     except ProvisionerError as error:
         if not contract.refuses:
             raise
-        return problem(409, contract.refuses, str(error))
+        return problem(contract.refusal, contract.refuses, str(error))
     if isinstance(made, Response):
         response = made
     elif contract.status == 204:
@@ -274,18 +320,20 @@ def _query(kind: Any) -> Any:
     given = request.args.to_dict()
     found, wrong = read(given, kind, strict=False)
     if wrong:
-        raise Wrong(_bad([Fault(parameter=(each.pointer or "")[1:], detail=each.detail) for each in wrong]))
+        raise Wrong(_bad([Fault(parameter=(each.pointer or "")[2:], detail=each.detail) for each in wrong]))
     return found
 
 
 def _body(kind: Any) -> Any:
+    if not request.get_data() and not request.mimetype:
+        raise Wrong(_bad([Fault(pointer="#", detail="is missing")]))
     if request.mimetype != JSON:
         raise Wrong(problem(415, "Unsupported Media Type", f"The body must be {JSON}."))
     try:
         given = msgspec.json.decode(request.get_data())
     except (ValueError, RecursionError) as error:
         detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
-        raise Wrong(_bad([Fault(pointer="", detail=f"is no JSON: {detail}")])) from None
+        raise Wrong(_bad([Fault(pointer="#", detail=f"is no JSON: {detail}")])) from None
     found, wrong = read(given, kind)
     if wrong:
         raise Wrong(_bad(wrong))
@@ -293,7 +341,7 @@ def _body(kind: Any) -> Any:
 
 
 def _bad(faults: Sequence[Fault]) -> Response:
-    places = [each.parameter or (each.pointer or "").removeprefix("/") or "the body" for each in faults]
+    places = [each.parameter or (each.pointer or "")[2:] or "the body" for each in faults]
     detail = "; ".join(f"{place} {each.detail}" for place, each in zip(places, faults, strict=True))
     return problem(400, "The request is not as it should be", f"{detail}.", faults)
 
@@ -303,25 +351,25 @@ def read(given: Any, kind: Any, strict: bool = True) -> tuple[Any, list[Fault]]:
     try:
         return msgspec.convert(given, kind, strict=strict), []
     except msgspec.ValidationError as error:
-        whole = _fault("", str(error))
+        whole = _fault("#", str(error))
     if not (isinstance(given, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
         return None, [whole]
     fields = {each.encode_name: each for each in msgspec.structs.fields(kind)}
     wrong = [
-        Fault(pointer=f"/{name}", detail="is missing")
+        Fault(pointer=f"#/{name}", detail="is missing")
         for name, field in fields.items()
         if field.required and name not in given
     ]
     for name, value in given.items():
         if name not in fields:
             wrong.append(
-                Fault(pointer=f"/{name}", detail=f"is not known: there are {', '.join(fields) or 'none'}")
+                Fault(pointer=f"#/{name}", detail=f"is not known: there are {', '.join(fields) or 'none'}")
             )
             continue
         try:
             msgspec.convert(value, fields[name].type, strict=strict)
         except msgspec.ValidationError as error:
-            wrong.append(_fault(f"/{name}", str(error)))
+            wrong.append(_fault(f"#/{name}", str(error)))
     return None, wrong or [whole]
 
 

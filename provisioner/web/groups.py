@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
+from msgspec import UNSET, UnsetType
 
 from provisioner.errors import ProvisionerError, UsageError
 from provisioner.phones import editing
 from provisioner.store.records import Key, PhoneGroup
-from provisioner.web import api, staff, views
-from provisioner.web.phone import given_keys, typed_keys
+from provisioner.web import api, contract, staff, views
+from provisioner.web.contract import Body, Page, Paging, Text
+from provisioner.web.phone import typed_keys
 from provisioner.web.session import sources, who
+from provisioner.web.shapes import Shape
 
 SPARE_KEYS = 8  # empty places after the last key that is set
 
@@ -129,56 +131,75 @@ def delete(group: str) -> Response:
 # API
 
 
-def _told(record: PhoneGroup) -> dict[str, Any]:
-    return {"id": record.id, "name": record.name, "keys": record.keys, "members": _members(record.id)}
+class Group(Shape, frozen=True):
+    """A group with its phones (MACs)."""
+
+    id: str
+    name: str
+    keys: tuple[Key, ...]
+    members: list[str]
+
+
+class Make(Body, frozen=True):
+    """A new group."""
+
+    name: Text
+    keys: list[Key] = []
+
+
+class Change(Body, frozen=True):
+    """What is to be changed. `members`: all of them, as MACs or extensions."""
+
+    name: Text | UnsetType = UNSET
+    keys: list[Key] | UnsetType = UNSET
+    members: list[Text] | UnsetType = UNSET
+
+
+def _told(record: PhoneGroup) -> Group:
+    return Group(id=record.id, name=record.name, keys=record.keys, members=_members(record.id))
 
 
 @calls.get("")
-def api_groups() -> Response:
+@contract.call()
+def api_groups(query: Paging) -> Page[Group]:
     """All groups, with their phones."""
-    return api.listed([_told(group) for group in sources().snapshot().phone_groups.values()], *api.window())
+    return contract.listed([_told(group) for group in sources().snapshot().phone_groups.values()], query)
 
 
 @calls.post("")
-@api.refusing("The group was not made")
-def api_make() -> Response:
-    """Make a group: `name`, and `keys` if it is to have some."""
-    body = api.body("name", "keys")
-    keys = given_keys(body.get("keys", []))
-    made = editing.put_group(sources().inventory, str(body.get("name", "")), who(), keys=keys)
+@contract.call(status=201, refuses="The group was not made")
+def api_make(body: Make) -> Group:
+    """Make a group."""
+    made = editing.put_group(sources().inventory, body.name, who(), keys=body.keys)
     sources().reload()
-    return api.answer(_told(made), 201)
+    return _told(made)
 
 
 @calls.get("/<group>")
-def api_group(group: str) -> Response:
+@contract.call(record=PhoneGroup)
+def api_group(group: str) -> Group:
     """One group."""
-    return api.answer(_told(_record(group)))
+    return _told(_record(group))
 
 
 @calls.put("/<group>")
-@api.refusing("The group was not changed")
-def api_change(group: str) -> Response:
-    """Change its `name`, its `keys`, and its `members` (all of them, as MACs or extensions)."""
-    record, body = _record(group), api.body("name", "keys", "members")
-    keys = given_keys(body["keys"]) if "keys" in body else None
-    name = str(body.get("name", record.name))
-    members = body.get("members")
-    if members is not None and not (
-        isinstance(members, list) and all(isinstance(each, str) for each in members)
-    ):
-        abort(400, "members must be a list of MACs or extensions.")
-    changed = editing.put_group(sources().inventory, name, who(), group, keys)
-    if members is not None:
+@contract.call(record=PhoneGroup, refuses="The group was not changed")
+def api_change(group: str, body: Change) -> Group:
+    """Change what the body names."""
+    record, given = _record(group), contract.changes(body)
+    changed = editing.put_group(
+        sources().inventory, given.get("name", record.name), who(), group, given.get("keys")
+    )
+    if "members" in given:
         editing.join(sources().inventory, _members(group), "", who())
-        editing.join(sources().inventory, members, group, who())
+        editing.join(sources().inventory, given["members"], group, who())
     sources().reload()
-    return api.answer(_told(changed))
+    return _told(changed)
 
 
 @calls.delete("/<group>")
-def api_delete(group: str) -> Response:
+@contract.call(record=PhoneGroup, refuses="The group was not deleted")
+def api_delete(group: str) -> None:
     """Delete it; its phones stay."""
     editing.delete_group(sources().inventory, _record(group).id, who())
     sources().reload()
-    return Response(status=204)

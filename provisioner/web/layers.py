@@ -9,6 +9,7 @@ import msgspec
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
 
 from provisioner.errors import ProvisionerError
+from provisioner.ipc import Json
 from provisioner.phones import editing
 from provisioner.phones.catalogue import Catalogue
 from provisioner.phones.identity import normal_mac
@@ -16,8 +17,10 @@ from provisioner.phones.reach import Reach, layers_of, reach
 from provisioner.phones.vocabulary import SETTINGS, Setting, as_text, from_text, shown
 from provisioner.store.inventory import Audit
 from provisioner.store.records import PhoneSettings, Snapshot
-from provisioner.web import api, staff, words
+from provisioner.web import api, contract, staff, words
+from provisioner.web.contract import Page, Paging, Text
 from provisioner.web.session import sources, who
+from provisioner.web.shapes import LayerValues, Shape
 
 CHANGES = 10  # the last ones of a layer
 OWN = frozenset({"registrar_host", "registrar_port", "provisioning_host", "provisioning_port"})
@@ -197,40 +200,61 @@ def save(name: str) -> Response:
 # API
 
 
+class Vocable(Shape, frozen=True):
+    """One setting of phones. `allowed`: what it takes, in words; `low`, `high`: of an int, both allowed."""
+
+    name: str
+    type: str
+    default: Any
+    help: str
+    unit: str
+    low: int
+    high: int
+    choices: tuple[str, ...]
+    pattern: str
+    optional: bool
+    allowed: str
+
+
+Values = dict[Text, bool | int | str | list[str] | dict[str, str] | None]
+
+
 @calls.get("/settings")
-def api_settings() -> Response:
+@contract.call(answer=Page[Vocable])
+def api_settings(query: Paging) -> Page[Json]:
     """The vocabulary: every setting, what it takes, its default and what it is for."""
     told = [{**msgspec.structs.asdict(row), "allowed": row.allowed} for row in SETTINGS.values()]
-    return api.listed(told, *api.window())
+    return contract.listed(told, query)
 
 
 @calls.get("/layers")
-def api_layers() -> Response:
+@contract.call()
+def api_layers(query: Paging) -> Page[LayerValues]:
     """The layers that set something."""
     snapshot, catalogue = sources().snapshot(), sources().catalogue()
-    return api.listed(
-        [_told(record, snapshot, catalogue) for record in snapshot.phone_settings.values()], *api.window()
-    )
+    rows = [_told(record, snapshot, catalogue) for record in snapshot.phone_settings.values()]
+    return contract.listed(rows, query)
 
 
-def _told(record: PhoneSettings, snapshot: Snapshot, catalogue: Catalogue) -> dict[str, Any]:
+def _told(record: PhoneSettings, snapshot: Snapshot, catalogue: Catalogue) -> LayerValues:
     reached = reach(snapshot, record.id, catalogue)
     overridden = {name: reached.overridden[name] for name in record.values if reached.overridden[name]}
-    return {"layer": record.id, "values": record.values, "phones": reached.phones, "overridden": overridden}
+    return LayerValues(layer=record.id, values=record.values, phones=reached.phones, overridden=overridden)
 
 
 @calls.get("/layers/<path:layer>")
-def api_layer(layer: str) -> Response:
+@contract.call(record=PhoneSettings)
+def api_layer(layer: str) -> LayerValues:
     """What one layer sets, and how many phones have it."""
     layer, snapshot = _known(layer), sources().snapshot()
     record = snapshot.phone_settings.get(layer) or PhoneSettings(id=layer, values={})
-    return api.answer(_told(record, snapshot, sources().catalogue()))
+    return _told(record, snapshot, sources().catalogue())
 
 
 @calls.patch("/layers/<path:layer>")
-@api.refusing("The settings were not changed")
-def api_change(layer: str) -> Response:
+@contract.call(record=PhoneSettings, refuses="The settings were not changed")
+def api_change(layer: str, body: Values) -> LayerValues:
     """Set what the body names; null takes a setting back."""
-    record = editing.set_layer(sources().inventory, _known(layer), api.body(), who())
+    record = editing.set_layer(sources().inventory, _known(layer), body, who())
     sources().reload()
-    return api.answer(_told(record, sources().snapshot(), sources().catalogue()))
+    return _told(record, sources().snapshot(), sources().catalogue())

@@ -2,33 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
+from msgspec import Meta
 
 from provisioner.errors import ProvisionerError, UsageError
+from provisioner.ipc import Json
 from provisioner.phones import remote
 from provisioner.phones.identity import normal_mac
 from provisioner.phones.notify import Dialects
-from provisioner.web import api, staff, views
+from provisioner.store.records import Phone, RetiredPhone
+from provisioner.web import api, contract, shapes, staff, views
+from provisioner.web.contract import Body, Page, Paging, Text
+from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 from provisioner.web.views import Level
 
 JOBS = 50
 SHOWN = 1000  # phones of a job on its page; those with trouble come first
-MODE_WORDS = {"resync": "Fetch files", "restart": "Restart", "reset": "Factory reset"}
+MODE_WORDS = {"resync": N_("Fetch files"), "restart": N_("Restart"), "reset": N_("Factory reset")}
 STATES: dict[str, tuple[str, Level]] = {
-    "planned": ("Its turn comes", "none"),
-    "busy": ("Waits", "warn"),
-    "due": ("Next", "none"),
-    "sent": ("Told", "busy"),
-    "fetched": ("Has its files", "busy"),
-    "back": ("Back", "good"),
-    "lost": ("Did not come back", "bad"),
-    "refused": ("Refused", "bad"),
-    "away": ("Not reached", "bad"),
-    "by-hand": ("To do at the phone", "warn"),
-    "broken-off": ("Broken off", "bad"),
+    "planned": (N_("Its turn comes"), "none"),
+    "busy": (N_("Waits"), "warn"),
+    "due": (N_("Next"), "none"),
+    "sent": (N_("Told"), "busy"),
+    "fetched": (N_("Has its files"), "busy"),
+    "back": (N_("Back"), "good"),
+    "lost": (N_("Did not come back"), "bad"),
+    "refused": (N_("Refused"), "bad"),
+    "away": (N_("Not reached"), "bad"),
+    "by-hand": (N_("To do at the phone"), "warn"),
+    "broken-off": (N_("Broken off"), "bad"),
 }
 UNDER_WAY = frozenset({"planned", "busy", "due", "sent", "fetched"})
 
@@ -156,45 +161,46 @@ def retired() -> Response:
 # API
 
 
+class Order(Body, frozen=True):
+    """What phones are told. `macs`: MAC addresses in any spelling, or "all"."""
+
+    macs: Annotated[list[Text], Meta(max_length=10_000)] | Literal["all"]
+    mode: Literal["resync", "restart", "reset"] = "resync"
+
+
 @calls.post("/phones/jobs")
-def api_begin() -> Response:
-    """Begin a job: `macs` (a list, or "all") and `mode`."""
-    body: Any = request.get_json(silent=True)
-    macs = body.get("macs") if isinstance(body, dict) else None
-    listed = isinstance(macs, list) and all(isinstance(mac, str) for mac in macs)
-    if not isinstance(body, dict) or not (macs == "all" or listed):
-        abort(400, 'The body must be a JSON object such as {"macs": ["0004f2000101"], "mode": "resync"}.')
-    try:
-        chosen = _macs(macs) if isinstance(macs, list) else None
-        mode = str(body.get("mode", "resync"))
-        begun = remote.tell(sources().state, sources().inventory, chosen, mode, who())
-    except ProvisionerError as error:
-        return api.problem(409, "The phones were not told", str(error))
-    return api.answer(begun, 202)
+@contract.call(status=202, answer=shapes.Begun, refuses="The phones were not told")
+def api_begin(body: Order) -> Json:
+    """Begin a job: tell phones to fetch their files, to restart, or to forget all."""
+    chosen = None if body.macs == "all" else _macs(body.macs)
+    if body.mode == "reset" and chosen is None:
+        raise UsageError("Name the phones that are to forget all")
+    return remote.tell(sources().state, sources().inventory, chosen, body.mode, who())
 
 
 @calls.get("/phones/jobs")
-def api_jobs() -> Response:
+@contract.call(answer=Page[shapes.Told])
+def api_jobs(query: Paging) -> Page[Json]:
     """The last jobs, the newest first."""
-    return api.listed(sources().journal.resync_jobs(api.MAX_PAGE), *api.window())
+    return contract.listed(sources().journal.resync_jobs(contract.MAX_PAGE), query)
 
 
 @calls.get("/phones/jobs/<name>")
-def api_job(name: str) -> Response:
+@contract.call(answer=Page[shapes.ToldPhone])
+def api_job(name: str, query: Paging) -> Page[Json]:
     """Each phone of one job."""
-    return api.listed(_of_job(name), *api.window())
+    return contract.listed(_of_job(name), query)
 
 
 @calls.post("/phones/<mac>/retire")
-def api_retire(mac: str) -> Response:
-    """Retire a phone."""
-    try:
-        return api.answer(remote.take_out(sources().state, sources().inventory, mac, who()))
-    except ProvisionerError as error:
-        return api.problem(409, "The phone was not retired", str(error))
+@contract.call(record=Phone, refuses="The phone was not retired")
+def api_retire(mac: str) -> RetiredPhone:
+    """Take a phone out of the practice."""
+    return remote.take_out(sources().state, sources().inventory, mac, who())
 
 
 @calls.get("/phones/retired")
-def api_retired() -> Response:
+@contract.call()
+def api_retired(query: Paging) -> Page[RetiredPhone]:
     """The phones that were retired."""
-    return api.listed(list(sources().snapshot().retired_phones.values()), *api.window())
+    return contract.listed(list(sources().snapshot().retired_phones.values()), query)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import msgspec
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
+from msgspec import UNSET, UnsetType
 
 from provisioner import ipc
 from provisioner.errors import ProvisionerError, UsageError
@@ -15,10 +15,13 @@ from provisioner.phones import editing
 from provisioner.phones.adopt import WELCOME_SECONDS, welcome
 from provisioner.phones.catalogue import Catalogue, Model
 from provisioner.store.records import Key, Phone
-from provisioner.web import api, staff, views
+from provisioner.web import api, contract, staff, views
+from provisioner.web.contract import Body, Page, Paging, Text
 from provisioner.web.session import sources, who
+from provisioner.web.shapes import Explained, FileText, PhoneFile, Shape, Sighting
 from provisioner.web.sources import World
 
+LAST_REQUESTS = 20
 PATIENCE = 5.0  # seconds: a phone of a model that nobody asked for before takes the longest
 
 pages = Blueprint("phone", __name__, url_prefix="/staff/phones/<mac>")
@@ -63,6 +66,25 @@ def _page(template: str, mac: str, status: int = 200, **values: object) -> Respo
     model = catalogue.model(phone.vendor, phone.model)
     return staff.page(
         template, world, status, phone=row, record=phone, model=model, catalogue=catalogue, **values
+    )
+
+
+@staff.blueprint.get("/phones/<mac>", endpoint="phone")
+def overview(mac: str) -> Response:
+    """One phone."""
+    world = sources().world()
+    row = next((row for row in views.phones(world) if row.mac == mac), None)
+    if row is None:
+        abort(404, "No phone with this address has asked for anything, and none is in the inventory.")
+    return staff.page(
+        "phone.html",
+        world,
+        phone=row,
+        record=world.snapshot.phones.get(mac),
+        seen=next((seen for seen in world.sightings if seen["mac"] == mac), None),
+        requests=sources().journal.requests(LAST_REQUESTS, mac),
+        adopted_now="adopted" in request.args,
+        welcomed="welcome" in request.args,
     )
 
 
@@ -230,79 +252,83 @@ def _row(world: World, mac: str) -> views.PhoneRow:
     return row
 
 
+class View(Shape, frozen=True):
+    """One phone: its state, what is in the inventory of it (null when it waits), and when it was seen."""
+
+    phone: views.PhoneRow
+    record: Phone | None
+    sighting: Sighting | None
+
+
+class Edit(Body, frozen=True):
+    """What is to be changed. `names`: of its lines, by extension; `modules`: as the catalogue names them."""
+
+    group: Text | UnsetType = UNSET
+    location: Text | UnsetType = UNSET
+    modules: list[Text] | UnsetType = UNSET
+    names: dict[str, Text] | UnsetType = UNSET
+
+
+class Welcome(Shape, frozen=True):
+    """Until when it may have its files without proof."""
+
+    welcome_until: float
+
+
 @calls.get("")
-def api_phone(mac: str) -> Response:
+@contract.call(record=Phone, answer=View)
+def api_phone(mac: str) -> dict[str, object]:
     """One phone: its state, what is in the inventory of it (null when it waits), and when it was seen."""
     world = sources().world()
     row = _row(world, mac)
     seen = next((seen for seen in world.sightings if seen["mac"] == mac), None)
-    return api.answer({"phone": row, "record": world.snapshot.phones.get(mac), "sighting": seen})
+    return {"phone": row, "record": world.snapshot.phones.get(mac), "sighting": seen}
 
 
 @calls.patch("")
-@api.refusing("The phone was not changed")
-def api_edit(mac: str) -> Response:
-    """Change `group`, `location`, `modules` or `names`."""
-    changes = api.body("group", "location", "modules", "names")
-    for name, kind in (("group", str), ("location", str), ("modules", list), ("names", dict)):
-        if not isinstance(changes.get(name, kind()), kind):
-            abort(
-                400,
-                f"{name} must be {'an object' if kind is dict else 'a list' if kind is list else 'text'}.",
-            )
-    edited = editing.edit_phone(sources().inventory, record(mac).id, changes, who(), sources().catalogue())
+@contract.call(record=Phone, refuses="The phone was not changed")
+def api_edit(mac: str, body: Edit) -> Phone:
+    """Change its group, location, expansion modules, or the names of its lines."""
+    wanted = contract.changes(body)
+    edited = editing.edit_phone(sources().inventory, record(mac).id, wanted, who(), sources().catalogue())
     sources().reload()
-    return api.answer(edited)
+    return edited
 
 
 @calls.put("/keys")
-@api.refusing("The keys were not changed")
-def api_keys(mac: str) -> Response:
+@contract.call(record=Phone, refuses="The keys were not changed")
+def api_keys(mac: str, body: list[Key]) -> tuple[Key, ...]:
     """Make the list in the body the keys of the phone."""
-    edited = editing.set_keys(
-        sources().inventory,
-        record(mac).id,
-        given_keys(request.get_json(silent=True)),
-        who(),
-        sources().catalogue(),
-    )
+    edited = editing.set_keys(sources().inventory, record(mac).id, body, who(), sources().catalogue())
     sources().reload()
-    return api.answer(edited.keys)
-
-
-def given_keys(body: Any) -> list[Key]:
-    """Keys of a JSON body; aborts with 400 when they are none."""
-    try:
-        return msgspec.convert(body, list[Key])
-    except msgspec.ValidationError as error:
-        abort(400, f"The keys must be a list of objects with position, function, value and label: {error}.")
+    return edited.keys
 
 
 @calls.get("/settings")
-@api.refusing("The settings are not known")
-def api_settings(mac: str) -> Response:
-    """What the front's control call `explain` says."""
-    return api.answer(ask("explain", {"mac": record(mac).id}))
+@contract.call(answer=Explained, refuses="The settings are not known")
+def api_settings(mac: str) -> Json:
+    """Every setting: its value, the layer it comes from, what that overrides, and what the phone still has."""
+    return ask("explain", {"mac": record(mac).id})
 
 
 @calls.get("/files")
-@api.refusing("The files are not known")
-def api_files(mac: str) -> Response:
-    """The files that it would be given."""
-    return api.listed(ask("files", {"mac": record(mac).id})["files"], *api.window())
+@contract.call(answer=Page[PhoneFile], refuses="The files are not known")
+def api_files(mac: str, query: Paging) -> Page[Json]:
+    """The files that it would be given, and what differs from what it fetched last."""
+    return contract.listed(ask("files", {"mac": record(mac).id})["files"], query)
 
 
 @calls.get("/files/<name>")
-@api.refusing("The file cannot be shown")
-def api_file(mac: str, name: str) -> Response:
+@contract.call(answer=FileText, refuses="The file cannot be shown")
+def api_file(mac: str, name: str) -> Json:
     """One file, with masks for its secrets."""
-    return api.answer(ask("view", {"mac": record(mac).id, "name": name}))
+    return ask("view", {"mac": record(mac).id, "name": name})
 
 
 @calls.post("/welcome")
-@api.refusing("The phone was not welcomed")
-def api_welcome(mac: str) -> Response:
+@contract.call(refuses="The phone was not welcomed")
+def api_welcome(mac: str) -> Welcome:
     """Let it have its files once more without proof; until when."""
     welcome(sources().inventory, record(mac).id, who(), now=sources().now)
     sources().reload()
-    return api.answer({"welcome_until": sources().now() + WELCOME_SECONDS})
+    return Welcome(welcome_until=sources().now() + WELCOME_SECONDS)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from provisioner.phones import bulk
 from provisioner.web import views
 
 
@@ -53,3 +54,101 @@ class Status(Shape, frozen=True):
     calls: int
     counters: dict[str, int]
     findings: list[views.Finding]
+
+
+class Override(Shape, frozen=True):
+    """A value that a nearer layer overrides."""
+
+    layer: str
+    value: Any
+
+
+class _Explained(Shape, frozen=True):
+    name: str
+    value: Any
+    layer: str
+    overrides: list[Override]
+    fetched: Any = None
+
+
+class PhoneFile(Shape, frozen=True):
+    """A file that a phone would get. `differences`: lines with - and + since it fetched it, secrets masked."""
+
+    name: str
+    kind: str
+    bytes: int
+    rule: str
+    template: str
+    own_template: bool
+    fetched_at: float | None
+    differs: bool
+    differences: list[str]
+
+
+class Explained(Shape, frozen=True):
+    """All settings of a phone with their layers; `fetched` only where the phone still has another value."""
+
+    mac: str
+    vendor: str
+    model: str
+    firmware: str
+    quirks: list[str]
+    warnings: list[str]
+    settings: list[_Explained]
+    files: list[PhoneFile]
+
+
+class FileText(Shape, frozen=True):
+    """A file as a phone gets it, before any encoding or encryption, with masks for its secrets."""
+
+    name: str
+    text: str
+    encoding: str
+
+
+class Told(Shape, frozen=True):
+    """What phones were told in one job; `states`: how many are in each."""
+
+    job: str
+    at: float
+    who: str
+    mode: str
+    states: dict[str, int]
+
+
+class Begun(Told, frozen=True):
+    """A job that was begun. `refused`: MACs that are left alone."""
+
+    open: bool
+    refused: list[str]
+
+
+class ToldPhone(Shape, frozen=True):
+    """One phone of a job; `body`: what was seen of it since then."""
+
+    job: str
+    mac: str
+    at: float
+    who: str
+    mode: str
+    wave: int
+    state: str
+    body: dict[str, Any]
+
+
+class Imported(Shape, frozen=True):
+    """What comes of a table; `good`: it can be imported, and would change something."""
+
+    rows: list[bulk.Row]
+    problems: list[str]
+    notes: list[str]
+    good: bool
+
+
+class LayerValues(Shape, frozen=True):
+    """What a layer sets. `phones`: that have it; `overridden`: how many get each setting from a narrower one."""
+
+    layer: str
+    values: dict[str, Any]
+    phones: int
+    overridden: dict[str, int]

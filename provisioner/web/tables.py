@@ -6,14 +6,17 @@ import hashlib
 import re
 from contextlib import suppress
 from pathlib import Path
+from typing import Annotated
 
 from flask import Blueprint, Response, abort, make_response, request
+from msgspec import Meta
 
-from provisioner.errors import OperatorError, ProvisionerError
+from provisioner.errors import OperatorError
 from provisioner.paths import write_atomically
-from provisioner.phones.bulk import MAX_BYTES, Preview, Table, export, parse, preview
+from provisioner.phones.bulk import MAX_BYTES, Preview, export, parse, preview
 from provisioner.phones.importing import apply
-from provisioner.web import api, jobs, staff
+from provisioner.web import api, contract, jobs, shapes, staff
+from provisioner.web.contract import Body
 from provisioner.web.jobs import Progress
 from provisioner.web.session import sources, who
 from provisioner.web.work import begun
@@ -106,6 +109,7 @@ def confirm(name: str) -> Response:
 
 @pages.get("/phones.csv")
 @calls.get("/phones.csv")
+@contract.call(gives="text/csv")
 def table() -> Response:
     """All phones as a table."""
     response = make_response(export(sources().snapshot().phones.values()))
@@ -114,24 +118,23 @@ def table() -> Response:
     return response
 
 
+class Import(Body, frozen=True):
+    """How."""
+
+    dry_run: Annotated[bool, Meta(description="Only say what would come of it.")] = False
+
+
 @calls.post("/phones/import")
-def api_import() -> Response:
-    """Import the CSV file in the body; with `dry_run=1` only say what would come of it."""
-    read = parse(request.get_data())
-    if request.args.get("dry_run", "") not in ("", "0"):
-        found = preview(read, sources().snapshot(), sources().catalogue(), sources().now())
-        return api.answer(_told(found))
-    return _imported(read)
+@contract.call(takes="text/csv", refuses="Nothing was imported")
+def api_import(query: Import) -> shapes.Imported:
+    """Import the CSV file in the body, all of it or nothing."""
+    table, held = parse(request.get_data()), sources()
+    if query.dry_run:
+        return _told(preview(table, held.snapshot(), held.catalogue(), held.now()))
+    done = apply(held.inventory, table, who(), held.catalogue(), now=held.now)
+    held.reload()
+    return _told(done)
 
 
-def _imported(read: Table) -> Response:
-    try:
-        done = apply(sources().inventory, read, who(), sources().catalogue(), now=sources().now)
-    except ProvisionerError as error:
-        return api.problem(409, "Nothing was imported", str(error))
-    sources().reload()
-    return api.answer(_told(done))
-
-
-def _told(found: Preview) -> dict[str, object]:
-    return {"rows": found.rows, "problems": found.problems, "notes": found.notes, "good": found.good}
+def _told(found: Preview) -> shapes.Imported:
+    return shapes.Imported(rows=found.rows, problems=found.problems, notes=found.notes, good=found.good)

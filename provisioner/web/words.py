@@ -6,7 +6,7 @@ import re
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime
 from babel.numbers import format_decimal
 
 from provisioner.store.records import Snapshot
@@ -116,6 +116,11 @@ def clock(at: float, now: float, tz: ZoneInfo) -> str:
     if moment.date() == today.date():
         return f"{moment:%H:%M:%S}"
     return format_datetime(moment, _DAYS[language.current()], locale=language.locale())
+
+
+def day(at: float, tz: ZoneInfo) -> str:
+    """`Nov 21, 2026` or `21 nov 2026`, in the practice's time zone."""
+    return format_date(datetime.fromtimestamp(at, tz), "medium", locale=language.locale())
 
 
 def stamp(at: float, tz: ZoneInfo) -> str:

@@ -11,13 +11,13 @@ from msgspec.structs import replace
 
 from provisioner.core.location import civic_of, location_of, pidf_of
 from provisioner.edge.carriage import Located, carriage, headers
-from provisioner.edge.profile import Profile, profile_of, profiles
 from provisioner.edge.routes import caller_of
 from provisioner.emergency import documents, references
 from provisioner.errors import OperatorError
 from provisioner.sip.headers import NameAddr
 from provisioner.sip.message import Request
 from provisioner.store.records import Location, Trunk
+from provisioner.trunks.profile import Profile, profile_of, profiles
 from tests.edge.world import CIVIC, CORE, World, number_of, practice
 
 KEY = b"k" * 32

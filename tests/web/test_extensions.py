@@ -136,7 +136,7 @@ def test_a_number_is_put_on_a_line(
     staff: FlaskClient, csrf: str, inventory: Inventory, edge: dict[str, int]
 ) -> None:
     form = {"csrf": csrf, "number": "+14155550101", "target": "102"}
-    assert staff.post("/staff/numbers", data=form).status_code == 303
+    assert staff.post(f"/staff/numbers/{form['number']}/target", data=form).status_code == 303
     assert edge["reloads"] == 1
     assert inventory.snapshot().phones[practice.YEALINK].lines[0].number == "+14155550101"
     page = text(staff, "/staff/numbers")
@@ -148,7 +148,7 @@ def test_none_without_an_address_is(staff: FlaskClient, csrf: str, inventory: In
     with inventory.change("test") as change:
         change.put(Number(id="+14155550199", label="New", location="desk"))
     form = {"csrf": csrf, "number": "+14155550199", "target": "102"}
-    refused = staff.post("/staff/numbers", data=form)
+    refused = staff.post(f"/staff/numbers/{form['number']}/target", data=form)
     assert refused.status_code == 409
     assert "is not registered, so no line may have it: register its address first" in refused.get_data(
         as_text=True
@@ -175,10 +175,10 @@ def test_api_of_the_plan(api: FlaskClient, inventory: Inventory) -> None:
     made = api.post("/api/v1/extension-ranges", json={"first": "110", "last": "119", "name": "Labs"})
     assert made.status_code == 201
     assert [each["id"] for each in api.get("/api/v1/extension-ranges").json["items"]] == ["110-119"]
-    assert api.delete("/api/v1/extension-ranges/110-119").status_code == 200
-    assert api.delete("/api/v1/extension-ranges/110-119").status_code == 409
+    assert api.delete("/api/v1/extension-ranges/110-119").status_code == 204
+    assert api.delete("/api/v1/extension-ranges/110-119").status_code == 404
     plan = api.post("/api/v1/extensions/length?dry_run=1", json={"length": 4}).json
-    assert plan["moves"][0] == ["101", "1101", "Front desk", True]
+    assert plan["moves"][0] == {"old": "101", "new": "1101", "name": "Front desk", "at_once": True}
     assert inventory.snapshot().practice.extension_length == 3
     assert api.post("/api/v1/extensions/length", json={"length": "4"}).status_code == 400
     done = api.post("/api/v1/extensions/length", json={"length": 4, "revision": plan["revision"]})

@@ -10,13 +10,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from provisioner.edge.profile import Profile, formatted, profile_of, profiles
 from provisioner.errors import OperatorError
 from provisioner.store.records import KINDS, SECRET_KINDS, Trunk, TrunkSecret
+from provisioner.trunks.profile import Profile, formatted, profile_of, profiles
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/trunks.md").read_text()
-RAW = tomllib.loads((ROOT / "provisioner/edge/trunk_profiles.toml").read_text())
+RAW = tomllib.loads((ROOT / "provisioner/trunks/trunk_profiles.toml").read_text())
 
 
 def table(heading: str) -> dict[str, list[str]]:
