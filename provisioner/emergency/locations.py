@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 import msgspec
 from msgspec.structs import replace
 
 from provisioner.emergency import civic
+from provisioner.emergency.calling import calling_number
 from provisioner.emergency.moved import Whereabouts, network_of
 from provisioner.errors import OperatorError, UsageError
-from provisioner.store.inventory import INSIDE, Inventory
+from provisioner.store.inventory import INSIDE, Change, Inventory
 from provisioner.store.records import Location, Phone, Placement, Practice, Snapshot
 
 LEVELS = ("practice", "building", "floor", "room")
@@ -77,25 +79,94 @@ def place(
     It is suspect no more. Raises UsageError or OperatorError with what to do.
     """
     with inventory.change(who) as change:
-        held = change.get(Phone, mac)
-        if held is None:
-            raise UsageError("There is no such phone: adopt it first")
-        phone = held[0]
-        wanted = location or phone.location
-        if not wanted or change.get(Location, wanted) is None:
-            raise OperatorError("This phone has no such location", "name one that there is")
-        if wanted != phone.location:
-            change.put(replace(phone, location=wanted))
-        stored = change.get(Practice, "practice")
-        home = stored[0].phone_networks if stored else ()
-        network = network_of(seen.address, home) if seen and seen.address else ""
-        placement = Placement(
-            id=mac,
-            location=wanted,
-            network=network,
-            neighbour=seen.port if seen else "",
-            at=now,
-            who=who,
-        )
-        change.put(placement)
+        return placed(change, mac, location, who, now, seen)
+
+
+def placed(
+    change: Change, mac: str, location: str, who: str, now: float, seen: Whereabouts | None
+) -> Placement:
+    """The same in a transaction that is under way."""
+    held = change.get(Phone, mac)
+    if held is None:
+        raise UsageError("There is no such phone: adopt it first")
+    phone = held[0]
+    wanted = location or phone.location
+    if not wanted or change.get(Location, wanted) is None:
+        raise OperatorError("This phone has no such location", "name one that there is")
+    if wanted != phone.location:
+        change.put(replace(phone, location=wanted))
+    stored = change.get(Practice, "practice")
+    home = stored[0].phone_networks if stored else ()
+    network = network_of(seen.address, home) if seen and seen.address else ""
+    placement = Placement(
+        id=mac, location=wanted, network=network, neighbour=seen.port if seen else "", at=now, who=who
+    )
+    change.put(placement)
     return placement
+
+
+def move(
+    inventory: Inventory,
+    macs: Iterable[str],
+    location: str,
+    who: str,
+    now: float,
+    seen: Mapping[str, Whereabouts] | None = None,
+) -> list[str]:
+    """Move phones to `location`, in one transaction named after `who`; those that were elsewhere before.
+
+    `seen`: they stand there now, and so they look on the network (by MAC); None: they are carried there later, and
+    how they look is learnt then. Who is not adopted is left out. Raises OperatorError for a place that is none.
+    """
+    moved = []
+    with inventory.change(who) as change:
+        if change.get(Location, location) is None:
+            raise OperatorError("There is no such location", "choose one of the list")
+        for mac in macs:
+            held = change.get(Phone, mac)
+            if held is None:
+                continue
+            if held[0].location != location:
+                moved.append(mac)
+            if seen is not None:
+                placed(change, mac, location, who, now, seen.get(mac))
+            else:
+                change.put(replace(held[0], location=location))
+    return moved
+
+
+class Told(NamedTuple):
+    """What an emergency centre would learn from a call of one line: the number shown, and what it finds by that.
+
+    `place`, `civic`: of the phone, sent with the call where the trunk takes it. `shown`: where the number is
+    registered for; `known`: that is where the phone is.
+    """
+
+    extension: str
+    place: str
+    civic: dict[str, str]
+    number: str
+    shown: str
+    known: bool
+
+
+def told(snapshot: Snapshot, phone: Phone) -> list[Told]:
+    """What a 911 call from each line of `phone` would tell."""
+    here = snapshot.place(phone.location)
+    found = []
+    for line in phone.lines:
+        number, known = calling_number(snapshot, phone, line.number)
+        held = snapshot.numbers.get(number)
+        at = snapshot.locations.get(held.location) if held else None
+        registered = bool(held and at and held.address_status == "registered")
+        found.append(
+            Told(
+                line.extension,
+                here.name if here else "",
+                here.civic if here else {},
+                number,
+                at.name if at and registered else "",
+                known,
+            )
+        )
+    return found

@@ -104,3 +104,20 @@ def _check(vendor: str, where: str, family: FamilyRules) -> None:
             raise OperatorError(
                 f"{where}: {text!r} is not a version", "write numbers with dots, as 5.9.7.4477"
             )
+
+
+def newest(vendor: str, family: FamilyRules, model: str, running: str) -> str:
+    """The newest known version that may be given to a `model` that runs `running`, "" when it has that or a later one.
+
+    Versions that are held back for the model do not count, nor those of other hardware.
+    """
+    held = [each for each in family.held if not each.models or model in each.models]
+    fit = [
+        each.version
+        for each in family.known
+        if versions.same_image(vendor, each.version, running)
+        and not any(versions.within(vendor, each.version, hold.since, hold.before) for hold in held)
+    ]
+    best = max(fit, key=lambda version: versions.key(vendor, version), default="")
+    newer = best and versions.key(vendor, running)[0] and versions.within(vendor, running, "", best)
+    return best if newer else ""

@@ -20,6 +20,11 @@ _LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 _MAX_NAME = 80
 
 
+def lesser(one: str, other: str) -> str:
+    """Of two roles the one that may less; one that is none may nothing."""
+    return one if one not in ROLES or (other in ROLES and ROLES.index(one) <= ROLES.index(other)) else other
+
+
 def login_name(typed: str) -> str:
     """The login name that somebody typed, as it is stored."""
     return typed.strip().lower()

@@ -16,7 +16,7 @@ from provisioner.phones.extensions import choose as choose_extension
 from provisioner.phones.extensions import holders, seen, settle
 from provisioner.phones.identity import normal_mac
 from provisioner.phones.numbers import in_service
-from provisioner.store.records import Credential, Line, LineCredential, Number, Phone
+from provisioner.store.records import Credential, Line, LineCredential, Number, Phone, Snapshot
 
 if TYPE_CHECKING:
     from provisioner.store.inventory import Change, Inventory
@@ -105,6 +105,21 @@ def _adopt(
     change: Change, mac: str, vendor: str, model: Model, extension: str, who: str, now: float
 ) -> Phone:
     snapshot = seen(change)
+    phone, number = made(snapshot, mac, vendor, model, extension, now)
+    if number:
+        change.put(number)
+    change.put(phone)
+    settle(change, holders(snapshot.phones.values()), who, now)
+    return phone
+
+
+def made(
+    snapshot: Snapshot, mac: str, vendor: str, model: Model, extension: str, now: float
+) -> tuple[Phone, Number | None]:
+    """The record that a phone gets when it is adopted now, and the number that leads to it from then on.
+
+    Raises OperatorError when it cannot be adopted so.
+    """
     if mac in snapshot.phones:
         raise OperatorError(
             f"the phone {mac} is adopted already", "change it on its page, or remove it first"
@@ -117,11 +132,9 @@ def _adopt(
     phone = Phone(
         id=mac, vendor=vendor, model=model.name, lines=(line,), location=number.location if number else ""
     )
-    if number and number.extension != extension:
-        change.put(msgspec.structs.replace(number, extension=extension))
-    change.put(phone)
-    settle(change, holders(snapshot.phones.values()), who, now)
-    return phone
+    if number is None or number.extension == extension:
+        return phone, None
+    return phone, msgspec.structs.replace(number, extension=extension)
 
 
 def _number(numbers: Iterable[Number], extension: str) -> Number | None:

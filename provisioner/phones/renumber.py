@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from provisioner.store.inventory import Change, Inventory
 
 
-class Move(NamedTuple):
+class Move(msgspec.Struct, frozen=True):
     """One extension's old and new digits, and whose it is."""
 
     old: str

@@ -36,20 +36,36 @@ def retire(inventory: Inventory, mac: str, who: str, clock: Callable[[], float] 
     that when they next read the inventory. Raises OperatorError when it is no phone of the practice.
     """
     with inventory.change(who=who) as change:
+        (gone,) = retired(change, [mac], who, clock())
+    return gone
+
+
+def retired(change: Change, macs: Collection[str], who: str, now: float) -> list[RetiredPhone]:
+    """The same for many phones in a transaction that is under way. Raises OperatorError."""
+    phones = []
+    for mac in macs:
         held = change.get(Phone, mac)
         if held is None:
             raise OperatorError(f"{mac} is no phone of this practice", "look at the list of phones")
-        phone = held[0]
-        extensions = tuple(line.extension for line in phone.lines)
+        phones.append(held[0])
         change.delete(Phone, mac)
         change.delete(Credential, mac)
         change.delete(PhoneSettings, f"phone:{mac}")
-        _free(change, extensions)
-        settle(change, holders([phone]), who, clock())
-        gone = RetiredPhone(
-            id=mac, vendor=phone.vendor, model=phone.model, extensions=extensions, at=clock(), who=who
+    _free(change, {line.extension for phone in phones for line in phone.lines})
+    settle(change, holders(phones), who, now)
+    gone = [
+        RetiredPhone(
+            id=phone.id,
+            vendor=phone.vendor,
+            model=phone.model,
+            extensions=tuple(line.extension for line in phone.lines),
+            at=now,
+            who=who,
         )
-        change.put(gone)
+        for phone in phones
+    ]
+    for each in gone:
+        change.put(each)
     return gone
 
 

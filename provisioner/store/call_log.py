@@ -152,7 +152,7 @@ def lines(rows: Iterable[Row], zone: tzinfo) -> Iterator[str]:
     writer.writerow(COLUMNS)
     yield _taken(buffer)
     for row in rows:
-        writer.writerow([_safe(cell) for cell in _cells(row, zone)])
+        writer.writerow([safe(cell) for cell in _cells(row, zone)])
         yield _taken(buffer)
 
 
@@ -173,7 +173,7 @@ def _cells(row: Row, zone: tzinfo) -> list[object]:
     ]
 
 
-def _safe(cell: object) -> object:
+def safe(cell: object) -> object:
     """What the network sent must not run as a formula; a telephone number with its plus does not."""
     if not isinstance(cell, str):
         return "" if cell is None else cell

@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -361,6 +361,15 @@ class Inventory:
         with self._reading() as connection:
             rows = connection.execute(sql, (*values, limit)).fetchall()
         return [Audit(**dict(row)) for row in rows]
+
+    def note(self, who: str, kind: str, name: str, told: Mapping[str, object]) -> None:
+        """An entry of the audit log that is no record's: a sign-in, a token. `told` must hold no secret."""
+        body = msgspec.json.encode(told).decode()
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO audit (at, who, kind, id, revision, before, after) VALUES (?, ?, ?, ?, ?, NULL, ?)",
+                (self._clock(), who, kind, name, _revision(connection), body),
+            )
 
     def secret(self, name: str) -> bytes:
         """The appliance's own secret of that name: 32 random bytes, made once."""

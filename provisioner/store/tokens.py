@@ -47,11 +47,11 @@ class Tokens:
         self, reading: Opened, writing: Opened, clock: Callable[[], float], random: Callable[[int], bytes]
     ) -> None:
         self._reading, self._writing = reading, writing
-        self._clock, self._random = clock, random
+        self._clock, self.random = clock, random
 
     def new(self, kind: TokenKind, seconds: float, role: str, **about: str) -> str:
         """A new token, good for `seconds`. `about`: `user`, `name`, `scopes`, `address`, `agent`. Outlived ones go."""
-        token, now = self._random(32).hex(), self._clock()
+        token, now = self.random(32).hex(), self._clock()
         row = {
             "kind": kind,
             "hash": _hash(token),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
+from msgspec import UNSET, Meta, UnsetType
 
 from provisioner.emergency import accounts, postal, registration
 from provisioner.emergency.providers.wire import Account
 from provisioner.emergency.registrar import ADAPTERS, act
 from provisioner.errors import ProvisionerError, UsageError
 from provisioner.store.records import Postal, Registration
-from provisioner.web import api, staff
+from provisioner.web import api, contract, staff
+from provisioner.web.contract import Body, Page, Paging, Text
 from provisioner.web.session import sources, who
 
 AUDITED = 5000  # changes in which a number's history is looked for
@@ -165,31 +167,37 @@ def decide(number: str) -> Response:
 # API
 
 
+class Decision(Body, frozen=True):
+    """A decision, or a place, or both. `choice`: which of the provider's forms is approved, from 0."""
+
+    decision: Literal["", "approve", "as-typed", "look", "remove"] = ""
+    choice: Annotated[int, Meta(ge=0, le=1000)] | Text = ""
+    location: Text | UnsetType = UNSET
+    provider: Text | UnsetType = UNSET
+
+
 @calls.get("/numbers/addresses")
-def api_rows() -> Response:
-    """How the address of each number is."""
-    return api.listed(_rows(), *api.window())
+@contract.call()
+def api_rows(query: Paging) -> Page[accounts.Row]:
+    """How the emergency address of each number is."""
+    return contract.listed(_rows(), query)
 
 
 @calls.get("/numbers/<number>/address")
-def api_row(number: str) -> Response:
-    """One number's address."""
-    return api.answer(_row(number))
+@contract.call(record=Registration)
+def api_row(number: str) -> accounts.Row:
+    """One number's emergency address."""
+    return _row(number)
 
 
 @calls.post("/numbers/<number>/address")
-def api_decide(number: str) -> Response:
-    """Decide, by `decision` (and `choice`, from 0), or place, by `location` and `provider`."""
-    body: Any = request.get_json(silent=True)
-    if not isinstance(body, dict) or not all(isinstance(value, str | int) for value in body.values()):
-        abort(400, 'The body must be a JSON object such as {"decision": "approve", "choice": 0}.')
+@contract.call(status=202, record=Registration, refuses="Nothing was changed")
+def api_decide(number: str, body: Decision) -> accounts.Row:
+    """Decide what the provider asks, or place the number; the provider is told at once."""
     _row(number)
-    try:
-        if "location" in body or "provider" in body:
-            place, provider = (str(body[name]) if name in body else None for name in ("location", "provider"))
-            _place(number, place, provider, who())
-        if "decision" in body:
-            _decide(number, str(body["decision"]), str(body.get("choice", "")), who())
-    except ProvisionerError as error:
-        return api.problem(409, "Nothing was changed", str(error))
-    return api.answer(_row(number), 202)
+    given = contract.changes(body)
+    if "location" in given or "provider" in given:
+        _place(number, given.get("location"), given.get("provider"), who())
+    if body.decision:
+        _decide(number, body.decision, str(body.choice), who())
+    return _row(number)

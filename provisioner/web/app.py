@@ -32,6 +32,7 @@ from provisioner.web import (
     language,
     layers,
     locations,
+    many,
     menu,
     numbers,
     openapi,
@@ -40,8 +41,10 @@ from provisioner.web import (
     practice,
     providers,
     readiness,
+    request_log,
     roles,
     session,
+    signing,
     staff,
     tables,
     trunk_form,
@@ -56,10 +59,15 @@ from provisioner.web.sources import PATIENCE, Sources
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
 _HEADERS = {
     # Pico draws its marks with data: images, hence img-src; nothing else comes from anywhere but here.
-    "Content-Security-Policy": "default-src 'self'; img-src 'self' data:; object-src 'none'; "
-    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
+    "font-src 'self'; connect-src 'self'; media-src 'self'; base-uri 'none'; form-action 'self'; "
+    "frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    # Not `no-referrer`: browsers would call the origin of our own forms `null` (Fetch, 3.2).
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "accelerometer=(), camera=(), display-capture=(), geolocation=(), gyroscope=(), "
+    "microphone=(), midi=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
@@ -84,7 +92,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     menu.install(app)
     work.install(app)
     trunk_form.install(app)
-    own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages)
+    own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages, signing.pages)
     rooms = (
         addresses,
         audio,
@@ -94,7 +102,9 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         features,
         numbers,
         orders,
+        many,
         tables,
+        request_log,
         phone,
         practice,
         layers,

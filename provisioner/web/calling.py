@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import secrets
-from typing import Any
+from typing import Annotated, Any
 
-from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
+from flask import Blueprint, Response, make_response, redirect, request, url_for
+from msgspec import UNSET, Meta, UnsetType
 
 from provisioner.errors import OperatorError
+from provisioner.ipc import Json, Refused
 from provisioner.store import dial_through
-from provisioner.web import api, call_log, staff
+from provisioner.store.records import DialThrough
+from provisioner.web import api, call_log, contract, staff
+from provisioner.web.contract import Body, Page, Paging, Text
 from provisioner.web.session import sources, who
+from provisioner.web.shapes import Shape
 
 pages = Blueprint("calling", __name__, url_prefix="/staff")
 calls = Blueprint("calling_api", __name__, url_prefix="/api/v1")
@@ -32,56 +37,65 @@ def click() -> Response:
     return make_response(redirect(url_for("staff.calls"), 303))
 
 
-def _body(**kinds: type) -> dict[str, Any]:
-    """The fields of a JSON object, each of its type or left out; 400 for anything else."""
-    body: Any = request.get_json(silent=True)
-    known = isinstance(body, dict) and body.keys() <= kinds.keys()
-    if not known or any(type(body[name]) is not kinds[name] for name in body):
-        fields = ", ".join(f"{name} ({kind.__name__})" for name, kind in kinds.items())
-        abort(400, f"The body must be a JSON object with {fields}.")
-    return dict(body)
+class Call(Body, frozen=True):
+    """Who calls whom. `number`: of the practice, to be shown; "": the line's own."""
+
+    extension: Text = ""
+    to: Text = ""
+    number: Text = ""
+
+
+class Placed(Shape, frozen=True):
+    """The id of the call."""
+
+    call: str
+
+
+class Binding(Body, frozen=True):
+    """A number for a call from `phone` to `target`. `number`: to be shown; `once`: good for one call."""
+
+    phone: Text
+    target: Text
+    number: Text | UnsetType = UNSET
+    seconds: Annotated[int, Meta(ge=1, le=366 * 86_400)] | UnsetType = UNSET
+    once: bool | UnsetType = UNSET
 
 
 @calls.post("/calls")
-def click_by_api() -> Response:
-    """Ring the phone with `extension`, then call `to`, showing `number` of the practice (default: its own)."""
-    answer, error = _click(_body(extension=str, to=str, number=str))
+@contract.call(status=201, answer=Placed, refuses="The call was not placed")
+def click_by_api(body: Call) -> Json | None:
+    """Click-to-call: ring the phone with an extension, then call."""
+    answer, error = _click(contract.given(body))
     if error:
-        return api.problem(409, "The call was not placed", error)
-    return api.answer(answer, 201)
+        raise Refused(error)
+    return answer
 
 
 @calls.get("/dial-through")
-def list_bindings() -> Response:
+@contract.call()
+def list_bindings(query: Paging) -> Page[DialThrough]:
     """The dial-through numbers that are good now."""
-    return api.listed(dial_through.live(sources().snapshot(), sources().now()), *api.window())
+    return contract.listed(dial_through.live(sources().snapshot(), sources().now()), query)
 
 
 @calls.post("/dial-through")
-def bind() -> Response:
-    """Hand a number out: `phone`, `target`, and what of `number`, `seconds`, `once` is wanted."""
-    body = _body(phone=str, target=str, number=str, seconds=int, once=bool)
-    if not {"phone", "target"} <= body.keys():
-        abort(400, "phone and target are needed: the phone it will be dialled from, and whom it reaches.")
-    body["calling"] = body.pop("number", "")
+@contract.call(status=201, refuses="No number was handed out")
+def bind(body: Binding) -> DialThrough:
+    """Hand out a number that connects a phone, when it calls, with its target."""
+    wanted = contract.changes(body)
+    wanted["calling"] = wanted.pop("number", "")
     name = secrets.token_hex(8)
-    try:
-        made = dial_through.allocate(sources().inventory, **body, who=who(), now=sources().now(), name=name)
-    except OperatorError as error:
-        return api.problem(409, "No number was handed out", str(error))
+    made = dial_through.allocate(sources().inventory, **wanted, who=who(), now=sources().now(), name=name)
     sources().reload()
-    return api.answer(made, 201)
+    return made
 
 
 @calls.delete("/dial-through/<name>")
-def unbind(name: str) -> Response:
+@contract.call(record=DialThrough, refuses="Not found", refusal=404)
+def unbind(name: str) -> None:
     """End one."""
-    try:
-        dial_through.release(sources().inventory, name, who=who())
-    except OperatorError as error:
-        return api.problem(404, "Not found", str(error))
+    dial_through.release(sources().inventory, name, who=who())
     sources().reload()
-    return Response(status=204)
 
 
 @pages.post("/calls/dial-through/<name>/end")

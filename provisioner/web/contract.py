@@ -103,6 +103,7 @@ class Contract(msgspec.Struct, frozen=True, kw_only=True):
     record: type[Record] | None
     name: str
     refuses: str
+    refusal: int
     problems: tuple[int, ...]
     takes: str
     gives: str
@@ -117,6 +118,7 @@ def call(
     record: type[Record] | None = None,
     name: str = "",
     refuses: str = "",
+    refusal: int = 409,
     problems: tuple[int, ...] = (),
     takes: str = "",
     gives: str = "",
@@ -127,7 +129,7 @@ def call(
     `answer`: the type of the answer where the annotation does not say it (a call that gives a Response or a dict).
     `body`: the type of the body likewise, where it is made (`partial`).
     `record`: the kind of record that it is about, which gives the ETag; its id is the last name of the path, or `name`.
-    `refuses`: the title of the problem (409) with which it answers a ProvisionerError. `problems`: further statuses.
+    `refuses`: the title of the problem (`refusal`) by which it answers a ProvisionerError. `problems`: more statuses.
     `takes`, `gives`: media types where they are not JSON; such a body the call reads itself. `secret`: its answer holds
     a secret, and is not kept for a repeated request.
     """
@@ -149,6 +151,7 @@ def call(
             record=record,
             name=name,
             refuses=refuses,
+            refusal=refusal,
             problems=problems,
             takes=takes,
             gives=gives or JSON,
@@ -180,6 +183,30 @@ def changes(body: msgspec.Struct) -> dict[str, Any]:
     """What a body names: its fields that are not UNSET."""
     found = ((name, getattr(body, name)) for name in body.__struct_fields__)
     return {name: value for name, value in found if value is not msgspec.UNSET}
+
+
+def given(body: msgspec.Struct) -> dict[str, Any]:
+    """All fields of a body as plain values, those that are UNSET left out."""
+    found: dict[str, Any] = msgspec.to_builtins(body)
+    return found
+
+
+def whole(record: type[msgspec.Struct], name: str, without: Sequence[str] = ("id",)) -> Any:
+    """The body, called `name`, of a PUT of `record`: its fields but those `without`, with their defaults."""
+    fields: list[Any] = []
+    for each in msgspec.structs.fields(record):
+        if each.name in without:
+            continue
+        if each.required:
+            fields.append((each.encode_name, each.type))
+        elif each.default_factory is not msgspec.NODEFAULT:
+            fields.append((each.encode_name, each.type, msgspec.field(default_factory=each.default_factory)))
+        else:
+            fields.append((each.encode_name, each.type, each.default))
+    about = {"__doc__": inspect.getdoc(record)}
+    return msgspec.defstruct(
+        name, fields, namespace=about, frozen=True, kw_only=True, forbid_unknown_fields=True
+    )
 
 
 def partial(record: type[msgspec.Struct], name: str, without: Sequence[str] = ("id",)) -> Any:
@@ -256,7 +283,7 @@ def _done(contract: Contract, function: Callable[..., object], named: dict[str, 
     except ProvisionerError as error:
         if not contract.refuses:
             raise
-        return problem(409, contract.refuses, str(error))
+        return problem(contract.refusal, contract.refuses, str(error))
     if isinstance(made, Response):
         response = made
     elif contract.status == 204:

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, get_args
+from typing import Annotated, Literal
 
 import msgspec
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
+from msgspec import Meta
 
 from provisioner.dialing.classify import Origin, classify
 from provisioner.dialing.extensions import LENGTHS
 from provisioner.errors import ProvisionerError
 from provisioner.phones import extensions as plan
 from provisioner.phones import renumber
-from provisioner.web import api, staff
+from provisioner.store.records import ExtensionRange, HeldExtension
+from provisioner.web import api, contract, staff
+from provisioner.web.contract import Body, Page, Paging, Text
 from provisioner.web.session import sources, who
+from provisioner.web.shapes import Shape
 from provisioner.web.sources import World
 from provisioner.web.views import Level
 
@@ -160,110 +164,170 @@ def change_length() -> Response:
 # API
 
 
-def _body() -> dict[str, Any]:
-    body: Any = request.get_json(silent=True) if request.content_length else {}
-    if not isinstance(body, dict):
-        abort(400, 'The body must be a JSON object such as {"name": "Dr. Adams"}.')
-    return body
+class Wanted(Paging, frozen=True):
+    """Which extensions."""
+
+    q: Annotated[str, Meta(max_length=100, description="An extension, name, MAC or range.")] = ""
+    state: Annotated[
+        Literal["", "in use", "reserved", "quarantine", "free"], Meta(description="Only those.")
+    ] = ""
 
 
-def _text(body: dict[str, Any], name: str) -> str:
-    value = body.get(name, "")
-    if not isinstance(value, str):
-        abort(400, f"{name} must be text.")
-    return value
+class WantedNext(Body, frozen=True):
+    """For which phone."""
+
+    location: Annotated[str, Meta(max_length=200, description="Id of the place where it is.")] = ""
+    group: Annotated[str, Meta(max_length=200, description="Id of its group.")] = ""
+    count: Annotated[int, Meta(ge=1, le=contract.MAX_PAGE, description="So many.")] = 1
 
 
-def _told(title: str, work: Callable[[], object], status: int = 200) -> Response:
-    try:
-        done = work()
-    except ProvisionerError as error:
-        return api.problem(409, title, str(error))
-    sources().reload()
-    return api.answer(done, status)
+class Next(Shape, frozen=True):
+    """Extensions that would be given, the next one first."""
+
+    extensions: list[str]
+
+
+class One(plan.Row, frozen=True):
+    """An extension; `why` it could not be given now, "" when it is `usable`."""
+
+    usable: bool
+    why: str
+
+
+class Reserve(Body, frozen=True):
+    """For whom."""
+
+    name: Text = ""
+
+
+class Range(Body, frozen=True):
+    """Extensions `first` to `last` for the phones of a `location` (with its parts) or a `group`."""
+
+    first: Text
+    last: Text
+    name: Text = ""
+    location: Text = ""
+    group: Text = ""
+
+
+class Length(Body, frozen=True):
+    """How many digits. `revision`: of the plan that was looked at; 0: of any."""
+
+    length: Annotated[int, Meta(ge=1, le=15)]
+    revision: Annotated[int, Meta(ge=0, le=2**53)] = 0
+
+
+class HowLength(Body, frozen=True):
+    """How."""
+
+    dry_run: Annotated[bool, Meta(description="Only say what would become of each.")] = False
+
+
+class Dialled(Body, frozen=True, rename={"extension": "from"}):
+    """What is dialled, and where."""
+
+    digits: Annotated[str, Meta(max_length=200, description="What is dialled.")] = ""
+    origin: Annotated[Origin, Meta(description="The keys of a phone, click-to-call, or a transfer.")] = (
+        "software"
+    )
+    extension: Annotated[str, Meta(max_length=15, description="The line that dials; empty: any.")] = ""
+
+
+class Where(Shape, frozen=True):
+    """Where a call would go. Refused: `reason` in words, the `prompt` that says it, the SIP `status`."""
+
+    kind: str
+    destination: str
+    reason: str
+    prompt: str
+    status: int
+    international: bool
 
 
 @calls.get("/extensions")
-def api_list() -> Response:
+@contract.call()
+def api_list(query: Wanted) -> Page[plan.Row]:
     """All extensions that are in use, reserved or in quarantine."""
-    return api.listed(_rows(request.args.get("q", ""), request.args.get("state", "")), *api.window())
+    return contract.listed(_rows(query.q, query.state), query)
 
 
 @calls.get("/extensions/next")
-def api_next() -> Response:
-    """The next free ones for a phone at `location` in `group`."""
-    count = request.args.get("count", "1")
-    if not count.isdecimal() or not 1 <= int(count) <= api.MAX_PAGE:
-        abort(400, f"count must be 1 to {api.MAX_PAGE}.")
-    where = (request.args.get("location", ""), request.args.get("group", ""))
-    return api.answer(
-        {"extensions": plan.proposed(sources().snapshot(), sources().now(), *where, int(count))}
-    )
+@contract.call()
+def api_next(query: WantedNext) -> Next:
+    """The next free ones for a phone at a place, in a group."""
+    held = sources()
+    found = plan.proposed(held.snapshot(), held.now(), query.location, query.group, query.count)
+    return Next(extensions=found)
 
 
 @calls.get("/extensions/<extension>")
-def api_one(extension: str) -> Response:
+@contract.call(record=HeldExtension)
+def api_one(extension: str) -> One:
     """One extension: who has it, and whether it could be given."""
     row, why = plan.one(sources().snapshot(), extension, sources().now())
-    return api.answer({**msgspec.to_builtins(row), "usable": not why, "why": why})
+    return One(**msgspec.structs.asdict(row), usable=not why, why=why)
 
 
 @calls.post("/extensions/<extension>/reserve")
-def api_reserve(extension: str) -> Response:
-    """Keep an extension for `name`."""
-    name = _text(_body(), "name")
-    work = lambda: plan.reserve(sources().inventory, extension, name, who(), sources().now)  # noqa: E731
-    return _told("The extension was not reserved", work, 201)
+@contract.call(status=201, record=HeldExtension, refuses="The extension was not reserved")
+def api_reserve(extension: str, body: Reserve) -> HeldExtension:
+    """Keep an extension for somebody."""
+    held = plan.reserve(sources().inventory, extension, body.name, who(), sources().now)
+    sources().reload()
+    return held
 
 
 @calls.post("/extensions/<extension>/release")
-def api_release(extension: str) -> Response:
-    """Let an extension be given again."""
-    return _told("Nothing was released", lambda: plan.release(sources().inventory, extension, who()))
+@contract.call(record=HeldExtension, refuses="Nothing was released")
+def api_release(extension: str) -> HeldExtension:
+    """Let an extension be given again; what it was kept for."""
+    was = plan.release(sources().inventory, extension, who())
+    sources().reload()
+    return was
 
 
 @calls.get("/extension-ranges")
-def api_ranges() -> Response:
+@contract.call()
+def api_ranges(query: Paging) -> Page[ExtensionRange]:
     """The ranges."""
-    return api.listed(list(sources().snapshot().extension_ranges.values()), *api.window())
+    return contract.listed(list(sources().snapshot().extension_ranges.values()), query)
 
 
 @calls.post("/extension-ranges")
-def api_add_range() -> Response:
-    """A new range: `first`, `last`, `name`, and `location` or `group`."""
-    body = _body()
-    first, last, name, location, group = (
-        _text(body, each) for each in ("first", "last", "name", "location", "group")
+@contract.call(status=201, refuses="The range was not made")
+def api_add_range(body: Range) -> ExtensionRange:
+    """A new range."""
+    made = plan.add_range(
+        sources().inventory, body.first, body.last, body.name, who(), body.location, body.group
     )
-    return _told(
-        "The range was not made",
-        lambda: plan.add_range(sources().inventory, first, last, name, who(), location, group), 201,
-    )  # fmt: skip
+    sources().reload()
+    return made
 
 
 @calls.delete("/extension-ranges/<name>")
-def api_remove_range(name: str) -> Response:
-    """A range less."""
-    return _told("The range was not removed", lambda: plan.remove_range(sources().inventory, name, who()))
+@contract.call(record=ExtensionRange, refuses="The range was not removed")
+def api_remove_range(name: str) -> None:
+    """A range less; nobody loses an extension by that."""
+    if name not in sources().snapshot().extension_ranges:
+        abort(404, "There is no such range.")
+    plan.remove_range(sources().inventory, name, who())
+    sources().reload()
 
 
 @calls.post("/extensions/length")
-def api_length() -> Response:
-    """Give all extensions `length` digits; with `dry_run=1` only the plan. `revision`: of the plan looked at."""
-    body = _body()
-    wanted, revision = body.get("length"), body.get("revision", 0)
-    if not isinstance(wanted, int) or not isinstance(revision, int):
-        abort(400, 'The body must be a JSON object such as {"length": 4}.')
-    if request.args.get("dry_run", "") not in ("", "0"):
-        return api.answer(renumber.plan(sources().snapshot(), wanted))
-    work = lambda: renumber.apply(sources().inventory, wanted, who(), revision, sources().now)  # noqa: E731
-    return _told("Nothing was changed", work)
+@contract.call(refuses="Nothing was changed")
+def api_length(query: HowLength, body: Length) -> renumber.Plan:
+    """Give all extensions another length, all at once or not at all."""
+    held = sources()
+    if query.dry_run:
+        return renumber.plan(held.snapshot(), body.length)
+    made = renumber.apply(held.inventory, body.length, who(), body.revision, held.now)
+    held.reload()
+    return made
 
 
 @calls.get("/dial")
-def api_dial() -> Response:
-    """Where `digits` would go from the line `from`; `origin` as for `provisioner dial`, else `software`."""
-    origin = request.args.get("origin", "software")
-    if origin not in get_args(Origin):
-        abort(400, f"origin must be one of {', '.join(get_args(Origin))}.")
-    return api.answer(_where(request.args.get("digits", ""), origin, request.args.get("from", "")))  # type: ignore[arg-type]
+@contract.call(answer=Where)
+def api_dial(query: Dialled) -> dict[str, object]:
+    """Where dialled digits would go, without placing a call."""
+    return _where(query.digits, query.origin, query.extension)

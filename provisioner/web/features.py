@@ -11,7 +11,7 @@ from provisioner.dialing.classify import Plan
 from provisioner.dialing.forwarding import checked
 from provisioner.errors import UsageError
 from provisioner.store.records import LineFeatures
-from provisioner.web import api, staff
+from provisioner.web import api, contract, staff
 from provisioner.web.session import sources, who
 
 SWITCHES = {"do_not_disturb": "Do not disturb", "screening": "Ask who picks up (press 1 to accept)"}
@@ -66,23 +66,24 @@ def _known(extension: str) -> None:
 
 
 @calls.get("/extensions/<extension>/features")
-def show(extension: str) -> Response:
-    """The features of an extension."""
+@contract.call(record=LineFeatures)
+def show(extension: str) -> LineFeatures:
+    """What becomes of calls to an extension."""
     _known(extension)
-    return api.answer(of(extension))
+    return of(extension)
 
 
 @calls.put("/extensions/<extension>/features")
-def change(extension: str) -> Response:
+@contract.call(
+    record=LineFeatures,
+    body=contract.partial(LineFeatures, "Features"),
+    refuses="The features were not changed",
+    refusal=422,
+)
+def change(extension: str, body: msgspec.Struct) -> LineFeatures:
     """Change those that the body names."""
     _known(extension)
-    body = request.get_json(silent=True)
-    if not isinstance(body, dict):
-        abort(400, 'The body must be a JSON object such as {"do_not_disturb": true}.')
-    try:
-        return api.answer(store(extension, body, who()))
-    except UsageError as error:
-        return api.problem(422, "The features were not changed", str(error))
+    return store(extension, contract.given(body), who())
 
 
 @pages.get("/extensions/<extension>")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
 
 from provisioner.errors import ProvisionerError
 from provisioner.phones.numbers import Warned, assign, in_service, warnings
 from provisioner.store.records import Number, Snapshot
-from provisioner.web import api, staff, views, words
+from provisioner.web import api, contract, staff, views, words
+from provisioner.web.contract import Body, Text
 from provisioner.web.session import sources, who
+from provisioner.web.shapes import Shape
 from provisioner.web.sources import World
 
 pages = Blueprint("numbers", __name__, url_prefix="/staff")
@@ -91,17 +93,43 @@ def form() -> Response:
     return make_response(redirect(url_for("numbers.page"), 303))
 
 
+class Target(Body, frozen=True):
+    """Whom a number leads to: an extension, the id of a ring group, or "" for nowhere."""
+
+    target: Text
+
+
+class Odd(Shape, frozen=True):
+    """What is odd about a number on a line, and what to do."""
+
+    number: str
+    extension: str
+    what: str
+    remedy: str
+
+
+class Assigned(Shape, frozen=True):
+    """A number as it is now."""
+
+    number: Number
+    warnings: list[Odd]
+
+
 @calls.post("/numbers/<number>/assign")
-def api_assign(number: str) -> Response:
-    """Let a number lead to `target`: an extension, the id of a ring group, or "" for nowhere."""
-    body: Any = request.get_json(silent=True)
-    if not isinstance(body, dict) or not isinstance(body.get("target"), str):
-        abort(400, 'The body must be a JSON object such as {"target": "102"}.')
-    try:
-        odd = assign(sources().inventory, number, body["target"], who())
-    except ProvisionerError as error:
-        return api.problem(409, "The number was not assigned", str(error))
+@contract.call(record=Number, refuses="The number was not assigned")
+def api_assign(number: str, body: Target) -> Assigned:
+    """Let a number lead elsewhere. A line gets one only when its emergency address is registered."""
+    odd = assign(sources().inventory, number, body.target, who())
     sources().reload()
-    return api.answer(
-        {"number": sources().snapshot().numbers[number], "warnings": [each._asdict() for each in odd]}
-    )
+    told = [Odd(**each._asdict()) for each in odd]
+    return Assigned(number=sources().snapshot().numbers[number], warnings=told)
+
+
+@calls.get("/numbers/<number>")
+@contract.call(record=Number)
+def api_one(number: str) -> Number:
+    """One number."""
+    found = sources().snapshot().numbers.get(number)
+    if found is None:
+        abort(404, "This is none of the practice's numbers.")
+    return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
 from flask import Blueprint, Flask, Response, current_app
@@ -13,7 +13,7 @@ from werkzeug.routing import Rule
 
 from provisioner import __version__
 from provisioner.web import api, contract, roles, session, staff
-from provisioner.web.contract import JSON, PROBLEM, SAFE, Contract, Problem, contract_of
+from provisioner.web.contract import JSON, PROBLEM, SAFE, Contract, Page, Problem, contract_of
 from provisioner.web.session import sources
 
 ROOT = "/api/v1"
@@ -162,12 +162,41 @@ def _security_schemes() -> dict[str, Any]:
     }
 
 
+def _item(kind: Any) -> Any:
+    """The type of the entries of a page, None for what is no page."""
+    return get_args(kind)[0] if get_origin(kind) is Page else None
+
+
 def _schemas(types: list[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """A schema for each type (by its repr), and the components that they name."""
-    found, components = msgspec.json.schema_components(
-        types, schema_hook=_hook, ref_template="#/components/schemas/{name}"
+    items = [_item(kind) or kind for kind in types]
+    made, components = msgspec.json.schema_components(
+        items, schema_hook=_hook, ref_template="#/components/schemas/{name}"
     )
-    return dict(zip(map(repr, types), found, strict=True)), dict(sorted(components.items()))
+    found = {
+        repr(kind): _page(schema) if _item(kind) else schema for kind, schema in zip(types, made, strict=True)
+    }
+    short = re.sub(
+        rb'([/"])provisioner\.(?:\w+\.)*(\w+\.\w+)"', rb'\1\2"', msgspec.json.encode((found, components))
+    )
+    found, components = msgspec.json.decode(short)
+    return found, dict(sorted(components.items()))
+
+
+def _page(item: dict[str, Any]) -> dict[str, Any]:
+    """Of a Page; a generic's own name would not tell two of them apart."""
+    return {
+        "type": "object",
+        "required": ["items", "next", "total"],
+        "properties": {
+            "items": {"type": "array", "items": item},
+            "next": {
+                "type": ["string", "null"],
+                "description": "The address of the next page; null: this is the last.",
+            },
+            "total": {"type": ["integer", "null"], "description": "So many there are; null: not counted."},
+        },
+    }
 
 
 def _hook(kind: type) -> dict[str, Any]:
@@ -188,7 +217,7 @@ def _operation(each: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
         "description": held.description,
         "tags": [_tag(each.path)],
         "x-role": roles.least(each.rule.endpoint, each.method),
-        "parameters": [*_path(each), *_query(held), *_headers(each)],
+        "parameters": [*_parameters(each), *_query(held), *_headers(each)],
         "responses": _responses(each, schemas),
     }
     if not safe:
@@ -205,7 +234,7 @@ def _identifier(each: Operation) -> str:
     return f"{each.method.lower()}_{words}"
 
 
-def _path(each: Operation) -> Iterator[dict[str, Any]]:
+def _parameters(each: Operation) -> Iterator[dict[str, Any]]:
     for name in each.contract.path:
         pattern, words = contract.path_pattern(name)
         schema = {"type": "string", "pattern": pattern}
@@ -266,7 +295,7 @@ def statuses(each: Operation) -> list[int]:
         found |= {412} if held.record is not None else set()
         found |= {422} if each.method == "POST" else set()
     elif held.refuses:
-        found |= {409}
+        found |= {held.refusal}
     return sorted(found)
 
 

@@ -21,6 +21,7 @@ from provisioner.web.session import sources, who
 from provisioner.web.shapes import Explained, FileText, PhoneFile, Shape, Sighting
 from provisioner.web.sources import World
 
+LAST_REQUESTS = 20
 PATIENCE = 5.0  # seconds: a phone of a model that nobody asked for before takes the longest
 
 pages = Blueprint("phone", __name__, url_prefix="/staff/phones/<mac>")
@@ -65,6 +66,25 @@ def _page(template: str, mac: str, status: int = 200, **values: object) -> Respo
     model = catalogue.model(phone.vendor, phone.model)
     return staff.page(
         template, world, status, phone=row, record=phone, model=model, catalogue=catalogue, **values
+    )
+
+
+@staff.blueprint.get("/phones/<mac>", endpoint="phone")
+def overview(mac: str) -> Response:
+    """One phone."""
+    world = sources().world()
+    row = next((row for row in views.phones(world) if row.mac == mac), None)
+    if row is None:
+        abort(404, "No phone with this address has asked for anything, and none is in the inventory.")
+    return staff.page(
+        "phone.html",
+        world,
+        phone=row,
+        record=world.snapshot.phones.get(mac),
+        seen=next((seen for seen in world.sightings if seen["mac"] == mac), None),
+        requests=sources().journal.requests(LAST_REQUESTS, mac),
+        adopted_now="adopted" in request.args,
+        welcomed="welcome" in request.args,
     )
 
 

@@ -4,31 +4,35 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+from urllib.parse import urlsplit
 
 import msgspec
 from flask import Flask, Response, abort, current_app, g, request
 
+from provisioner.people import users
 from provisioner.store.tokens import Token
+from provisioner.web.language import gettext as _
 from provisioner.web.sources import Sources
 
-SESSION_SECONDS = 12 * 3600  # one working day
+SESSION_SECONDS = 12 * 3600  # one working day, whatever is done in it
+IDLE_SECONDS = 2 * 3600.0  # without any request; a page that shows live data makes them
 _PLAIN, _SECURE = (
     "provisioner",
     "__Host-provisioner",
 )  # the prefix binds the cookie to this host (RFC 6265bis 4.1.3)
 CSRF_HEADER = "X-CSRF-Token"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
-
-
+MAX_AGENT = 200  # characters of a browser's name that are kept
 CONSOLE = "console link"  # who signed in by a link, in the audit log
 
 
 class Session(msgspec.Struct, frozen=True):
-    """A signed-in person: the cookie's token, the role that it gives, and the user's login name ("": by a link)."""
+    """A signed-in person: the cookie's token and its number, the role, the user's login name ("": by a link)."""
 
     token: str
     role: str
     user: str = ""
+    number: int = 0
 
     @property
     def who(self) -> str:
@@ -51,26 +55,49 @@ def current() -> Session | None:
     return found
 
 
+def cookie(name: str) -> str:
+    """What a cookie of ours is called. Over HTTPS only the bound one counts: others can be planted over HTTP."""
+    return f"__Host-{name}" if request.is_secure else name
+
+
+def _cookie_token() -> str:
+    return request.cookies.get(_SECURE) or request.cookies.get(cookie(_PLAIN), "")
+
+
 def _find() -> Session | None:
-    for name in (_SECURE, _PLAIN):
-        token = request.cookies.get(name, "")
-        found = sources().inventory.tokens.check("session", token) if token else None
-        if found is not None:
-            return Session(token, found.role, found.user)
-    return None
+    token = _cookie_token()
+    found = sources().inventory.tokens.check("session", token, IDLE_SECONDS) if token else None
+    return _theirs(found, token) if found else None
 
 
-def begin(response: Response, role: str) -> None:
-    """Start a session for `role` and give its cookie to the browser."""
-    token = sources().inventory.new_token("session", SESSION_SECONDS, role)
+def _theirs(found: Token, token: str) -> Session | None:
+    """The session of a good token: with the user's role as it is now, none of who is disabled or gone."""
+    if not found.user:
+        return Session(token, found.role, number=found.id)
+    user = users.find(sources().inventory, found.user)
+    if user is None or user.disabled:
+        return None
+    g.preferred_language = user.language
+    return Session(token, user.role, user.id, found.id)
+
+
+def begin(response: Response, role: str, user: str = "") -> None:
+    """Start a session, of a user or of who used a link, and give its cookie to the browser; the old one ends."""
+    inventory = sources().inventory
+    old = _cookie_token()
+    if old:
+        inventory.revoke_token("session", old)
+    agent = request.headers.get("User-Agent", "")[:MAX_AGENT]
+    about = {"user": user, "address": request.remote_addr or "", "agent": agent}
+    token = inventory.new_token("session", SESSION_SECONDS, role, **about)
+    keep(response, _PLAIN, token, SESSION_SECONDS)
+
+
+def keep(response: Response, name: str, value: str, seconds: int) -> None:
+    """Give the browser a cookie that it sends to this host only, and shows to no script."""
+    secure = request.is_secure
     response.set_cookie(
-        _SECURE if request.is_secure else _PLAIN,
-        token,
-        max_age=SESSION_SECONDS,
-        secure=request.is_secure,
-        httponly=True,
-        samesite="Strict",
-        path="/",
+        cookie(name), value, max_age=seconds, secure=secure, httponly=True, samesite="Strict", path="/"
     )
 
 
@@ -102,6 +129,22 @@ def check_csrf() -> None:
         abort(403, "This form is out of date. Go back, load the page again and repeat.")
 
 
+def check_origin() -> None:
+    """Abort with 403 when another site's page makes a browser change something here (Fetch Metadata; RFC 6454)."""
+    if request.method in _SAFE:
+        return
+    site, origin = request.headers.get("Sec-Fetch-Site", ""), request.headers.get("Origin", "")
+    same = site in ("same-origin", "none") or (not site and (not origin or _host(origin) == request.host))
+    if not same:
+        abort(403, _("Another site asked for this. Nothing was changed."))
+
+
+def _host(origin: str) -> str:
+    """Host and port of an origin, as the Host header has them; "" for `null`."""
+    parts = urlsplit(origin)
+    return parts.netloc if parts.scheme in ("http", "https") else ""
+
+
 def bearer() -> Token | None:
     """The request's API token; None without one. Aborts with 401 when it is not good."""
     if "bearer" not in g:
@@ -117,18 +160,24 @@ def _bearer() -> Token | None:
     found = sources().inventory.tokens.check("api", token.strip())
     if found is None:
         abort(401, "The API token is not known or has expired.")
-    return found
+    if not found.user:
+        return found
+    maker = users.find(sources().inventory, found.user)
+    if maker is None or maker.disabled:
+        abort(401, "Who made this API token may not use the appliance any more.")
+    return msgspec.structs.replace(found, role=users.lesser(found.role, maker.role))
 
 
 def install(app: Flask) -> None:
     """Give the templates `csrf()` and `session()`."""
     app.jinja_env.globals.update(csrf=csrf, session=current)
+    app.before_request(check_origin)
 
 
 def who() -> str:
-    """Who makes this request, as the audit log names them: the user, `console link`, or the token's name."""
+    """Who makes this request, as the audit log names them: the user, `console link`, or `token` and its name."""
     token = bearer()
     if token:
-        return token.name or "api token"
+        return f"token {token.name}" if token.name else "api token"
     found = current()
     return found.who if found else ""

@@ -15,6 +15,7 @@ from provisioner.store.answers import Answers
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 from provisioner.store.records import Snapshot
+from provisioner.web.newest import Newest
 
 PATIENCE = 1.0  # seconds that a page waits for another process; longer feels broken, and a thread is held
 RECENT_CALLS = 200
@@ -49,6 +50,7 @@ class Sources:
         self._answers: Answers | None = None
         self._snapshot: Snapshot | None = None
         self._catalogue: tuple[object, Catalogue] | None = None
+        self._newest: Newest | None = None
 
     @property
     def inventory(self) -> Inventory:
@@ -100,6 +102,13 @@ class Sources:
         if held is None or held[0] != stamp:
             held = self._catalogue = (stamp, Catalogue(own[:1], own[1:]))
         return held[1]
+
+    def newest(self) -> Newest:
+        """What firmware phones could run; read again with the catalogue."""
+        catalogue, held = self.catalogue(), self._newest
+        if held is None or held.catalogue is not catalogue:
+            held = self._newest = Newest(catalogue, self.state.root / "firmware_rules")
+        return held
 
     def ask(self, process: str, call: str, args: Json | None = None) -> tuple[Json | None, str]:
         """What `process` answers to `call`, or None and a sentence for people."""

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from provisioner.errors import ProvisionerError
-from provisioner.phones.proof import window_open
-from provisioner.phones.trust import RULES
-from provisioner.web import adoption, findings, roles, session, views, words
-from provisioner.web.session import sources, who
+from provisioner.web import findings, roles, session, signing, views, words
+from provisioner.web.session import sources
 from provisioner.web.sources import World
 
 LAST_CALLS = 8  # on the overview
-REQUESTS = 500
-PHONE_REQUESTS = 20
 
 blueprint = Blueprint("staff", __name__, url_prefix="/staff")
 _OPEN = frozenset({"staff.sign_in", "staff.signed_out", "staff.session_state"})
@@ -27,7 +22,7 @@ def guard() -> ResponseReturnValue | None:
         return None
     signed_in = session.current()
     if signed_in is None:
-        response = make_response(render_template("sign_in.html", reason="none"), 401)
+        response = signing.page(401, "none")
         response.headers["HX-Refresh"] = "true"  # a page left open past its session must not look alive
         return response
     session.check_csrf()
@@ -50,13 +45,19 @@ def sign_in(token: str) -> ResponseReturnValue:
     if role is None:
         if session.current():
             return redirect(url_for("staff.overview"), 303)  # the link was opened twice in one browser
-        return render_template("sign_in.html", reason="used"), 410
+        return signing.page(410, "used")
     if request.headers.get("Sec-Fetch-Site") == "cross-site":
         # From a link on another site a redirect would go out without the new SameSite=Strict cookie.
-        response = make_response(render_template("sign_in.html", reason="done"))
+        response = signing.page(200, "done")
     else:
         response = make_response(redirect(url_for("staff.overview"), 303))
     session.begin(response, role)
+    sources().inventory.note(
+        session.CONSOLE,
+        "sign_in",
+        session.CONSOLE,
+        {"result": "signed in", "address": request.remote_addr or ""},
+    )
     return response
 
 
@@ -69,9 +70,9 @@ def sign_out() -> ResponseReturnValue:
 
 
 @blueprint.get("/signed-out")
-def signed_out() -> str:
+def signed_out() -> Response:
     """Where signing out leads."""
-    return render_template("sign_in.html", reason="out")
+    return signing.page(200, "out")
 
 
 def page(template: str, world: World, status: int = 200, **values: object) -> Response:
@@ -100,76 +101,6 @@ def overview() -> Response:
         calls=views.calls_now(world),
         past=views.calls_past(world)[:LAST_CALLS],
         trunks=findings.trunks(world),
-    )
-
-
-@blueprint.get("/phones")
-def phones() -> Response:
-    """All phones: those that wait for adoption, then those that are ours."""
-    return _phones(sources().world())
-
-
-def _phones(world: World, status: int = 200, error: str = "", mac: str = "") -> Response:
-    query, wanted = request.args.get("q", ""), request.args.get("status", "")
-    rows = [row for row in views.phones(world) if views.matches(row, query) and views.has_status(row, wanted)]
-    return page(
-        "phones.html",
-        world,
-        status,
-        waiting=[row for row in rows if not row.adopted],
-        adopted=[row for row in rows if row.adopted],
-        query=query,
-        wanted=wanted,
-        statuses=views.PHONE_FILTERS,
-        open_now=window_open(world.snapshot.practice, world.now),
-        error=error,
-        error_mac=mac,
-    )
-
-
-@blueprint.get("/phones/<mac>")
-def phone(mac: str) -> Response:
-    """One phone."""
-    world = sources().world()
-    row = next((row for row in views.phones(world) if row.mac == mac), None)
-    if row is None:
-        abort(404, "No phone with this address has asked for anything, and none is in the inventory.")
-    return page(
-        "phone.html",
-        world,
-        phone=row,
-        record=world.snapshot.phones.get(mac),
-        seen=next((seen for seen in world.sightings if seen["mac"] == mac), None),
-        requests=sources().journal.requests(PHONE_REQUESTS, mac),
-        adopted_now="adopted" in request.args,
-        welcomed="welcome" in request.args,
-    )
-
-
-@blueprint.post("/phones/<mac>/adopt")
-def adopt(mac: str) -> Response:
-    """Adopt a waiting phone, with the extension that was typed or the next free one."""
-    try:
-        adoption.adopt(sources(), mac, who(), request.form.get("extension", ""))
-    except ProvisionerError as error:
-        return _phones(sources().world(), 409, str(error), mac)
-    return make_response(redirect(url_for("staff.phone", mac=mac, adopted=1), 303))
-
-
-@blueprint.get("/requests")
-def requests() -> Response:
-    """What phones asked for, what they were told, and by which rule."""
-    query, wanted = request.args.get("q", "").strip(), views.wanted_requests(request.args)
-    rows = sources().journal.requests(REQUESTS, **wanted)
-    return page(
-        "requests.html",
-        sources().world(),
-        requests=[row for row in rows if views.matches_request(row, query)],
-        query=query,
-        limit=REQUESTS,
-        rules=RULES,
-        statuses=sorted({status for status, _words in RULES.values()} | {206, 304, 416}),
-        wanted=wanted,
     )
 
 

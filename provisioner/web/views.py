@@ -12,8 +12,9 @@ from provisioner.emergency.calling import calling_number
 from provisioner.ipc import Json
 from provisioner.phones.identity import normal_mac, of_agent
 from provisioner.phones.trust import RULES
-from provisioner.store.records import Number, Phone, Snapshot
+from provisioner.store.records import Location, Number, Phone, Snapshot
 from provisioner.web import words
+from provisioner.web.language import later as N_
 from provisioner.web.sources import World
 
 STARTING_SECONDS = 120  # from the first file asked for to a registration; the slowest maker needs about 90 s
@@ -22,20 +23,20 @@ BANNER_SECONDS = 1800  # an emergency stays on the page as long as its call-back
 Level = Literal["good", "busy", "warn", "bad", "none"]
 
 PHONE_STATUS: dict[str, tuple[str, Level]] = {
-    "in-call": ("In a call", "busy"),
-    "ready": ("Ready", "good"),
-    "starting": ("Starting", "warn"),
-    "offline": ("Offline", "bad"),
-    "unknown": ("Not known", "none"),
-    "waiting": ("Waiting", "warn"),
+    "in-call": (N_("In a call"), "busy"),
+    "ready": (N_("Ready"), "good"),
+    "starting": (N_("Starting"), "warn"),
+    "offline": (N_("Offline"), "bad"),
+    "unknown": (N_("Not known"), "none"),
+    "waiting": (N_("Waiting"), "warn"),
 }
 
 PHONE_FILTERS = {
-    "": "All",
-    "ready": "Ready",
-    "attention": "Needs attention",
-    "offline": "Offline",
-    "waiting": "Waiting for adoption",
+    "": N_("All"),
+    "ready": N_("Ready"),
+    "attention": N_("Needs attention"),
+    "offline": N_("Offline"),
+    "waiting": N_("Waiting for adoption"),
 }
 
 CALL_STATE: dict[str, tuple[str, Level]] = {
@@ -83,6 +84,9 @@ class PhoneRow(msgspec.Struct, kw_only=True):
     expires_in: int | None = None
     last_seen: float | None = None
     doubt: str = ""  # why it may not be at its location
+    group: str = ""
+    group_name: str = ""
+    newest: str = ""  # the firmware that it could run, where what it runs is older and somebody looked
 
     @property
     def status_word(self) -> str:
@@ -183,8 +187,9 @@ def phones(world: World) -> list[PhoneRow]:
     registered = {str(row["mac"]): row for row in (world.edge or {}).get("registrations", [])}
     busy = {str(call.get("desk")) for call in live_calls(world)}
     doubts = {str(row["mac"]): row["why"] for row in (world.edge or {}).get("suspects", [])}
+    places = {name: world.snapshot.place(name) for name in world.snapshot.locations}
     rows = [
-        _adopted(world, phone, seen.get(mac, {}), registered.get(mac), busy)
+        _adopted(world, phone, seen.get(mac, {}), registered.get(mac), busy, places.get(phone.location))
         for mac, phone in world.snapshot.phones.items()
     ]
     for row in rows:
@@ -193,7 +198,14 @@ def phones(world: World) -> list[PhoneRow]:
     return sorted(rows, key=lambda row: (row.adopted, row.lines[0].extension if row.lines else "", row.mac))
 
 
-def _adopted(world: World, phone: Phone, seen: Json, registration: Json | None, busy: set[str]) -> PhoneRow:
+def _adopted(
+    world: World,
+    phone: Phone,
+    seen: Json,
+    registration: Json | None,
+    busy: set[str],
+    location: Location | None,
+) -> PhoneRow:
     numbers = world.snapshot.numbers
     lines = [
         LineRow(
@@ -204,13 +216,14 @@ def _adopted(world: World, phone: Phone, seen: Json, registration: Json | None, 
         )
         for line in phone.lines
     ]
-    location = world.snapshot.place(phone.location)
     held = registration or {}
     row = _sighted(phone.id, seen)
     row.adopted, row.lines, row.front_desk = True, lines, phone.front_desk
     row.vendor, row.model = phone.vendor, phone.model
     if location:
         row.location, row.location_name, row.civic = location.id, location.name, words.civic(location.civic)
+    if group := world.snapshot.phone_groups.get(phone.group):
+        row.group, row.group_name = group.id, group.name
     row.contact, row.expires_in = str(held.get("contact", "")), held.get("expires_in")
     row.address = str(held.get("address") or row.address)
     row.agent = str(held.get("agent") or row.agent)
@@ -253,6 +266,7 @@ def matches(row: PhoneRow, query: str) -> bool:
     wanted = query.strip().lower()
     digits = wanted.translate(str.maketrans("", "", " :-.()+"))
     names = [row.vendor, row.model, row.address, row.location_name, row.civic, row.status_word, row.version]
+    names += [row.group_name, f"{row.vendor} {row.model}"]
     names += [text for line in row.lines for text in (line.extension, line.name)]
     numbers = [row.mac, *(line.number.lstrip("+") for line in row.lines)]
     return any(wanted in text.lower() for text in names) or (

@@ -75,7 +75,7 @@ def test_a_body_that_is_none(
 ) -> None:
     answer = visitor.post("/api/v1/calls", json=body, headers=token)
     assert answer.status_code == 400
-    assert "extension (str)" in answer.get_json()["detail"]
+    assert answer.get_json()["errors"]
     assert placed == []
 
 

@@ -175,10 +175,10 @@ def test_api_of_the_plan(api: FlaskClient, inventory: Inventory) -> None:
     made = api.post("/api/v1/extension-ranges", json={"first": "110", "last": "119", "name": "Labs"})
     assert made.status_code == 201
     assert [each["id"] for each in api.get("/api/v1/extension-ranges").json["items"]] == ["110-119"]
-    assert api.delete("/api/v1/extension-ranges/110-119").status_code == 200
-    assert api.delete("/api/v1/extension-ranges/110-119").status_code == 409
+    assert api.delete("/api/v1/extension-ranges/110-119").status_code == 204
+    assert api.delete("/api/v1/extension-ranges/110-119").status_code == 404
     plan = api.post("/api/v1/extensions/length?dry_run=1", json={"length": 4}).json
-    assert plan["moves"][0] == ["101", "1101", "Front desk", True]
+    assert plan["moves"][0] == {"old": "101", "new": "1101", "name": "Front desk", "at_once": True}
     assert inventory.snapshot().practice.extension_length == 3
     assert api.post("/api/v1/extensions/length", json={"length": "4"}).status_code == 400
     done = api.post("/api/v1/extensions/length", json={"length": 4, "revision": plan["revision"]})
