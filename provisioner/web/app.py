@@ -51,6 +51,7 @@ from provisioner.web import (
     trunks,
     trust,
     views,
+    wizard,
     words,
     work,
 )
@@ -114,6 +115,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         trust,
         trunks,
         providers,
+        wizard,
         dhcp,
         emergency,
         authorities,

@@ -62,7 +62,7 @@ def of_machine() -> str:
     """The zone that this machine is set to, "" where it says nothing of use."""
     named = os.environ.get("TZ", "").removeprefix(":")
     try:
-        target = str(LOCALTIME.resolve()) if not named else named
+        target = named or str(LOCALTIME.resolve())
     except OSError:
         return ""
     name = target.partition("zoneinfo/")[2] or target

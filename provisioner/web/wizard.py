@@ -102,11 +102,11 @@ def _page(step: str, status: int = 200, error: str = "", **values: object) -> Re
     )
 
 
-def _onward(step: str, **args: str) -> Response:
+def _onward(step: str) -> Response:
     """To the step after this one, which is noted."""
     following = STEPS[STEPS.index(step) + 1]
     first_start.reached(sources().inventory, following, who())
-    return make_response(redirect(url_for("wizard.show", step=following, **args), 303))
+    return make_response(redirect(url_for("wizard.show", step=following), 303))
 
 
 def _stay(step: str, **args: Any) -> Response:
@@ -227,7 +227,7 @@ def _save_network(form: Mapping[str, str]) -> Response:
     if chosen == "other" and not address:
         raise UsageError(_("Type the name or address, or choose one of the others"))
     editing.set_layer(
-        sources().inventory, "site", {name: address or None for name in network.HOSTS}, who()
+        sources().inventory, "site", dict.fromkeys(network.HOSTS, address or None), who()
     )  # fmt: skip
     sources().reload()
     return _onward("network")
@@ -347,8 +347,7 @@ def _place(world: World) -> dict[str, Any]:
 
 def _first_place(world: World) -> Location | None:
     buildings = [held for held in world.snapshot.locations.values() if held.level == "building"]
-    found = world.snapshot.locations.get(MAIN_PLACE) or next(iter(buildings), None)
-    return found
+    return world.snapshot.locations.get(MAIN_PLACE) or next(iter(buildings), None)
 
 
 def _as_typed(held: Location) -> str:
