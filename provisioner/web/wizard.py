@@ -201,8 +201,8 @@ def _practice(world: World) -> dict[str, Any]:
 
 def _save_practice(form: Mapping[str, str]) -> Response:
     values = {name: form.get(name, "") for name in ("name", "time_zone")}
-    practice_rules.change(sources().inventory, values, who())
     first_start.settle_country(sources().inventory, form.get("country", ""), who())
+    practice_rules.change(sources().inventory, values, who())
     sources().reload()
     return _onward("practice")
 
@@ -446,8 +446,10 @@ def adopt(mac: str, extension: str, name: str) -> None:
 
 def _emergency(world: World) -> dict[str, Any]:
     report = readiness.report(world)
+    tests = [call for call in views.live_calls(world) if call["direction"] == "emergency"]
     return {
         "report": report,
+        "testing": {str(call.get("desk")): call["state"] for call in tests if str(call["to"]).endswith("933")},
         "levels": readiness.WORDS,
         "country": first_start.held(world.snapshot).country,
         "typed": {},
