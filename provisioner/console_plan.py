@@ -194,7 +194,7 @@ def assign_number(state: StateDir, number: str, target: str, as_json: bool) -> N
     name = e164(number) or number
     odd = _with(state, lambda inventory: assign(inventory, name, target, WHO), changes=True)
     if as_json:
-        _json({"number": name, "target": target, "warnings": [each._asdict() for each in odd]})
+        _json({"number": name, "target": target, "warnings": [msgspec.to_builtins(each) for each in odd]})
         return
     click.echo(f"{name} leads to {target or 'nobody'}.")
     for each in odd:

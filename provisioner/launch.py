@@ -206,7 +206,9 @@ def prepare(options: Options, ports: Mapping[str, int]) -> Inventory | None:
 def announce(options: Options, ports: Mapping[str, int], inventory: Inventory | None, pid: int) -> None:
     """Write the ready file and say what to try. Raises OperatorError when the file cannot be written."""
     http = _http(options, ports)
-    staff = f"{http}/staff/sign-in/{inventory.new_token('sign-in', DAY, 'administrator')}" if inventory else None
+    staff = (
+        f"{http}/staff/sign-in/{inventory.new_token('sign-in', DAY, 'administrator')}" if inventory else None
+    )
     if options.ready_file:
         core = {"sip": f"{LOOPBACK}:{ports.get('core', 0)}", "control": str(options.state.socket("core"))}
         ready = {

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from provisioner.edge import leads
-from provisioner.edge.leads import EXTENSION_SECONDS
 from provisioner.edge.ringing import Member, Plan
+from provisioner.store.records import EXTENSION_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -10,12 +10,15 @@ from provisioner.dialing.classify import Destination
 from provisioner.dialing.forwarding import forward_target
 from provisioner.edge.directory import Directory
 from provisioner.edge.ringing import Diversion, Member, Plan, Why
-from provisioner.store.records import LineFeatures, RingGroup
+from provisioner.store.records import (
+    EXTENSION_SECONDS,
+    GROUP_SECONDS,
+    MEMBER_SECONDS,
+    LineFeatures,
+    RingGroup,
+)
 from provisioner.store.records import Member as Named
 
-EXTENSION_SECONDS = 30.0
-GROUP_SECONDS = 30.0  # of a simultaneous group without seconds of its own
-MEMBER_SECONDS = 15.0  # of a member of a sequential one
 MAX_DIVERSIONS = 5  # of one call, ours and those before us
 _log = logging.getLogger(__name__)
 
@@ -139,7 +142,7 @@ def of_group(
 def _after(each: list[tuple[str, Named]], last: str) -> list[tuple[str, Named]]:
     """The order that begins behind `last`."""
     targets = [target for target, _named in each]
-    begin = targets.index(last) + 1 if last in targets else 0
+    begin = targets.index(last) + 1 if last and last in targets else 0  # who cannot be reached is ""
     return each[begin:] + each[:begin]
 
 

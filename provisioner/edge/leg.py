@@ -104,6 +104,9 @@ class Leg:
         self.sdp = self._sdp()
         self.session: Session
         self.over = False
+        self.began = edge.wall_clock()
+        self.answered_at: float | None = None
+        self.status = 0  # with which it failed
         self.reason = ""  # why the peer left, as it may be told to the other party
         self._answer = b""
         self._attempt: Attempt | None = None
@@ -247,7 +250,9 @@ class Leg:
 
     def accept(self, other: Leg | None = None) -> bool:
         """Answer the caller, who is to hear `other`; False as above."""
-        return self._try_answer(other, lambda sdp: self.session.accept(sdp, self._connected_to(other)))
+        accepted = self._try_answer(other, lambda sdp: self.session.accept(sdp, self._connected_to(other)))
+        self.answered_at = self.edge.wall_clock() if accepted else None
+        return accepted
 
     def _connected_to(self, other: Leg | None) -> list[Header]:
         """A core that plays the menus is told who took the call: it rings that phone again (RFC 3325 9.1)."""
@@ -259,6 +264,7 @@ class Leg:
         try:
             send(self._answer_once(other))
         except PeerError as error:
+            self.status = error.status
             self.hangup(error.status)
             return False
         return True
@@ -308,6 +314,11 @@ class Leg:
     def can_hear(self) -> bool:
         """Whether an announcement can be played to this caller."""
         return bool(self.session.offer)
+
+    @property
+    def called(self) -> str:
+        """What we called to reach this party; "" of who called us."""
+        return self._attempt.to.uri.dialled if self._attempt else ""
 
     @property
     def payer(self) -> str | None:
@@ -379,6 +390,7 @@ class Leg:
             self.edge.trunks.report(self._attempt.gateway, event.response)
         if (event.sdp and self._take_answer(event.sdp)) or self.sdp.negotiated:
             self.sdp.codecs = bridged(self.codec)
+            self.answered_at = self.edge.wall_clock()
             self.owner.on_leg(self, "answered", 200)
         else:
             self.hangup()
@@ -433,6 +445,7 @@ class Leg:
             self.owner.on_leg(self, "held", int(self.held))
 
     def _end(self, kind: Kind, detail: int | str) -> None:
+        self.status = detail if isinstance(detail, int) else 0
         self._drop()
         self.owner.on_leg(self, kind, detail)
 

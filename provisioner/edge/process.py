@@ -87,6 +87,7 @@ class Process:
             "unban": self._unban,
             "emergency_test": self._emergency_test,
             "call": self._call,
+            "legs": self._legs,
             "resync": self._resync,
             "resync_status": self._resync_status,
             "trunk_test": lambda args: self._trunk_tests.start(args),
@@ -373,6 +374,15 @@ class Process:
         """Click-to-call. Raises OperatorError."""
         extension, to, number = (str(args.get(name) or "") for name in ("extension", "to", "number"))
         return click.call(self._edge, extension, to, number)
+
+    def _legs(self, args: ipc.Json) -> ipc.Json:
+        """The legs so far of a call that is on; none of any other."""
+        edge, name = self._edge, str(args.get("call", ""))
+        call = edge.calls.get(name)
+        if call is None:
+            return {"legs": []}
+        live = [leg for leg in edge.media_owners.values() if leg.owner.id == name]
+        return {"legs": edge.records.legs(name, call.started, live, edge.wall_clock())}
 
     def _ping(self, _args: ipc.Json) -> ipc.Json:
         return {"pid": os.getpid(), "uptime": round(time.monotonic() - self._started, 1)}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from provisioner.errors import OperatorError
+from provisioner.errors import Invalid, OperatorError
 from provisioner.phones.extensions import seen
 from provisioner.store.records import Line, Number, Phone, Snapshot
 
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from provisioner.store.inventory import Change, Inventory
 
 
-class Warned(NamedTuple):
+class Warned(msgspec.Struct, frozen=True):
     """A number that is on a line as it should not be: what, and what to do."""
 
     number: str
@@ -54,6 +55,8 @@ def assign(inventory: Inventory, number: str, target: str, who: str) -> list[War
             )
         if line and not in_service(held):
             raise not_yet(held)
+        if target and held.dial_through:
+            raise OperatorError(f"{number} is kept for dial-through", "take it out of dial-through first")
         if held.extension != target:
             _show(change, held.extension, number, "")
         group = "" if line or not target else target
@@ -62,6 +65,41 @@ def assign(inventory: Inventory, number: str, target: str, who: str) -> list[War
             _show(change, target, "", number)
         after = seen(change)
     return [each for each in warnings(after) if each.number == number]
+
+
+MAX_LABEL = 40
+_EDITED = {"label": str, "caller_privacy": bool, "dial_through": bool}
+
+
+def edit(
+    inventory: Inventory, number: str, values: Mapping[str, Any], who: str, revision: int | None = None
+) -> Number:
+    """Change `label`, `caller_privacy` and `dial_through` of a number; what is left out stays.
+
+    `revision`: of the number that was looked at, None: any. Raises Invalid, Conflict, or OperatorError.
+    """
+    errors = {
+        name: f"{name} is no such setting of a number."
+        if name not in _EDITED
+        else f"{name} has another form."
+        for name, value in values.items()
+        if not isinstance(value, _EDITED.get(name, ()))
+    }
+    with inventory.change(who) as change:
+        held = change.get(Number, number)
+        if held is None:
+            raise OperatorError(f"{number} is none of this practice's numbers", "look at the list of numbers")
+        edited = held[0] if errors else msgspec.structs.replace(held[0], **values)
+        label = " ".join(edited.label.split())
+        if not label or len(label) > MAX_LABEL or not label.isprintable():
+            errors["label"] = f"Give it words of at most {MAX_LABEL} letters."
+        if edited.dial_through and (edited.extension or edited.ring_group):
+            errors["dial_through"] = "It leads to somebody: let it lead nowhere first."
+        if errors:
+            raise Invalid(errors)
+        edited = msgspec.structs.replace(edited, label=label)
+        change.put(edited, revision)
+    return edited
 
 
 def _show(change: Change, extension: str, only: str, number: str) -> None:

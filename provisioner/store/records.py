@@ -321,6 +321,11 @@ class PhoneSettings(Record, frozen=True, tag="phone_setting"):
     values: dict[str, str | int | bool | list[str] | dict[str, str]]
 
 
+EXTENSION_SECONDS = 30.0  # that the phone of an extension rings for, where nothing else is said
+GROUP_SECONDS = 30.0  # of a simultaneous group without seconds of its own
+MEMBER_SECONDS = 15.0  # of a member of a sequential one
+
+
 class Member(msgspec.Struct, frozen=True, kw_only=True):
     """One of a ring group: an extension, or an outside number (E.164) that is reached through the core.
 
@@ -482,6 +487,26 @@ class UserSecret(Record, frozen=True, tag="user_secret"):
     codes: tuple[str, ...] = ()
 
 
+class BackupPlan(Record, frozen=True, tag="backup_plan"):
+    """When backups are made by themselves; one record, id `backups` (docs/staff/backup.md).
+
+    `at`: the time of day in the practice. `keep`: how many of those stay. `folder`: where, "" for the state directory's
+    own. `optional`: parts beside the usual ones.
+    """
+
+    daily: bool = False
+    at: str = "02:30"
+    keep: int = 14
+    folder: str = ""
+    optional: tuple[str, ...] = ()
+
+
+class BackupSecret(Record, frozen=True, tag="backup_secret"):
+    """The passphrase of backups that are made by themselves; id as of BackupPlan."""
+
+    passphrase: str = ""
+
+
 KINDS: tuple[type[Record], ...] = (
     Practice,
     Setup,
@@ -508,12 +533,14 @@ KINDS: tuple[type[Record], ...] = (
     NoticeSecret,
     User,
     UserSecret,
+    BackupPlan,
+    BackupSecret,
 )
 SECRET_KINDS = frozenset(  # never in the audit log, an export or the API
-    {"credential", "trunk_secret", "provider_secret", "notice_secret", "user_secret"}
+    {"credential", "trunk_secret", "provider_secret", "notice_secret", "user_secret", "backup_secret"}
 )
 APART_KINDS = frozenset(  # not in snapshots either: no call needs them
-    {"provider_secret", "notice_secret", "user", "user_secret"}
+    {"provider_secret", "notice_secret", "user", "user_secret", "backup_plan", "backup_secret"}
 )
 
 

@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
-from typing import Annotated, Any, Generic, TypeVar, get_type_hints
+from typing import Annotated, Any, Generic, Protocol, TypeVar, get_type_hints
 
 import msgspec
 from flask import Response, abort, request, url_for
@@ -29,6 +29,7 @@ from provisioner.ipc import Gone
 from provisioner.store.inventory import Conflict
 from provisioner.store.records import Record
 from provisioner.web import once
+from provisioner.web.language import gettext as _
 from provisioner.web.session import sources
 
 PAGE = 100  # entries without a limit
@@ -44,11 +45,25 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Base of what calls take: what has another name is a mistake, and is told."""
 
 
+Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE, description="So many entries at most.")]
+Offset = Annotated[int, Meta(ge=0, le=MAX_OFFSET, description="So many entries are left out first.")]
+
+
 class Paging(Body, frozen=True):
     """Which part of a list."""
 
-    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE, description="So many entries at most.")] = PAGE
-    offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET, description="So many entries are left out first.")] = 0
+    limit: Limit = PAGE
+    offset: Offset = 0
+
+
+class Window(Protocol):
+    """A query with a limit and an offset: Paging, or one of other names that has both."""
+
+    @property
+    def limit(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -233,7 +248,7 @@ def problem(status: int, title: str, detail: str, errors: Sequence[Fault] = ()) 
     return Response(msgspec.json.encode({"type": "about:blank", **body}), status, mimetype=PROBLEM)
 
 
-def listed(rows: Sequence[T], query: Paging, total: int | None = -1) -> Page[T]:
+def listed(rows: Sequence[T], query: Window, total: int | None = -1) -> Page[T]:
     """One page of `rows`; `rows` may end after the first entry of the next page, with `total` None."""
     end = query.offset + query.limit
     following = None
@@ -277,13 +292,13 @@ def _done(contract: Contract, function: Callable[..., object], named: dict[str, 
         return problem(412 if stale else 409, "It is not as it was", f"{error}.")
     except Invalid as error:
         wrong = [Fault(pointer=f"#/{name}", detail=detail) for name, detail in error.errors.items()]
-        return problem(422, contract.refuses, str(error), wrong)
+        return problem(422, _(contract.refuses), str(error), wrong)
     except Gone:
         raise
     except ProvisionerError as error:
         if not contract.refuses:
             raise
-        return problem(contract.refusal, contract.refuses, str(error))
+        return problem(contract.refusal, _(contract.refuses), str(error))
     if isinstance(made, Response):
         response = made
     elif contract.status == 204:
@@ -308,7 +323,7 @@ def _given(contract: Contract) -> dict[str, Any]:
         raise Wrong(_bad([Fault(parameter=next(iter(request.args)), detail="is not known: there are none")]))
     if contract.body is not None and not (contract.optional and not request.get_data()):
         found["body"] = _body(contract.body)
-    elif contract.takes and request.mimetype != contract.takes:
+    elif contract.takes and request.mimetype not in (contract.takes, "", "application/octet-stream"):
         raise Wrong(problem(415, "Unsupported Media Type", f"The body must be {contract.takes}."))
     return found
 

@@ -7,10 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 import msgspec
-from flask import Response, abort, request
 from werkzeug.datastructures import MultiDict
 
-from provisioner.errors import Invalid
 from provisioner.store.records import Record
 from provisioner.web.language import gettext as _
 
@@ -136,20 +134,3 @@ def _shown(
         error=_(errors[field.name]) if field.name in errors else "",
         now="" if as_text(value) == as_text(held) else words(field, held),
     )
-
-
-def if_match() -> int | None:
-    """The revision that If-Match names, None without one. Aborts with 412 for what names none (RFC 9110 13.1.1)."""
-    if "If-Match" not in request.headers or request.if_match.star_tag:
-        return None
-    found = [tag for tag in request.if_match.as_set() if tag.isdecimal()]
-    if len(found) != 1:
-        abort(412, "If-Match must be the ETag that the record was read with.")
-    return int(found[0])
-
-
-def invalid(title: str, error: Invalid) -> Response:
-    """A problem document that says of each field what is wrong (RFC 9457 section 3.1)."""
-    errors = [{"pointer": f"#/{name}", "detail": detail} for name, detail in error.errors.items()]
-    body = {"type": "about:blank", "title": title, "status": 422, "detail": str(error), "errors": errors}
-    return Response(msgspec.json.encode(body), 422, mimetype="application/problem+json")

@@ -47,6 +47,7 @@ TABS = (
     Row("phones", "orders.retired", N_("Retired")),
     Row("extensions", "extensions.page", N_("Extensions")),
     Row("extensions", "numbers.page", N_("Numbers")),
+    Row("extensions", "ringing.index", N_("Ring groups")),
     Row("extensions", "addresses.page", N_("Emergency addresses")),
     Row("calls", "staff.calls", N_("Calls")),
     Row("calls", "audio.index", N_("Music and announcements")),

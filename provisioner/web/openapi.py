@@ -66,12 +66,21 @@ TAGS = {
     "dial-through": "Temporary numbers",
     "emergency": "Emergency calls, tests, readiness",
     "requests": "What phones asked for",
+    "practice": "The practice's own settings",
+    "ring-groups": "Who rings for a number",
+    "trunks": "Ways to calling services",
+    "providers": "Telephone providers",
+    "jobs": "The appliance's own long work",
+    "users": "Who may sign in",
+    "tokens": "API tokens",
+    "audit": "Who changed what",
+    "backups": "Backup and restore",
     "recordings": "What callers hear",
     "status": "The appliance",
     "trust": "Which phones get anything",
     "certificates": "Certificate authorities",
     "dhcp": "What the DHCP server tells phones",
-    "openapi.json": "This document",
+    "openapi": "This document",
 }
 
 calls = Blueprint("openapi_api", __name__, url_prefix=ROOT)

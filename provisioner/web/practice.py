@@ -14,9 +14,8 @@ from provisioner.errors import Invalid
 from provisioner.phones import practice as rules
 from provisioner.store.inventory import Conflict
 from provisioner.store.records import Practice
-from provisioner.web import api, forms, staff, words
+from provisioner.web import api, contract, forms, staff, words
 from provisioner.web.forms import Field, Group
-from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 
@@ -226,26 +225,28 @@ def save() -> Response:
 
 # API
 
+Changes = msgspec.defstruct(
+    "PracticeChanges",
+    [
+        (each.name, each.type | msgspec.UnsetType, msgspec.UNSET)
+        for each in msgspec.structs.fields(Practice)
+        if each.name not in rules.ELSEWHERE
+    ],
+    bases=(contract.Body,),
+    frozen=True,
+    kw_only=True,
+)
+
 
 @calls.get("")
-def api_show() -> Response:
+@contract.call(record=Practice, name="practice")
+def api_show() -> Practice:
     """The practice's settings."""
-    return _told(*stored())
-
-
-def _told(practice: Practice, revision: int) -> Response:
-    response = api.answer(practice)
-    response.set_etag(str(revision))
-    return response
+    return stored()[0]
 
 
 @calls.patch("")
-def api_change() -> Response:
+@contract.call(record=Practice, name="practice", refuses=N_("The settings were not changed"))
+def api_change(body: Changes) -> Practice:  # type: ignore[valid-type]
     """Change the settings that the body names; the others stay."""
-    try:
-        change(api.body(), forms.if_match())
-    except Invalid as error:
-        return forms.invalid(_("The settings were not changed"), error)
-    except Conflict as error:
-        return api.problem(412, _("The settings were not changed"), f"{error}.")
-    return _told(*stored())
+    return change(contract.changes(body), None)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from provisioner.emergency import readiness
-from provisioner.web import api, staff
+from provisioner.web import api, contract, staff
 from provisioner.web.session import sources
 from provisioner.web.sources import World
 
@@ -36,6 +36,7 @@ def page() -> Response:
 
 
 @calls.get("/readiness")
-def api_page() -> Response:
-    """The same as JSON; `level`: bad, warn or good. Times in seconds since 1970."""
-    return api.answer(report(sources().world()))
+@contract.call()
+def api_page() -> readiness.Report:
+    """Whether 911 would work now from each phone, the worst first; `level`: bad, warn or good."""
+    return report(sources().world())

@@ -47,6 +47,55 @@ def test_a_call_with_a_transfer_is_one_row(world: World) -> None:
 
 
 @pytest.mark.rule("log.row")
+def test_each_leg_is_kept_with_how_it_was_reached_and_how_it_sounded(world: World) -> None:
+    patient = world.inbound()
+    world.pass_time(4)
+    desk = world.ringing("101")
+    others = [world.ringing(extension) for extension in ("102", "103")]
+    others[0].refuse(486)
+    desk.answer()
+    world.leg_of(patient).stats = {"packets_in": 950, "lost": 50, "jitter_ms": 12.0}
+    world.leg_of(desk).stats = {"packets_in": 1000, "lost": 0, "jitter_ms": 1.0}
+    world.pass_time(6)
+    patient.hangup()
+    (row,) = rows(world)
+    caller, busy, passed, first = row["legs"]
+    assert (caller["trunk"], caller["codec"], caller["transport"]) == ("core", "PCMU", "UDP")
+    assert {"called", "extension", "mac"}.isdisjoint(caller)  # who called us is no phone
+    assert (caller["from"], caller["answered"], caller["to"]) == (0.0, 4.0, 10.0)
+    assert (caller["loss"], caller["jitter_ms"]) == (5.0, 12.0)
+    assert (first["extension"], first["called"], first["mos"]) == ("101", True, 4.38)
+    assert first["mac"] == world.edge.directory.stations["101"].phone.id
+    assert (busy["extension"], busy["status"]) == ("102", 486)
+    assert "answered" not in busy
+    assert (passed["extension"], passed["to"]) == ("103", 4.0)
+    assert row["mos"] == caller["mos"]
+
+
+def test_the_legs_of_a_call_that_is_on(world: World) -> None:
+    patient = world.inbound()
+    world.ringing("102").refuse(486)
+    world.ringing("101").answer()
+    (call,) = world.edge.calls.values()
+    live = [leg for leg in world.edge.media_owners.values() if leg.owner.id == call.id]
+    legs = world.edge.records.legs(call.id, call.started, live, world.edge.wall_clock())
+    assert [leg.get("extension", "") for leg in legs if "answered" in leg] == ["", "101"]
+    assert {leg["status"] for leg in legs if "status" in leg} == {486}
+    assert world.edge.records.legs("none", 0.0, [], 0.0) == []
+    patient.hangup()
+
+
+def test_an_outside_party_is_known_by_its_number(world: World) -> None:
+    world.phones["101"].call(OUTSIDE)
+    world.core.calls[-1].answer()
+    world.pass_time(3)
+    world.end()
+    (row,) = rows(world)
+    assert [leg.get("number", "") for leg in row["legs"]] == ["", OUTSIDE]
+    assert (row["legs"][1]["called"], row["legs"][1]["trunk"]) == (True, "core")
+
+
+@pytest.mark.rule("log.row")
 def test_quality_that_comes_late_completes_the_row(world: World) -> None:
     talk = world.phones["101"].call("102")
     world.ringing("102").answer()

@@ -136,7 +136,7 @@ def test_a_number_is_put_on_a_line(
     staff: FlaskClient, csrf: str, inventory: Inventory, edge: dict[str, int]
 ) -> None:
     form = {"csrf": csrf, "number": "+14155550101", "target": "102"}
-    assert staff.post("/staff/numbers", data=form).status_code == 303
+    assert staff.post(f"/staff/numbers/{form['number']}/target", data=form).status_code == 303
     assert edge["reloads"] == 1
     assert inventory.snapshot().phones[practice.YEALINK].lines[0].number == "+14155550101"
     page = text(staff, "/staff/numbers")
@@ -148,7 +148,7 @@ def test_none_without_an_address_is(staff: FlaskClient, csrf: str, inventory: In
     with inventory.change("test") as change:
         change.put(Number(id="+14155550199", label="New", location="desk"))
     form = {"csrf": csrf, "number": "+14155550199", "target": "102"}
-    refused = staff.post("/staff/numbers", data=form)
+    refused = staff.post(f"/staff/numbers/{form['number']}/target", data=form)
     assert refused.status_code == 409
     assert "is not registered, so no line may have it: register its address first" in refused.get_data(
         as_text=True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from web_practice import text_of as text
 
+from provisioner.errors import Invalid
 from provisioner.phones import practice as rules
 from provisioner.store.records import Practice
 from provisioner.web import practice
@@ -20,7 +21,7 @@ GOOD = {
     "click_auto_answer": "1",
     "keep_calls_days": "90",
     "max_calls": "50",
-    "outbound_closed": "22:00 – 6:30",
+    "outbound_closed": "22:00 \u2013 6:30",
     "international_calls_per_day": "0",
     "services": ["811", "211"],
     "outbound_at_once": "10",
@@ -144,7 +145,21 @@ def test_the_api_reads_and_changes_with_a_revision(api, inventory, edge):
 
 
 def test_the_api_says_of_each_field_what_is_wrong(api, inventory):
-    wrong = {"extension_length": 4, "walls": 4, "max_calls": "x", "services": [1], "adoption": "open"}
+    wrong = {"max_calls": 1, "services": ["911"], "routers": ["the grey box"]}
     answer = api.patch(CALL, json=wrong)
     assert (answer.status_code, answer.mimetype) == (422, "application/problem+json")
     assert {each["pointer"] for each in answer.json["errors"]} == {f"#/{name}" for name in wrong}
+
+
+@pytest.mark.parametrize(
+    "body", [{"extension_length": 4}, {"walls": 4}, {"max_calls": "x"}, {"adoption": "open"}]
+)
+def test_the_api_takes_nothing_else(api, inventory, body):
+    assert api.patch(CALL, json=body).status_code == 400
+
+
+def test_a_caller_from_the_console_hears_of_every_field(inventory):
+    wrong = {"extension_length": 4, "walls": 4, "max_calls": "x", "services": [1], "adoption": "open"}
+    with pytest.raises(Invalid) as told:
+        rules.change(inventory, wrong, "console")
+    assert told.value.errors.keys() == wrong.keys()
