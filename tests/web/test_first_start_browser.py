@@ -21,7 +21,7 @@ from tests.peers.wait import until
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 PHONE = "001565aa0001"
-PASSWORD = "four quiet lamps at noon"  # noqa: S105 - of a user that lives as long as the test
+PASSWORD = "four quiet lamps at noon"
 SHOTS = os.environ.get("PROVISIONER_SHOTS", "")
 pytestmark = pytest.mark.peer("chromium")
 

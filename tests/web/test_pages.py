@@ -229,7 +229,7 @@ def test_an_emergency_without_a_place_says_so(staff, edge):
 
 
 def test_the_callback_number_is_of_the_same_place(staff, edge, app):
-    from provisioner.store.records import Number
+    from provisioner.store.records import Number, Setup
 
     with app.extensions["provisioner"].inventory.change(who="test") as change:
         change.put(Number(id="+14155550102", label="Dr. Adams", extension="102", location="lab"))
@@ -268,6 +268,8 @@ def test_a_practice_that_has_nothing_yet(tmp_path):
     inventory = app.extensions["provisioner"].inventory
     client = app.test_client()
     client.get("/staff/sign-in/" + inventory.new_token("sign-in", 60, "administrator"))
+    with inventory.change("test") as change:
+        change.put(Setup(id="setup", done=1.0))
     assert "Connect one to the network and start it" in text(client, "/staff/phones")
     assert "No connection to a calling service is set up" in text(client, "/staff/")
     app.extensions["provisioner"].close()

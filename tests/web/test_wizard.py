@@ -17,9 +17,8 @@ from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 from provisioner.store.records import Phone, Practice, RingGroup, Setup, User
 from provisioner.web import network
-from provisioner.web.app import create_app
 
-PASSWORD = "four quiet lamps at noon"  # noqa: S105
+PASSWORD = "four quiet lamps at noon"
 STEPS = [
     {"step": name, "state": "good", "code": "", "detail": {}}
     for name in ("name", "reach", "answer", "password")
@@ -259,7 +258,8 @@ def test_ports_name_who_has_the_usual_one(walk, monkeypatch) -> None:
 
 def test_numbers_as_people_write_them() -> None:
     typed, wrong = first_start.read_numbers(
-        "Numbers of the clinic\n(415) 555-0100, Main\n415-555-0101 \u2013 Fax\n1 415 555 0102\t4155550103\n\n911\n+1.415.555.0100 Again"
+        "Numbers of the clinic\n(415) 555-0100, Main\n415-555-0101 \u2013 Fax\n"
+        "1 415 555 0102\t4155550103\n\n911\n+1.415.555.0100 Again"
     )
     assert [(each.number, each.label) for each in typed] == [
         ("+14155550100", "Again"),
