@@ -229,7 +229,7 @@ def test_an_emergency_without_a_place_says_so(staff, edge):
 
 
 def test_the_callback_number_is_of_the_same_place(staff, edge, app):
-    from provisioner.store.records import Number, Setup
+    from provisioner.store.records import Number
 
     with app.extensions["provisioner"].inventory.change(who="test") as change:
         change.put(Number(id="+14155550102", label="Dr. Adams", extension="102", location="lab"))
@@ -262,6 +262,7 @@ def test_a_broken_store_is_one_sentence(staff, state: StateDir):
 
 
 def test_a_practice_that_has_nothing_yet(tmp_path):
+    from provisioner.store.records import Setup
     from provisioner.web.app import create_app
 
     app = create_app(StateDir.create(tmp_path), patience=0.1)
