@@ -16,6 +16,7 @@ from provisioner.ipc import Gone
 from provisioner.paths import StateDir
 from provisioner.phones.vocabulary import shown
 from provisioner.web import (
+    account,
     addresses,
     api,
     audio,
@@ -38,6 +39,7 @@ from provisioner.web import (
     openapi,
     orders,
     phone,
+    places,
     practice,
     providers,
     readiness,
@@ -48,9 +50,11 @@ from provisioner.web import (
     signing,
     staff,
     tables,
+    tokens,
     trunk_form,
     trunks,
     trust,
+    users,
     views,
     wizard,
     words,
@@ -109,6 +113,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         request_log,
         phone,
         practice,
+        places,
         layers,
         ringing,
         groups,
@@ -123,6 +128,9 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         authorities,
         openapi,
         work,
+        users,
+        tokens,
+        account,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
     for blueprint in (*own, *parts):

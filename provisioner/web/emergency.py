@@ -225,11 +225,11 @@ def _days() -> tuple[float, float]:
         last = request.args.get("until") or "2999-12-31"
         return evidence.days(first, last, sources().snapshot().practice.time_zone)
     except UsageError as error:
-        abort(400, f"{error}.")
+        abort(422, f"{error}.")
 
 
 @calls.get("/emergency/calls")
-@contract.call(answer=Page[shapes.EmergencyCall])
+@contract.call(answer=Page[shapes.EmergencyCall], problems=(422,))
 def api_log(query: Wanted) -> Page[Json]:
     """The emergency log, newest first."""
     return contract.listed(log(*_days()), query)
@@ -237,7 +237,7 @@ def api_log(query: Wanted) -> Page[Json]:
 
 @pages.get("/emergency/calls.csv")
 @calls.get("/emergency/calls.csv")
-@contract.call(gives="text/csv")
+@contract.call(gives="text/csv", problems=(422,))
 def api_csv(query: Days) -> Response:
     """The emergency log as a table, oldest first."""
     zone = sources().snapshot().practice.time_zone
@@ -249,7 +249,7 @@ def api_csv(query: Days) -> Response:
 
 @pages.get("/emergency/evidence.zip")
 @calls.get("/emergency/evidence.zip")
-@contract.call(gives="application/zip")
+@contract.call(gives="application/zip", problems=(422,))
 def api_evidence(query: Days) -> Response:
     """The evidence of emergency calls and tests as a ZIP file; without days of the last year."""
     now, snapshot = sources().now(), sources().snapshot()
@@ -259,7 +259,7 @@ def api_evidence(query: Days) -> Response:
     try:
         since, until = evidence.days(first, last, snapshot.practice.time_zone)
     except UsageError as error:
-        abort(400, f"{error}.")
+        abort(422, f"{error}.")
     journal = sources().journal
     rows, told = journal.emergencies(since, until), journal.notices()
     standing = matrix.matrix(
