@@ -16,6 +16,7 @@ from provisioner.ipc import Gone
 from provisioner.paths import StateDir
 from provisioner.phones.vocabulary import shown
 from provisioner.web import (
+    account,
     addresses,
     api,
     audio,
@@ -38,6 +39,7 @@ from provisioner.web import (
     openapi,
     orders,
     phone,
+    places,
     practice,
     providers,
     readiness,
@@ -48,11 +50,14 @@ from provisioner.web import (
     signing,
     staff,
     tables,
+    tokens,
     told,
     trunk_form,
     trunks,
     trust,
+    users,
     views,
+    wizard,
     words,
     work,
 )
@@ -112,6 +117,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         request_log,
         phone,
         practice,
+        places,
         layers,
         ringing,
         groups,
@@ -120,11 +126,15 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         trust,
         trunks,
         providers,
+        wizard,
         dhcp,
         emergency,
         authorities,
         openapi,
         work,
+        users,
+        tokens,
+        account,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
     for blueprint in (*own, *parts):

@@ -10,8 +10,10 @@ from provisioner.media import prompts
 from provisioner.media.recordings import MAX_BYTES, Recordings, as_wav
 from provisioner.media.rtp import RATE
 from provisioner.store.records import Recording
-from provisioner.web import api, staff
+from provisioner.web import api, contract, staff
+from provisioner.web.contract import Page, Paging
 from provisioner.web.session import sources, who
+from provisioner.web.shapes import Shape
 
 _MAX_REQUEST = MAX_BYTES + (64 << 10)
 
@@ -56,6 +58,7 @@ def index() -> Response:
 
 @pages.get("/<name>.wav")
 @calls.get("/<name>.wav")
+@contract.call(gives="audio/wav")
 def listen(name: str) -> Response:
     """What callers hear under that name."""
     response = make_response(as_wav(_recordings().load(_known(name))))
@@ -92,20 +95,31 @@ def _remove(name: str, who: str) -> None:
             change.delete(Recording, name)
 
 
+class Prompt(Shape, frozen=True):
+    """What callers hear under a name, and whether it is a recording of the practice's own."""
+
+    name: str
+    says: str
+    own: bool
+    seconds: float
+
+
 @calls.get("")
-def listed() -> Response:
+@contract.call(answer=Page[Prompt])
+def listed(query: Paging) -> Page[dict[str, object]]:
     """All prompts."""
-    return api.listed(_rows(), *api.window())
+    return contract.listed(_rows(), query)
 
 
 @calls.put("/<name>")
-def put(name: str) -> Response:
-    """A WAV file as the body."""
-    return api.answer(_put(_known(name), request.get_data(), who()))
+@contract.call(record=Recording, takes="audio/wav", refuses="The recording was not kept")
+def put(name: str) -> Recording:
+    """Take a WAV file as what callers hear."""
+    return _put(_known(name), request.get_data(), who())
 
 
 @calls.delete("/<name>")
-def remove(name: str) -> Response:
+@contract.call(record=Recording)
+def remove(name: str) -> None:
     """Back to what ships."""
     _remove(_known(name), who())
-    return make_response("", 204)

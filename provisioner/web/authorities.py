@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
@@ -11,8 +11,9 @@ from flask import Blueprint, Response, abort, make_response, redirect, request, 
 from provisioner import certificates
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.phones.boot import VENDORS
-from provisioner.web import api, staff
+from provisioner.web import api, contract, staff
 from provisioner.web.session import sources
+from provisioner.web.shapes import Shape
 
 MAX_PEM = 256 << 10  # bytes
 MAX_IMAGES = 200  # of a maker, on the page
@@ -125,6 +126,7 @@ def _drop(maker: str) -> None:
 
 @pages.get("/ca.<form>")
 @calls.get("/ca.<form>")
+@contract.call(gives="application/x-pem-file")
 def own(form: str) -> Response:
     """The appliance's own authority, to be installed in phones and browsers: `ca.pem`, `ca.der`."""
     if form not in TYPES:
@@ -138,29 +140,50 @@ def own(form: str) -> Response:
 # API
 
 
+class Held(Shape, frozen=True):
+    """A certificate in words; `until`: seconds since 1970."""
+
+    subject: str
+    until: float
+    fingerprint: str
+
+
+class Authorities(Shape, frozen=True):
+    """The appliance's own authority, the makers', the legacy port (null: not known), the firmware that is there."""
+
+    authority: Held | None
+    makers: dict[str, list[Held]]
+    legacy_https: str | None
+    firmware: dict[str, list[str]]
+
+
+def _held(certificate: Certificate) -> Held:
+    return Held(**certificate._asdict())
+
+
 @calls.get("")
-def api_show() -> Response:
-    """The appliance's own authority, the makers', the legacy port (null: not known), and the firmware that is there."""
+@contract.call()
+def api_show() -> Authorities:
+    """The certificate authorities that are here, and the firmware images."""
     front, _ = sources().ask("front", "status")
     own = _own()
-    told: dict[str, Any] = {
-        "authority": own._asdict() if own else None,
-        "makers": {maker: [each._asdict() for each in held] for maker, held in _makers().items()},
-        "legacy_https": front.get("legacy_https") if front else None,
-        "firmware": {maker: [name for name, _ in images] for maker, images in _firmware().items()},
-    }
-    return api.answer(told)
+    return Authorities(
+        authority=_held(own) if own else None,
+        makers={maker: [_held(each) for each in held] for maker, held in _makers().items()},
+        legacy_https=front.get("legacy_https") if front else None,
+        firmware={maker: [name for name, _ in images] for maker, images in _firmware().items()},
+    )
 
 
 @calls.put("/makers/<maker>")
-@api.refusing("The certificate was not kept")
-def api_upload(maker: str) -> Response:
+@contract.call(takes="application/x-pem-file", refuses="The certificate was not kept")
+def api_upload(maker: str) -> list[Held]:
     """Keep the PEM in the body as the authorities of a maker."""
-    return api.answer([_told(each)._asdict() for each in _keep(maker, request.get_data())])
+    return [_held(_told(each)) for each in _keep(maker, request.get_data())]
 
 
 @calls.delete("/makers/<maker>")
-def api_remove(maker: str) -> Response:
+@contract.call()
+def api_remove(maker: str) -> None:
     """Forget the authorities of a maker."""
     _drop(maker)
-    return Response(status=204)

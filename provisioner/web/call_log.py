@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
+from typing import Annotated
 
 from flask import Blueprint, Response, abort, request
+from msgspec import Meta
 
 from provisioner.store import call_log, dial_through
 from provisioner.store.call_log import Search
-from provisioner.web import api, staff, views, words
+from provisioner.web import api, contract, staff, views, words
+from provisioner.web.contract import Body, Page
 from provisioner.web.session import sources
 
 CALLS = 500  # on a page
@@ -29,7 +32,7 @@ def _moment(name: str) -> float | None:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        abort(400, f"{name} must be a date such as 2026-03-31, or a date and time such as 2026-03-31T14:00.")
+        abort(422, f"{name} must be a date such as 2026-03-31, or a date and time such as 2026-03-31T14:00.")
     zone = words.zone(sources().snapshot().practice.time_zone)
     return (at if at.tzinfo else at.replace(tzinfo=zone)).timestamp()
 
@@ -68,10 +71,37 @@ def page(status: int = 200, error: str = "", asked_for: Mapping[str, str] = Mapp
     )
 
 
+class Export(Body, frozen=True):
+    """Which calls."""
+
+    q: Annotated[str, Meta(max_length=100, description="A name, extension, number or outcome.")] = ""
+    since: Annotated[
+        str, Meta(max_length=40, description="From then on: as 2026-03-31, or 2026-03-31T14:00.")
+    ] = ""
+    until: Annotated[str, Meta(max_length=40, description="Before that.")] = ""
+
+
+class Wanted(Export, frozen=True):
+    """Which calls, and which part of them."""
+
+    limit: contract.Limit = contract.PAGE
+    offset: contract.Offset = 0
+
+
 @pages.get("/calls.csv")
+def export_page() -> Response:
+    """The calls that are shown, as a table."""
+    return _export()
+
+
 @calls.get("/calls.csv")
-def export() -> Response:
-    """All calls that `q`, `since` and `until` ask for, oldest first."""
+@contract.call(gives="text/csv", problems=(422,))
+def export(query: Export) -> Response:
+    """All calls that are asked for as a table, oldest first."""
+    return _export()
+
+
+def _export() -> Response:
     zone = words.zone(sources().snapshot().practice.time_zone)
     text = call_log.lines(sources().journal.walk_calls(asked()), zone)
     response = Response(text, mimetype="text/csv")
@@ -80,11 +110,11 @@ def export() -> Response:
 
 
 @calls.get("/calls")
-def list_calls() -> Response:
-    """Calls that `q`, `since` and `until` ask for: live first, then the newest past ones."""
-    limit, offset = api.window()
+@contract.call(problems=(422,))
+def list_calls(query: Wanted) -> Page[views.CallRow]:
+    """Calls that are asked for: live first, then the newest past ones."""
     world, search = sources().world(), asked()
     live = [] if search.since or search.until else views.calls_now(world)
     live = [row for row in live if views.matches_call(row, search.text)]
-    rows = sources().journal.calls(limit + offset + 1, search)
-    return api.listed(live + views.past(world, rows), limit, offset)
+    rows = sources().journal.calls(query.limit + query.offset + 1, search)
+    return contract.listed(live + views.past(world, rows), query, None)

@@ -18,7 +18,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import wraps
-from typing import Annotated, Any, Generic, TypeVar, get_type_hints
+from typing import Annotated, Any, Generic, Protocol, TypeVar, get_type_hints
 
 import msgspec
 from flask import Response, abort, request, url_for
@@ -29,6 +29,7 @@ from provisioner.ipc import Gone
 from provisioner.store.inventory import Conflict
 from provisioner.store.records import Record
 from provisioner.web import once
+from provisioner.web.language import gettext as _
 from provisioner.web.session import sources
 
 PAGE = 100  # entries without a limit
@@ -44,11 +45,25 @@ class Body(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     """Base of what calls take: what has another name is a mistake, and is told."""
 
 
+Limit = Annotated[int, Meta(ge=1, le=MAX_PAGE, description="So many entries at most.")]
+Offset = Annotated[int, Meta(ge=0, le=MAX_OFFSET, description="So many entries are left out first.")]
+
+
 class Paging(Body, frozen=True):
     """Which part of a list."""
 
-    limit: Annotated[int, Meta(ge=1, le=MAX_PAGE, description="So many entries at most.")] = PAGE
-    offset: Annotated[int, Meta(ge=0, le=MAX_OFFSET, description="So many entries are left out first.")] = 0
+    limit: Limit = PAGE
+    offset: Offset = 0
+
+
+class Window(Protocol):
+    """A query with a limit and an offset: Paging, or one of other names that has both."""
+
+    @property
+    def limit(self) -> int: ...
+
+    @property
+    def offset(self) -> int: ...
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
@@ -59,7 +74,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     total: int | None = None
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
+class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that is wrong with a request. `pointer`: where in the body (RFC 6901, 6); `parameter`: of the query."""
 
     detail: str
@@ -233,7 +248,7 @@ def problem(status: int, title: str, detail: str, errors: Sequence[Fault] = ()) 
     return Response(msgspec.json.encode({"type": "about:blank", **body}), status, mimetype=PROBLEM)
 
 
-def listed(rows: Sequence[T], query: Paging, total: int | None = -1) -> Page[T]:
+def listed(rows: Sequence[T], query: Window, total: int | None = -1) -> Page[T]:
     """One page of `rows`; `rows` may end after the first entry of the next page, with `total` None."""
     end = query.offset + query.limit
     following = None
@@ -277,13 +292,13 @@ def _done(contract: Contract, function: Callable[..., object], named: dict[str, 
         return problem(412 if stale else 409, "It is not as it was", f"{error}.")
     except Invalid as error:
         wrong = [Fault(pointer=f"#/{name}", detail=detail) for name, detail in error.errors.items()]
-        return problem(422, contract.refuses, str(error), wrong)
+        return problem(422, _(contract.refuses), str(error), wrong)
     except Gone:
         raise
     except ProvisionerError as error:
         if not contract.refuses:
             raise
-        return problem(contract.refusal, contract.refuses, str(error))
+        return problem(contract.refusal, _(contract.refuses), str(error))
     if isinstance(made, Response):
         response = made
     elif contract.status == 204:
@@ -308,7 +323,7 @@ def _given(contract: Contract) -> dict[str, Any]:
         raise Wrong(_bad([Fault(parameter=next(iter(request.args)), detail="is not known: there are none")]))
     if contract.body is not None and not (contract.optional and not request.get_data()):
         found["body"] = _body(contract.body)
-    elif contract.takes and request.mimetype != contract.takes:
+    elif contract.takes and request.mimetype not in (contract.takes, "", "application/octet-stream"):
         raise Wrong(problem(415, "Unsupported Media Type", f"The body must be {contract.takes}."))
     return found
 
@@ -330,7 +345,7 @@ def _body(kind: Any) -> Any:
     if request.mimetype != JSON:
         raise Wrong(problem(415, "Unsupported Media Type", f"The body must be {JSON}."))
     try:
-        given = msgspec.json.decode(request.get_data())
+        given = _integral(msgspec.json.decode(request.get_data()))
     except (ValueError, RecursionError) as error:
         detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Wrong(_bad([Fault(pointer="#", detail=f"is no JSON: {detail}")])) from None
@@ -338,6 +353,15 @@ def _body(kind: Any) -> Any:
     if wrong:
         raise Wrong(_bad(wrong))
     return found
+
+
+def _integral(value: Any) -> Any:
+    """`value` with 4 for 4.0: both are the same number in JSON (and an integer in JSON Schema 2020-12, 4.2.3)."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    if isinstance(value, list):
+        return [_integral(each) for each in value]
+    return {name: _integral(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def _bad(faults: Sequence[Fault]) -> Response:
@@ -398,8 +422,7 @@ def _expecting(contract: Contract, name: str) -> AbstractContextManager[None]:
     match, none = request.if_match, request.if_none_match
     if not match and not none:
         return nullcontext()
-    wanted = {tag.partition(".")[0] for tag in match}
-    unwanted = {tag.partition(".")[0] for tag in none}
+    wanted, unwanted = ({(tag or "").partition(".")[0] for tag in each} for each in (match, none))
 
     def fits(revision: int) -> bool:
         good = not match or (match.star_tag and revision > 0) or str(revision) in wanted

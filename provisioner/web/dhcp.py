@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response, abort, request
 
+from provisioner.ipc import Json
 from provisioner.phones import dhcp_help
-from provisioner.web import api, staff
+from provisioner.web import api, contract, staff
 from provisioner.web.phone import ask
 from provisioner.web.session import sources
+from provisioner.web.shapes import Shape
 
 pages = Blueprint("dhcp", __name__, url_prefix="/staff/dhcp")
 pages.before_request(staff.guard)
@@ -34,9 +36,43 @@ def show() -> Response:
     )
 
 
+class Option(Shape, frozen=True):
+    """A DHCP option."""
+
+    code: int
+    kind: str
+    value: str
+    why: str
+
+
+class Maker(Shape, frozen=True):
+    """What the phones of a maker are told, and how they say that they are one (option 60)."""
+
+    vendor: str
+    vendor_class: list[str]
+    options: list[Option]
+
+
+class Help(Shape, frozen=True):
+    """Where phones find this appliance, and the `servers`' texts by kind of DHCP server."""
+
+    url: str
+    tftp: str
+    makers: list[Maker]
+    servers: dict[str, str]
+
+
 @calls.get("")
-@api.refusing("There is no text")
-def api_show() -> Response:
-    """The options by maker and the texts; `for` one kind of server only its text."""
-    server, kind = _server(), request.args.get("for", "")
-    return api.answer({"text": dhcp_help.text(kind, server)} if kind else dhcp_help.told(server))
+@contract.call(answer=Help, refuses="There is no text")
+def api_show() -> Json:
+    """What the network's DHCP server is to tell phones: the options by maker, and the texts by kind of server."""
+    return dhcp_help.told(_server())
+
+
+@calls.get("/<kind>")
+@contract.call(gives="text/plain", refuses="There is no text")
+def api_text(kind: str) -> Response:
+    """The text for one kind of server."""
+    if kind not in dhcp_help.SERVERS:
+        abort(404, f"There is no text for such a server: it is one of {', '.join(dhcp_help.SERVERS)}.")
+    return Response(dhcp_help.text(kind, _server()), mimetype="text/plain")

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
+from msgspec import Meta
 
 from provisioner.emergency import evidence, matrix, notices
 from provisioner.emergency.matrix import Cell
 from provisioner.errors import UsageError
 from provisioner.ipc import Json
 from provisioner.store.records import NoticeSecret, Notifying
-from provisioner.web import api, staff, words
+from provisioner.web import api, contract, shapes, staff, words
+from provisioner.web.contract import Body, Page, Paging, Text
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
+from provisioner.web.shapes import Shape
 from provisioner.web.sources import World
 from provisioner.web.views import Level
 
@@ -193,6 +196,38 @@ def page_settings() -> Response:
 # API
 
 
+class Days(Body, frozen=True):
+    """Days of the practice."""
+
+    since: Annotated[str, Meta(max_length=10, description="First day, as 2026-01-01.")] = ""
+    until: Annotated[str, Meta(max_length=10, description="Last day; it is in it.")] = ""
+
+
+class Wanted(Days, frozen=True):
+    """Which calls, and which part of them."""
+
+    limit: contract.Limit = contract.PAGE
+    offset: contract.Offset = 0
+
+
+class Line(Body, frozen=True):
+    """The line in whose name 933 is called."""
+
+    extension: Text
+
+
+class Begun(Shape, frozen=True):
+    """The id of the call."""
+
+    call: str
+
+
+class Noticed(Shape, frozen=True):
+    """The ids of the notices."""
+
+    notices: list[str]
+
+
 def _days() -> tuple[float, float]:
     """`since` and `until`: days of the practice, `until` is in it."""
     try:
@@ -200,19 +235,21 @@ def _days() -> tuple[float, float]:
         last = request.args.get("until") or "2999-12-31"
         return evidence.days(first, last, sources().snapshot().practice.time_zone)
     except UsageError as error:
-        abort(400, f"{error}.")
+        abort(422, f"{error}.")
 
 
 @calls.get("/emergency/calls")
-def api_log() -> Response:
-    """The emergency log, newest first; `since`, `until`."""
-    return api.listed(log(*_days()), *api.window())
+@contract.call(answer=Page[shapes.EmergencyCall], problems=(422,))
+def api_log(query: Wanted) -> Page[Json]:
+    """The emergency log, newest first."""
+    return contract.listed(log(*_days()), query)
 
 
 @pages.get("/emergency/calls.csv")
 @calls.get("/emergency/calls.csv")
-def api_csv() -> Response:
-    """The same as a table, oldest first."""
+@contract.call(gives="text/csv", problems=(422,))
+def api_csv(query: Days) -> Response:
+    """The emergency log as a table, oldest first."""
     zone = sources().snapshot().practice.time_zone
     rows = [evidence.flat(call, zone) for call in log(*_days())[::-1]]
     response = Response(evidence.as_csv(rows), mimetype="text/csv")
@@ -222,16 +259,17 @@ def api_csv() -> Response:
 
 @pages.get("/emergency/evidence.zip")
 @calls.get("/emergency/evidence.zip")
-def api_evidence() -> Response:
-    """What `provisioner emergency export` writes: `since` and `until`, else the last year."""
+@contract.call(gives="application/zip", problems=(422,))
+def api_evidence(query: Days) -> Response:
+    """The evidence of emergency calls and tests as a ZIP file; without days of the last year."""
     now, snapshot = sources().now(), sources().snapshot()
     today = datetime.fromtimestamp(now, words.zone(snapshot.practice.time_zone)).date()
-    last = request.args.get("until") or today.isoformat()
-    first = request.args.get("since") or datetime.fromordinal(today.toordinal() - 365).date().isoformat()
+    last = query.until or today.isoformat()
+    first = query.since or datetime.fromordinal(today.toordinal() - 365).date().isoformat()
     try:
         since, until = evidence.days(first, last, snapshot.practice.time_zone)
     except UsageError as error:
-        abort(400, f"{error}.")
+        abort(422, f"{error}.")
     journal = sources().journal
     rows, told = journal.emergencies(since, until), journal.notices()
     standing = matrix.matrix(
@@ -244,47 +282,43 @@ def api_evidence() -> Response:
 
 
 @calls.get("/emergency/tests")
-def api_tests() -> Response:
-    """The matrix: a row for each line, the worst first."""
-    return api.listed(cells(sources().world()), *api.window())
-
-
-def _body() -> dict[str, Any]:
-    body = request.get_json(silent=True)
-    if not isinstance(body, dict):
-        abort(400, "The body must be a JSON object.")
-    return body
+@contract.call()
+def api_tests(query: Paging) -> Page[Cell]:
+    """For each line when 933 was last called and what came of it, the worst first."""
+    return contract.listed(cells(sources().world()), query)
 
 
 @calls.post("/emergency/tests")
-def api_test() -> Response:
-    """Call 933 in the name of `extension`."""
-    try:
-        return api.answer({"call": begin_test(str(_body().get("extension", "")))}, 202)
-    except UsageError as error:
-        return api.problem(409, "No test was begun", str(error))
+@contract.call(status=202, refuses="No test was begun")
+def api_test(body: Line) -> Begun:
+    """Call 933 in the name of a line, as 911 would be called."""
+    return Begun(call=begin_test(body.extension))
 
 
 @calls.post("/emergency/notices")
-def api_notice() -> Response:
+@contract.call(status=202, refuses="No notice was sent")
+def api_notice() -> Noticed:
     """Send a test notice to everybody who would be told by e-mail or webhook."""
-    try:
-        return api.answer({"notices": try_notice()}, 202)
-    except UsageError as error:
-        return api.problem(409, "No notice was sent", str(error))
+    return Noticed(notices=try_notice())
 
 
 @calls.get("/emergency/settings")
-def api_settings() -> Response:
-    """Whom emergency calls are told to, without secrets."""
-    return api.answer(shown())
+@contract.call(record=Notifying, name="notices", answer=shapes.NoticeSettings)
+def api_settings() -> Json:
+    """Whom emergency calls are told to; of the secrets only whether they are set."""
+    return shown()
 
 
 @calls.put("/emergency/settings")
-def api_store() -> Response:
+@contract.call(
+    record=Notifying,
+    name="notices",
+    body=shapes.NOTICE_CHANGE,
+    answer=shapes.NoticeSettings,
+    refuses="The settings were not changed",
+    refusal=422,
+)
+def api_store(body: msgspec.Struct) -> Json:
     """Change those that the body names; `mail_password` and `webhook_key` are taken and never shown."""
-    try:
-        store(_body(), who())
-    except UsageError as error:
-        return api.problem(422, "The settings were not changed", str(error))
-    return api.answer(shown())
+    store(contract.given(body), who())
+    return shown()

@@ -9,7 +9,8 @@ from provisioner.emergency import locations
 from provisioner.emergency.moved import Whereabouts
 from provisioner.errors import UsageError
 from provisioner.store.records import Location, Phone, Placement
-from provisioner.web import api, staff
+from provisioner.web import api, contract, staff
+from provisioner.web.contract import Body, Page, Paging, Text
 from provisioner.web.session import sources, who
 
 pages = Blueprint("locations", __name__, url_prefix="/staff")
@@ -30,36 +31,57 @@ def _place(mac: str, location: str, who: str) -> Placement:
     return placement
 
 
-@calls.get("/locations")
-def listing() -> Response:
-    """The practice's locations, each with its whole address as `civic` and what of it is its own as `own`."""
+class Shown(Location, frozen=True, tag="location"):
+    """A location with its whole address as `civic`, and what of it is its `own`."""
+
+    own: dict[str, str] = {}
+
+
+class Confirm(Body, frozen=True):
+    """Where the phone is; "": where it is placed."""
+
+    location: Text = ""
+
+
+def _shown(name: str) -> Shown:
     snapshot = sources().snapshot()
-    rows = [
-        {**msgspec.to_builtins(snapshot.place(name)), "own": held.civic}
-        for name, held in snapshot.locations.items()
-    ]
-    return api.listed(rows, *api.window())
+    place = snapshot.place(name)
+    if place is None:
+        abort(404, "There is no such location.")
+    return Shown(**msgspec.structs.asdict(place), own=snapshot.locations[name].civic)
+
+
+@calls.get("/locations")
+@contract.call()
+def listing(query: Paging) -> Page[Shown]:
+    """The practice's locations, each with its whole address as `civic` and what of it is its own as `own`."""
+    return contract.listed([_shown(name) for name in sources().snapshot().locations], query)
+
+
+@calls.get("/locations/<name>")
+@contract.call(record=Location)
+def api_one(name: str) -> Shown:
+    """One location."""
+    return _shown(name)
 
 
 @calls.put("/locations/<name>")
-def keep(name: str) -> Response:
-    """Make or change a location; the body has its fields, `civic` only what is its own."""
-    body = request.get_json(silent=True)
-    if not isinstance(body, dict):
-        abort(
-            400,
-            'The body must be a JSON object such as {"name": "Exam 3", "parent": "floor-2", "level": "room"}.',
-        )
-    try:
-        location = locations.keep(sources().inventory, name, body, who())
-    except UsageError as error:
-        return api.problem(422, "The location was not kept", str(error))
+@contract.call(
+    record=Location,
+    body=contract.whole(Location, "LocationBody"),
+    refuses="The location was not kept",
+    refusal=422,
+)
+def keep(name: str, body: msgspec.Struct) -> Location:
+    """Make or change a location; `civic` has only what is its own."""
+    location = locations.keep(sources().inventory, name, contract.given(body), who())
     sources().reload()
-    return api.answer(location)
+    return location
 
 
 @calls.delete("/locations/<name>")
-def delete(name: str) -> Response:
+@contract.call(record=Location, refuses="The location is in use")
+def delete(name: str) -> None:
     """Forget a location that nothing is at, and nothing is a part of."""
     snapshot = sources().snapshot()
     if name not in snapshot.locations:
@@ -68,24 +90,19 @@ def delete(name: str) -> Response:
     users += [each.id for each in snapshot.phones.values() if each.location == name]
     users += [each.id for each in snapshot.numbers.values() if each.location == name]
     if users:
-        detail = f"{', '.join(users[:4])} would be nowhere. Give them another location first."
-        return api.problem(409, "The location is in use", detail)
+        raise UsageError(f"{', '.join(users[:4])} would be nowhere. Give them another location first.")
     with sources().inventory.change(who()) as change:
         change.delete(Location, name)
     sources().reload()
-    return Response(status=204)
 
 
 @calls.post("/phones/<mac>/location")
-def confirm(mac: str) -> Response:
-    """A person says that the phone is where it is placed, or at the `location` that the body names."""
-    body = request.get_json(silent=True) if request.content_length else {}
-    location = body.get("location", "") if isinstance(body, dict) else None
-    if not isinstance(location, str):
-        abort(400, 'The body must be a JSON object such as {"location": "exam-3"}, or empty.')
+@contract.call(record=Phone, refuses="The phone was not placed")
+def confirm(mac: str, body: Confirm = Confirm()) -> Placement:  # noqa: B008 - it is frozen
+    """A person says that the phone is where it is placed, or at another location."""
     if sources().inventory.get(Phone, mac) is None:
         abort(404, "There is no such phone.")
-    return api.answer(_place(mac, location, who()))
+    return _place(mac, body.location, who())
 
 
 @pages.post("/phones/<mac>/location")

@@ -12,7 +12,7 @@ from flask import Blueprint, Flask, Response, current_app
 from werkzeug.routing import Rule
 
 from provisioner import __version__
-from provisioner.web import api, contract, roles, session, staff
+from provisioner.web import api, contract, once, roles, session, staff
 from provisioner.web.contract import JSON, PROBLEM, SAFE, Contract, Page, Problem, contract_of
 from provisioner.web.session import sources
 
@@ -66,12 +66,21 @@ TAGS = {
     "dial-through": "Temporary numbers",
     "emergency": "Emergency calls, tests, readiness",
     "requests": "What phones asked for",
+    "practice": "The practice's own settings",
+    "ring-groups": "Who rings for a number",
+    "trunks": "Ways to calling services",
+    "providers": "Telephone providers",
+    "jobs": "The appliance's own long work",
+    "users": "Who may sign in",
+    "tokens": "API tokens",
+    "audit": "Who changed what",
+    "backups": "Backup and restore",
     "recordings": "What callers hear",
     "status": "The appliance",
     "trust": "Which phones get anything",
     "certificates": "Certificate authorities",
     "dhcp": "What the DHCP server tells phones",
-    "openapi.json": "This document",
+    "openapi": "This document",
 }
 
 calls = Blueprint("openapi_api", __name__, url_prefix=ROOT)
@@ -280,7 +289,9 @@ def _headers(each: Operation) -> Iterator[dict[str, Any]]:
             yield header("If-None-Match", "`*`: only when there is none yet.")
     if each.method == "POST":
         yield header(
-            "Idempotency-Key", "Carried out once a day.", minLength=1, maxLength=200, pattern="^[!-~]{1,200}$"
+            once.HEADER,
+            "What is repeated with the same key within a day is not carried out again.",
+            pattern=once.KEY,
         )
 
 

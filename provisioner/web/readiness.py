@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from provisioner.emergency import readiness
-from provisioner.web import api, staff
+from provisioner.web import api, contract, staff
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources
 from provisioner.web.sources import World
@@ -22,7 +22,8 @@ calls = Blueprint("readiness_api", __name__, url_prefix="/api/v1/emergency")
 calls.before_request(api.guard)
 
 
-def _report(world: World) -> readiness.Report:
+def report(world: World) -> readiness.Report:
+    """Of the practice as it is now."""
     waiting = [str(row["mac"]) for row in world.sightings]
     log = sources().journal.emergencies()
     return readiness.report(world.snapshot, world.edge, waiting, log, world.now)
@@ -32,10 +33,11 @@ def _report(world: World) -> readiness.Report:
 def page() -> Response:
     """Each phone, the worst first."""
     world = sources().world()
-    return staff.page("readiness.html", world, report=_report(world), words=WORDS)
+    return staff.page("readiness.html", world, report=report(world), words=WORDS)
 
 
 @calls.get("/readiness")
-def api_page() -> Response:
-    """The same as JSON; `level`: bad, warn or good. Times in seconds since 1970."""
-    return api.answer(_report(sources().world()))
+@contract.call()
+def api_page() -> readiness.Report:
+    """Whether 911 would work now from each phone, the worst first; `level`: bad, warn or good."""
+    return report(sources().world())

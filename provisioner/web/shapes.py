@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 from provisioner.phones import bulk
-from provisioner.web import views
+from provisioner.store.records import Notifying
+from provisioner.web import contract, views
 
 
 class Shape(msgspec.Struct, frozen=True, kw_only=True):
@@ -152,3 +153,74 @@ class LayerValues(Shape, frozen=True):
     values: dict[str, Any]
     phones: int
     overridden: dict[str, int]
+
+
+class Work(Shape, frozen=True):
+    """The appliance's own work. `total`: 0 while it is not known; `what` is being done, `error`: what went wrong."""
+
+    id: str
+    kind: str
+    who: str
+    at: float
+    state: str
+    done: int
+    total: int
+    what: str
+    result: dict[str, Any]
+    error: str
+    ended: float
+    stoppable: bool
+
+
+class Notice(Shape, frozen=True):
+    """Who was told of an emergency call, how, and whether that went well."""
+
+    at: float
+    channel: str
+    target: str
+    occasion: str
+    state: str
+    tries: int
+    problem: str | None
+
+
+class EmergencyCall(Shape, frozen=True):
+    """A call to 911, 933 or 988 with its evidence; `routes` were asked one after the other."""
+
+    id: str
+    kind: str
+    at: float
+    mac: str | None
+    extension: str | None
+    number: str | None
+    answered: float | None
+    ended: float | None
+    outcome: str | None
+    notices: list[Notice]
+    routes: list[dict[str, Any]] = []
+
+
+class _Changed(Notifying, frozen=True, tag="notice_setting"):
+    mail_password: str = ""
+    webhook_key: str = ""
+
+
+NOTICE_CHANGE = contract.partial(_Changed, "NoticeChange")
+
+
+class NoticeSettings(Shape, frozen=True):
+    """Whom emergency calls are told to (docs/emergency.md), and which secrets are set."""
+
+    ring: bool
+    tests: bool
+    mail_host: str
+    mail_port: int
+    mail_security: Literal["starttls", "tls", "none"]
+    mail_user: str
+    mail_from: str
+    mail_to: tuple[str, ...]
+    webhooks: tuple[str, ...]
+    test_days: float
+    test_hours: str
+    mail_password_set: bool
+    webhook_key_set: bool

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from typing import Annotated, Literal
 
-from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
+from flask import Blueprint, Response, make_response, redirect, request, url_for
+from msgspec import UNSET, Meta, UnsetType
 
 from provisioner.errors import ProvisionerError
 from provisioner.phones import editing
 from provisioner.phones.proof import window_open
 from provisioner.store.records import Practice
-from provisioner.web import api, staff
+from provisioner.web import api, contract, staff
+from provisioner.web.contract import Body, Text
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
+from provisioner.web.shapes import Shape
 
 ADOPTION = {
     "open": (
@@ -95,35 +99,43 @@ def save() -> Response:
 # API
 
 
-def _told(practice: Practice) -> Response:
-    return api.answer(
-        {
-            "adoption": practice.adoption,
-            "adoption_until": practice.adoption_until,
-            "open": window_open(practice, sources().now()),
-            "routers": practice.routers,
-        }
+class Policy(Shape, frozen=True):
+    """Which phones get anything. `adoption_until`: seconds since 1970, 0: no end; `open` now."""
+
+    adoption: Literal["open", "adopted", "certificate"]
+    adoption_until: float
+    open: bool
+    routers: tuple[str, ...]
+
+
+class Change(Body, frozen=True):
+    """What is to be changed. `routers`: MACs and addresses."""
+
+    adoption: Literal["open", "adopted", "certificate"] | UnsetType = UNSET
+    adoption_until: Annotated[float, Meta(ge=0, le=1e11)] | UnsetType = UNSET
+    routers: list[Text] | UnsetType = UNSET
+
+
+def _told(practice: Practice) -> Policy:
+    return Policy(
+        adoption=practice.adoption,
+        adoption_until=practice.adoption_until,
+        open=window_open(practice, sources().now()),
+        routers=practice.routers,
     )
 
 
 @calls.get("")
-def api_show() -> Response:
-    """The policy; `adoption_until` in seconds since 1970, 0: no end."""
+@contract.call(record=Practice, name="practice")
+def api_show() -> Policy:
+    """Which phones get anything: the policy, until when, and the routers that phones are behind."""
     return _told(sources().snapshot().practice)
 
 
 @calls.patch("")
-@api.refusing("The policy was not changed")
-def api_save() -> Response:
-    """Change `adoption`, `adoption_until` or `routers`."""
-    changes = api.body("adoption", "adoption_until", "routers")
-    until, routers = changes.get("adoption_until", 0), changes.get("routers", [])
-    if isinstance(until, bool) or not isinstance(until, int | float) or until < 0:
-        abort(400, "adoption_until must be seconds since 1970, 0 for no end.")
-    if not isinstance(routers, list) or not all(isinstance(each, str) for each in routers):
-        abort(400, "routers must be a list of MACs and addresses.")
-    if "adoption_until" in changes:
-        changes["adoption_until"] = float(until)
-    practice = editing.set_policy(sources().inventory, who(), **changes)
+@contract.call(record=Practice, name="practice", refuses="The policy was not changed")
+def api_save(body: Change) -> Policy:
+    """Change the policy."""
+    practice = editing.set_policy(sources().inventory, who(), **contract.changes(body))
     sources().reload()
     return _told(practice)

@@ -6,7 +6,10 @@ from typing import Any, NamedTuple
 
 from flask import Blueprint, Flask, Response, abort, make_response, redirect, render_template, url_for
 
-from provisioner.web import api, jobs, orders, staff
+from provisioner.errors import UsageError
+from provisioner.ipc import Json
+from provisioner.web import api, contract, jobs, orders, shapes, staff
+from provisioner.web.contract import Page, Paging
 from provisioner.web.jobs import Job, Jobs
 from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
@@ -113,20 +116,23 @@ def cancel(name: str) -> Response:
 
 
 @calls.get("/jobs")
-def api_jobs() -> Response:
+@contract.call(answer=Page[shapes.Work])
+def api_jobs(query: Paging) -> Page[Json]:
     """The appliance's own work, the newest first."""
-    return api.listed([told(job) for job in jobs.current().all()], *api.window())
+    return contract.listed([told(job) for job in jobs.current().all()], query)
 
 
 @calls.get("/jobs/<name>")
-def api_job(name: str) -> Response:
+@contract.call(answer=shapes.Work)
+def api_job(name: str) -> Json:
     """One job."""
-    return api.answer(told(_found(name)))
+    return told(_found(name))
 
 
 @calls.delete("/jobs/<name>")
-def api_cancel(name: str) -> Response:
+@contract.call(status=202, answer=shapes.Work, refuses=N_("It cannot be cancelled"))
+def api_cancel(name: str) -> Json:
     """Cancel a job, at its next step."""
     if not jobs.current().cancel(_found(name).id):
-        return api.problem(409, _("It cannot be cancelled"), _("It has ended, or is past the point."))
-    return api.answer(told(_found(name)), 202)
+        raise UsageError(_("It has ended, or is past the point."))
+    return told(_found(name))

@@ -70,6 +70,6 @@ def test_the_same_by_api(app: Flask, visitor: FlaskClient):
     assert (put.status_code, put.get_json()["seconds"]) == (200, 0.5)
     rows = visitor.get("/api/v1/recordings?limit=200", headers=bearer).get_json()["items"]
     assert [row["name"] for row in rows if row["own"]] == ["menu"]
-    assert visitor.put("/api/v1/recordings/menu", data=b"junk", headers=bearer).status_code == 503
+    assert visitor.put("/api/v1/recordings/menu", data=b"junk", headers=bearer).status_code == 409
     assert visitor.delete("/api/v1/recordings/menu", headers=bearer).status_code == 204
     assert visitor.get("/api/v1/recordings/menu.wav", headers=bearer).mimetype == "audio/wav"
