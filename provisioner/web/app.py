@@ -56,6 +56,7 @@ from provisioner.web import (
     trust,
     users,
     views,
+    wizard,
     words,
     work,
 )
@@ -121,6 +122,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         trust,
         trunks,
         providers,
+        wizard,
         dhcp,
         emergency,
         authorities,

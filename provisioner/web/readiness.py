@@ -21,7 +21,8 @@ calls = Blueprint("readiness_api", __name__, url_prefix="/api/v1/emergency")
 calls.before_request(api.guard)
 
 
-def _report(world: World) -> readiness.Report:
+def report(world: World) -> readiness.Report:
+    """Of the practice as it is now."""
     waiting = [str(row["mac"]) for row in world.sightings]
     log = sources().journal.emergencies()
     return readiness.report(world.snapshot, world.edge, waiting, log, world.now)
@@ -31,11 +32,11 @@ def _report(world: World) -> readiness.Report:
 def page() -> Response:
     """Each phone, the worst first."""
     world = sources().world()
-    return staff.page("readiness.html", world, report=_report(world), words=WORDS)
+    return staff.page("readiness.html", world, report=report(world), words=WORDS)
 
 
 @calls.get("/readiness")
 @contract.call()
 def api_page() -> readiness.Report:
     """Whether 911 would work now from each phone, the worst first; `level`: bad, warn or good."""
-    return _report(sources().world())
+    return report(sources().world())

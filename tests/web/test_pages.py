@@ -262,12 +262,15 @@ def test_a_broken_store_is_one_sentence(staff, state: StateDir):
 
 
 def test_a_practice_that_has_nothing_yet(tmp_path):
+    from provisioner.store.records import Setup
     from provisioner.web.app import create_app
 
     app = create_app(StateDir.create(tmp_path), patience=0.1)
     inventory = app.extensions["provisioner"].inventory
     client = app.test_client()
     client.get("/staff/sign-in/" + inventory.new_token("sign-in", 60, "administrator"))
+    with inventory.change("test") as change:
+        change.put(Setup(id="setup", done=1.0))
     assert "Connect one to the network and start it" in text(client, "/staff/phones")
     assert "No connection to a calling service is set up" in text(client, "/staff/")
     app.extensions["provisioner"].close()
