@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.ipc import Gone
@@ -154,7 +154,10 @@ def _finish(response: Response) -> Response:
 def _http_error(error: HTTPException) -> ResponseReturnValue:
     if error.code is None or error.code < 400:
         return error.get_response()  # redirects that routing raises
-    return say(error.code, HTTPStatus(error.code).phrase, str(error.description or ""))
+    response = make_response(say(error.code, HTTPStatus(error.code).phrase, str(error.description or "")))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(error.valid_methods)
+    return response
 
 
 def _provisioner_error(error: ProvisionerError) -> ResponseReturnValue:
