@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.ipc import Gone
@@ -182,6 +182,10 @@ def _detail(error: HTTPException) -> str:
     if said == str(type(error).description) and not request.path.startswith("/api/"):
         return _("Check the address, or go on from the overview.")
     return said
+    response = make_response(say(error.code, HTTPStatus(error.code).phrase, str(error.description or "")))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(error.valid_methods)
+    return response
 
 
 def _provisioner_error(error: ProvisionerError) -> ResponseReturnValue:
