@@ -60,6 +60,17 @@ class Practice(Record, frozen=True):
 Level = Literal["practice", "building", "floor", "room"]
 
 
+class Setup(Record, frozen=True):
+    """How far the first start has come; one record, id `setup`. `step`: the furthest one that was shown.
+
+    `done`: when it was ended, in seconds since 1970, 0 before. `country`: of addresses as people type them.
+    """
+
+    step: str = ""
+    done: float = 0.0
+    country: Literal["US", "CA"] = "US"
+
+
 class Location(Record, frozen=True):
     """A place where phones are, or a part of one: a room of a floor of a building of the practice.
 
@@ -507,6 +518,7 @@ class BackupSecret(Record, frozen=True, tag="backup_secret"):
 
 KINDS: tuple[type[Record], ...] = (
     Practice,
+    Setup,
     Location,
     Placement,
     Number,
@@ -547,6 +559,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     revision: int
     practice: Practice
+    setups: dict[str, Setup] = {}
     locations: dict[str, Location] = {}
     placements: dict[str, Placement] = {}
     numbers: dict[str, Number] = {}

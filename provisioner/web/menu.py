@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from flask import Flask, request, url_for
 
-from provisioner.web import roles
+from provisioner.phones import first_start
+from provisioner.web import roles, session
 from provisioner.web.language import gettext
 from provisioner.web.language import later as N_
 
@@ -65,6 +66,7 @@ TABS = (
     Row("settings", "authorities.show", N_("Certificates and firmware")),
     Row("settings", "users.page", N_("Users")),
     Row("settings", "tokens.page", N_("API tokens")),
+    Row("settings", "wizard.begin", N_("Set up again")),
     Row("settings", "openapi.page", N_("API")),
     Row("phone", "staff.phone", N_("Overview")),
     Row("phone", "phone.edit", N_("Name and place")),
@@ -75,7 +77,7 @@ TABS = (
 )
 
 # Endpoints, or blueprints, whose pages belong to an area without being one of its tabs.
-OTHERS = {"staff.phone": "phones", "phone": "phones", "features": "extensions"}
+OTHERS = {"wizard": "", "staff.phone": "phones", "phone": "phones", "features": "extensions"}
 
 
 def area(endpoint: str) -> str:
@@ -103,7 +105,9 @@ def _links(rows: list[Row], args: Mapping[str, Any], here: str) -> list[Link]:
 
 
 def nav() -> list[Link]:
-    """The navigation, with the area of this page marked."""
+    """The navigation, with the area of this page marked; none before the first start has ended."""
+    if first_start.pending(session.sources().snapshot()):
+        return []
     return _links(list(NAV), {}, area(request.endpoint or ""))
 
 
