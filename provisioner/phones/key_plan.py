@@ -70,7 +70,9 @@ def blocks(snapshot: Snapshot, phone: Phone, held: tuple[Key, ...], catalogue: C
 
 def placeless(blocks: list[Block], held: tuple[Key, ...]) -> list[Key]:
     """The keys of a phone that it has no place for."""
-    there = {place.position for block in blocks for sheet in block.sheets for column in sheet for place in column}
+    there = {
+        place.position for block in blocks for sheet in block.sheets for column in sheet for place in column
+    }
     return [key for key in held if key.position not in there]
 
 

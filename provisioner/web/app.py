@@ -40,6 +40,9 @@ from provisioner.web import (
     openapi,
     orders,
     phone,
+    phone_files,
+    phone_keys,
+    phone_life,
     places,
     practice,
     providers,
@@ -138,6 +141,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         tokens,
         account,
     )
+    assert phone_files.pages is phone_keys.pages is phone_life.pages is phone.pages  # they add to the phone's room
     parts = [part for room in rooms for part in (room.pages, room.calls)]
     for blueprint in (*own, *parts):
         app.register_blueprint(blueprint)

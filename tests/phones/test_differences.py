@@ -30,9 +30,16 @@ def test_lines_that_came_and_went():
         Line("added", 0, 2, (("c d", True),)),
         Line("same", 2, 3, (("b", False),)),
     ]
-    assert [(line.kind, line.before) for line in compare("a\nb\nc", "a\nc")] == [("same", 1), ("removed", 2), ("same", 3)]
+    assert [(line.kind, line.before) for line in compare("a\nb\nc", "a\nc")] == [
+        ("same", 1),
+        ("removed", 2),
+        ("same", 3),
+    ]
 
 
 def test_words():
-    assert words("x.y = 1;2", "x.y = 1;3") == ((("x.y = 1;", False), ("2", True)), (("x.y = 1;", False), ("3", True)))
+    assert words("x.y = 1;2", "x.y = 1;3") == (
+        (("x.y = 1;", False), ("2", True)),
+        (("x.y = 1;", False), ("3", True)),
+    )
     assert words("", "new") == ((), (("new", True),))

@@ -12,13 +12,18 @@ CATALOGUE = Catalogue()
 GROUP = PhoneGroup(
     id="g",
     name="Nurses",
-    keys=(Key(position=2, function="blf", value="103", label="Lab"), Key(position=3, function="blf", value="104")),
+    keys=(
+        Key(position=2, function="blf", value="103", label="Lab"),
+        Key(position=3, function="blf", value="104"),
+    ),
 )
 
 
 def made(vendor="yealink", model="T46S", keys=(), group="", modules=()):
     lines = (Line(extension="101", name="Desk"), Line(extension="201"))
-    phone = Phone(id="001565000101", vendor=vendor, model=model, lines=lines, keys=keys, group=group, modules=modules)
+    phone = Phone(
+        id="001565000101", vendor=vendor, model=model, lines=lines, keys=keys, group=group, modules=modules
+    )
     snapshot = Snapshot(
         revision=1,
         practice=Practice(id="practice", name="", main_number=""),

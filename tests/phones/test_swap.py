@@ -29,7 +29,10 @@ from provisioner.store.records import (
 NOW = 1_790_000_000.0
 OLD, NEW, OTHER = "001565000201", "0004f2000202", "001565000203"
 CATALOGUE = Catalogue()
-KEYS = (Key(position=2, function="blf", value="103"), Key(position=40, function="speed_dial", value="5550123"))
+KEYS = (
+    Key(position=2, function="blf", value="103"),
+    Key(position=40, function="speed_dial", value="5550123"),
+)
 
 
 @pytest.fixture
@@ -39,7 +42,9 @@ def inventory(tmp_path: Path):
         change.put(Practice(id="practice", name="Clinic", main_number="+14155550100"))
         change.put(Location(id="lab", name="Lab", civic={}))
         number = "+14155550120"
-        change.put(Number(id=number, label="Lab", extension="120", location="lab", address_status="registered"))
+        change.put(
+            Number(id=number, label="Lab", extension="120", location="lab", address_status="registered")
+        )
         lines = (Line(extension="120", number=number, name="Lab"), Line(extension="121"))
         change.put(
             Phone(
