@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
+import shutil
 import sqlite3
 import threading
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 from sqlite_utils import Database, Migrations
@@ -15,6 +18,7 @@ from sqlite_utils import Database, Migrations
 from provisioner.errors import OperatorError
 
 BUSY_SECONDS = 5.0
+_log = logging.getLogger(__name__)
 
 _LOCKED = ("is locked by another program", "close the program that holds it, then try again")
 _NO_RIGHT = ("cannot be written", "give this user the right to write it and its directory")
@@ -101,12 +105,41 @@ def prepare(path: Path, migrations: Migrations, busy_seconds: float = BUSY_SECON
         ) from None
 
 
-def _migrate(db: Database, path: Path, migrations: Migrations) -> None:
+def names(migrations: Migrations) -> set[str]:
+    """The names of all migrations of a database."""
     with closing(sqlite3.connect(":memory:")) as empty:
-        known = {migration.name for migration in migrations.pending(Database(empty, execute_plugins=False))}
-    if {migration.name for migration in migrations.applied(db)} - known:
+        return {migration.name for migration in migrations.pending(Database(empty, execute_plugins=False))}
+
+
+def _migrate(db: Database, path: Path, migrations: Migrations) -> None:
+    known, applied = names(migrations), {migration.name for migration in migrations.applied(db)}
+    if applied - known:
         raise OperatorError(f"{path} is of a newer version", "install that version, or go back to a backup")
+    if applied and known - applied:
+        keep_copy(db, path)
     migrations.apply(db)
+
+
+COPIES = "backups"  # folder of the state directory
+KEPT_COPIES = 3  # of each database
+
+
+def keep_copy(db: Database, path: Path) -> Path | None:
+    """A copy of `path` as it is before its schema changes (mode 0600); None, and a log line, without room for it."""
+    folder = path.parent / COPIES
+    folder.mkdir(mode=0o700, exist_ok=True)
+    old = sorted(folder.glob(f"before-update-*-{path.name}"), key=lambda each: each.stat().st_mtime)
+    for each in old[: max(0, len(old) - KEPT_COPIES + 1)]:
+        each.unlink()
+    if shutil.disk_usage(folder).free < 2 * path.stat().st_size:
+        _log.warning("no copy of %s is kept before its update: the disk has no room", path.name)
+        return None
+    target = folder / f"before-update-{datetime.now(UTC):%Y%m%d-%H%M%S}-{path.name}"
+    os.close(os.open(target, os.O_WRONLY | os.O_CREAT, 0o600))
+    with closing(sqlite3.connect(target)) as copy:
+        db.conn.backup(copy)
+    _log.info("%s was copied to %s before its update", path.name, target)
+    return target
 
 
 def identity(path: Path) -> tuple[int, int]:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from sqlite_utils import Database, Migrations
@@ -228,6 +228,27 @@ class Change:
     def end_tokens(self, user: str, keep: str = "", api: bool = False) -> None:
         """End the sessions of `user`, apart from that of the token `keep`; with `api` their programs' tokens too."""
         tokens.end_all(self._connection, user, keep, api)
+
+    def keep_secrets(self, secrets: dict[str, str]) -> None:
+        """Make these rows of `meta` (`secret:…`) the appliance's own secrets, as of a backup."""
+        for key, value in secrets.items():
+            if key.startswith("secret:"):
+                self._connection.execute(
+                    "INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+                    (key, value),
+                )
+                self.made += 1
+
+    def keep_tokens(self, rows: list[dict[str, Any]]) -> None:
+        """Add tokens (hashes) that are not here, as of a backup."""
+        for row in rows:
+            columns = [name for name in row if name != "id"]
+            marks = ", ".join("?" * len(columns))
+            self._connection.execute(
+                f"INSERT OR IGNORE INTO tokens ({', '.join(columns)}) VALUES ({marks})",  # noqa: S608
+                [row[name] for name in columns],
+            )
+            self.made += 1
 
     def _stored(self, kind: str, name: str, revision: int | None) -> sqlite3.Row | None:
         row: sqlite3.Row | None = self._connection.execute(

@@ -58,6 +58,17 @@ class Practice(Record, frozen=True):
 Level = Literal["practice", "building", "floor", "room"]
 
 
+class Setup(Record, frozen=True):
+    """How far the first start has come; one record, id `setup`. `step`: the furthest one that was shown.
+
+    `done`: when it was ended, in seconds since 1970, 0 before. `country`: of addresses as people type them.
+    """
+
+    step: str = ""
+    done: float = 0.0
+    country: Literal["US", "CA"] = "US"
+
+
 class Location(Record, frozen=True):
     """A place where phones are, or a part of one: a room of a floor of a building of the practice.
 
@@ -476,8 +487,29 @@ class UserSecret(Record, frozen=True, tag="user_secret"):
     codes: tuple[str, ...] = ()
 
 
+class BackupPlan(Record, frozen=True, tag="backup_plan"):
+    """When backups are made by themselves; one record, id `backups` (docs/staff/backup.md).
+
+    `at`: the time of day in the practice. `keep`: how many of those stay. `folder`: where, "" for the state directory's
+    own. `optional`: parts beside the usual ones.
+    """
+
+    daily: bool = False
+    at: str = "02:30"
+    keep: int = 14
+    folder: str = ""
+    optional: tuple[str, ...] = ()
+
+
+class BackupSecret(Record, frozen=True, tag="backup_secret"):
+    """The passphrase of backups that are made by themselves; id as of BackupPlan."""
+
+    passphrase: str = ""
+
+
 KINDS: tuple[type[Record], ...] = (
     Practice,
+    Setup,
     Location,
     Placement,
     Number,
@@ -501,12 +533,14 @@ KINDS: tuple[type[Record], ...] = (
     NoticeSecret,
     User,
     UserSecret,
+    BackupPlan,
+    BackupSecret,
 )
 SECRET_KINDS = frozenset(  # never in the audit log, an export or the API
-    {"credential", "trunk_secret", "provider_secret", "notice_secret", "user_secret"}
+    {"credential", "trunk_secret", "provider_secret", "notice_secret", "user_secret", "backup_secret"}
 )
 APART_KINDS = frozenset(  # not in snapshots either: no call needs them
-    {"provider_secret", "notice_secret", "user", "user_secret"}
+    {"provider_secret", "notice_secret", "user", "user_secret", "backup_plan", "backup_secret"}
 )
 
 
@@ -515,6 +549,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     revision: int
     practice: Practice
+    setups: dict[str, Setup] = {}
     locations: dict[str, Location] = {}
     placements: dict[str, Placement] = {}
     numbers: dict[str, Number] = {}

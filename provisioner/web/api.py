@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from provisioner.errors import ProvisionerError
 from provisioner.store.records import Number, Phone
-from provisioner.web import adoption, contract, findings, roles, session, shapes, views
+from provisioner.web import adoption, contract, findings, roles, scopes, session, shapes, views
 from provisioner.web.contract import Body, Page, Paging
 from provisioner.web.session import sources, who
 
@@ -58,6 +58,7 @@ def guard() -> None:
     token = session.bearer()
     if token is not None:
         roles.check(token.role)
+        scopes.check(token.scopes)
         return
     signed_in = session.current()
     if signed_in is None:

@@ -51,7 +51,7 @@ def _moment(name: str, text: str, days: int = 0) -> float | None:
         zone = words.zone(sources().snapshot().practice.time_zone)
         return (at if at.tzinfo else at.replace(tzinfo=zone)).timestamp()
     except (ValueError, OverflowError):
-        abort(400, f"{name} must be a date such as 2026-03-31, or a date and time such as 2026-03-31T14:00.")
+        abort(422, f"{name} must be a date such as 2026-03-31, or a date and time such as 2026-03-31T14:00.")
 
 
 def asked(given: Mapping[str, str], days: int = 0) -> Search:
@@ -180,7 +180,7 @@ def export_page() -> Response:
 
 
 @calls.get("/calls.csv")
-@contract.call(gives="text/csv")
+@contract.call(gives="text/csv", problems=(422,))
 def export(query: Export) -> Response:
     """All calls that are asked for as a table, oldest first."""
     return _export(asked(contract.given(query)))
@@ -194,14 +194,14 @@ def _export(search: Search) -> Response:
 
 
 @calls.get("/calls")
-@contract.call()
+@contract.call(problems=(422,))
 def list_calls(query: Wanted) -> Page[views.CallRow]:
     """Calls that are asked for: live first, then the newest past ones."""
     return _list(query)
 
 
 @calls.post("/calls/search")
-@contract.call()
+@contract.call(problems=(422,))
 def search_calls(body: Wanted) -> Page[views.CallRow]:
     """As GET of the list, but with nothing of what is searched in the address; `next` holds it sealed."""
     return _list(body)

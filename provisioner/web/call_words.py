@@ -10,6 +10,7 @@ from provisioner.store.call_tables import POOR
 from provisioner.web.charts import Span
 from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
+from provisioner.web.told import tell
 
 GOOD, BAD = (
     4.0,
@@ -181,8 +182,8 @@ def _sentence(state: str, again: bool) -> str:
 def outcome(words: str) -> str:
     """How a call ended, for people."""
     if words.startswith("refused: "):
-        return _("Refused: {why}").format(why=words.removeprefix("refused: "))
-    return _(OUTCOMES[words]) if words in OUTCOMES else words
+        return _("Refused: {why}").format(why=tell(words.removeprefix("refused: ")))
+    return _(OUTCOMES[words]) if words in OUTCOMES else tell(words)
 
 
 def lanes(

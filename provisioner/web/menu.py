@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from flask import Flask, request, url_for
 
-from provisioner.web import roles
+from provisioner.phones import first_start
+from provisioner.web import roles, session
 from provisioner.web.language import gettext
 from provisioner.web.language import later as N_
 
@@ -52,6 +53,7 @@ TABS = (
     Row("calls", "trends.of_calls", N_("Trends and sound")),
     Row("calls", "audio.index", N_("Music and announcements")),
     Row("911", "readiness.page", N_("Readiness")),
+    Row("911", "places.index", N_("Locations")),
     Row("911", "emergency.page", N_("Log, tests and notices")),
     Row("911", "trends.of_tests", N_("Lines proven by 933")),
     Row("requests", "staff.requests", N_("Requests")),
@@ -65,6 +67,9 @@ TABS = (
     Row("settings", "staff.protection", N_("Protection")),
     Row("settings", "dhcp.show", N_("DHCP")),
     Row("settings", "authorities.show", N_("Certificates and firmware")),
+    Row("settings", "users.page", N_("Users")),
+    Row("settings", "tokens.page", N_("API tokens")),
+    Row("settings", "wizard.begin", N_("Set up again")),
     Row("settings", "openapi.page", N_("API")),
     Row("phone", "staff.phone", N_("Overview")),
     Row("phone", "phone.edit", N_("Name and place")),
@@ -76,6 +81,7 @@ TABS = (
 
 # Endpoints, or blueprints, whose pages belong to an area without being one of its tabs.
 OTHERS = {
+    "wizard": "",
     "call_page": "calls",
     "call_log": "calls",
     "calling": "calls",
@@ -110,7 +116,9 @@ def _links(rows: list[Row], args: Mapping[str, Any], here: str) -> list[Link]:
 
 
 def nav() -> list[Link]:
-    """The navigation, with the area of this page marked."""
+    """The navigation, with the area of this page marked; none before the first start has ended."""
+    if first_start.pending(session.sources().snapshot()):
+        return []
     return _links(list(NAV), {}, area(request.endpoint or ""))
 
 
