@@ -150,7 +150,7 @@ def test_calls_live_and_past(staff, edge):
     assert "2:00" in page
     assert "/staff/calls/p1" in staff.get("/staff/calls").get_data(as_text=True)
     found = text(staff, "/staff/calls?q=adams")
-    assert "no answer" in found
+    assert "Not answered in time" in found
     assert "hung up" not in found
 
 
