@@ -42,6 +42,7 @@ NAV = (
 # Tabs in their order. A page that is no tab is in the area of the tabs of its blueprint, or in OTHERS.
 TABS = (
     Row("phones", "staff.phones", N_("Phones")),
+    Row("phones", "discovery.show", N_("Discovery")),
     Row("phones", "tables.form", N_("Import")),
     Row("phones", "orders.jobs", N_("Orders")),
     Row("phones", "orders.retired", N_("Retired")),
