@@ -148,9 +148,9 @@ def test_calls_live_and_past(staff, edge):
     page = text(staff, "/staff/calls")
     assert "talked, the caller hung up" in page
     assert "2:00" in page
-    assert "1 step" in page
+    assert "/staff/calls/p1" in staff.get("/staff/calls").get_data(as_text=True)
     found = text(staff, "/staff/calls?q=adams")
-    assert "no answer" in found
+    assert "Not answered in time" in found
     assert "hung up" not in found
 
 
