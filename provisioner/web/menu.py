@@ -64,6 +64,7 @@ TABS = (
     Row("settings", "authorities.show", N_("Certificates and firmware")),
     Row("settings", "users.page", N_("Users")),
     Row("settings", "tokens.page", N_("API tokens")),
+    Row("settings", "audit.page", N_("Audit log")),
     Row("settings", "openapi.page", N_("API")),
     Row("phone", "staff.phone", N_("Overview")),
     Row("phone", "phone.edit", N_("Name and place")),
