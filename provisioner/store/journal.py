@@ -163,6 +163,12 @@ def _call_tables(db: Database) -> None:
     call_tables.create_minutes(db)
 
 
+@migrations(name="fetched")
+def _fetched(db: Database) -> None:
+    """Who has fetched since a change is asked on every page."""
+    db.table("served").create_index(["mac", "revision"])
+
+
 COLUMNS = {
     **emergencies.COLUMNS,
     "calls": call_tables.COLUMNS,
@@ -395,6 +401,11 @@ class Journal:
             " WHERE mac = ? ORDER BY name",
             mac,
         )
+
+    def fetched(self) -> dict[str, int]:
+        """The newest revision of the inventory that each phone has a file of, by MAC."""
+        rows = self._read("SELECT mac, max(revision) AS revision FROM served GROUP BY mac")
+        return {row["mac"]: row["revision"] for row in rows}
 
     def registrations(self) -> list[Row]:
         """The registrations that have not expired; `expires` in seconds since 1970."""

@@ -38,6 +38,7 @@ from provisioner.web import (
     numbers,
     openapi,
     orders,
+    pending,
     phone,
     places,
     practice,
@@ -94,6 +95,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     session.install(app)
     roles.install(app)
     language.install(app)
+    pending.install(app)
     menu.install(app)
     work.install(app)
     trunk_form.install(app)
@@ -111,6 +113,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         tables,
         request_log,
         phone,
+        pending,
         practice,
         places,
         layers,

@@ -74,7 +74,7 @@ TABS = (
 )
 
 # Endpoints, or blueprints, whose pages belong to an area without being one of its tabs.
-OTHERS = {"staff.phone": "phones", "phone": "phones", "features": "extensions"}
+OTHERS = {"pending": "phones", "staff.phone": "phones", "phone": "phones", "features": "extensions"}
 
 
 def area(endpoint: str) -> str:
