@@ -40,6 +40,7 @@ from provisioner.web import (
     numbers,
     openapi,
     orders,
+    pending,
     phone,
     places,
     practice,
@@ -101,6 +102,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     session.install(app)
     roles.install(app)
     language.install(app)
+    pending.install(app)
     told.install(app)
     menu.install(app)
     work.install(app)
@@ -121,6 +123,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         trends,
         request_log,
         phone,
+        pending,
         practice,
         places,
         layers,

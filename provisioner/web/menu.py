@@ -82,6 +82,7 @@ TABS = (
 
 # Endpoints, or blueprints, whose pages belong to an area without being one of its tabs.
 OTHERS = {
+    "pending": "phones",
     "wizard": "",
     "call_page": "calls",
     "call_log": "calls",
