@@ -61,6 +61,7 @@ TABS = (
     Row("settings", "staff.protection", N_("Protection")),
     Row("settings", "dhcp.show", N_("DHCP")),
     Row("settings", "authorities.show", N_("Certificates and firmware")),
+    Row("settings", "backup.show", N_("Backup")),
     Row("settings", "openapi.page", N_("API")),
     Row("phone", "staff.phone", N_("Overview")),
     Row("phone", "phone.edit", N_("Name and place")),
