@@ -13,51 +13,75 @@ from msgspec.structs import replace
 from provisioner.emergency import civic
 from provisioner.emergency.calling import calling_number
 from provisioner.emergency.moved import Whereabouts, network_of
-from provisioner.errors import OperatorError, UsageError
+from provisioner.errors import Invalid, OperatorError, UsageError
 from provisioner.store.inventory import INSIDE, Change, Inventory
-from provisioner.store.records import Location, Phone, Placement, Practice, Snapshot
+from provisioner.store.records import ExtensionRange, Location, Number, Phone, Placement, Practice, Snapshot
 
 LEVELS = ("practice", "building", "floor", "room")
 _IDENTIFIER = re.compile(r"[A-Za-z0-9._~-]{1,128}")
 
 
-def check(location: Location, snapshot: Snapshot) -> None:
-    """Raise UsageError when a location cannot be kept, with what to do."""
+def faults(location: Location, snapshot: Snapshot) -> dict[str, str]:
+    """Why a location cannot be kept: a sentence with what to do for each field, parts of the address as `civic/HNO`."""
     others = {**snapshot.locations, location.id: location}
+    found = {} if location.name.strip() else {"name": "Give it a name."}
     parent = others.get(location.parent)
+    level = LEVELS.index(location.level)
     if location.parent and parent is None:
-        raise UsageError(f"There is no location {location.parent}: make it first, or name another")
-    if parent and LEVELS.index(parent.level) >= LEVELS.index(location.level):
-        raise UsageError(f"A {location.level} cannot be a part of a {parent.level}")
+        found["parent"] = f"There is no location {location.parent}: make it first, or name another."
+    elif parent and LEVELS.index(parent.level) >= level:
+        found["parent"] = f"A {location.level} cannot be a part of a {parent.level}."
     parts = [each for each in snapshot.locations.values() if each.parent == location.id]
-    if any(LEVELS.index(each.level) <= LEVELS.index(location.level) for each in parts):
-        raise UsageError(
-            f"A {location.level} cannot hold what is in this one: move its parts elsewhere first"
+    if any(LEVELS.index(each.level) <= level for each in parts):
+        found["level"] = (
+            f"A {location.level} cannot hold what is in this one: move its parts elsewhere first."
         )
-    inside = sorted(set(location.civic) & {*INSIDE})
-    if inside and LEVELS.index(location.level) < LEVELS.index("building"):
-        raise UsageError(f"A practice has no {civic.LABELS[inside[0]].lower()} of its own: give it to a part")
-    _check_values(location)
-    place = replace(snapshot, locations=others).place(location.id)
-    if place and location.level != "practice":
-        for problem in civic.problems(place.civic):
-            if problem.blocks:
-                raise UsageError(f"The address is not complete: {problem.what}. {problem.remedy}")
+    if level < LEVELS.index("building"):
+        for element in sorted(set(location.civic) & {*INSIDE}):
+            label = civic.LABELS[element].lower()
+            found[f"civic/{element}"] = f"A practice has no {label} of its own: give it to a part."
+    return {**found, **_of_values(location), **_of_addresses(location, replace(snapshot, locations=others))}
 
 
-def _check_values(location: Location) -> None:
+def _of_values(location: Location) -> dict[str, str]:
+    found = {}
     for network in location.networks:
         try:
             ipaddress.ip_network(network, strict=False)
         except ValueError:
-            raise UsageError(f"{network} is no network: write it as 192.168.1.0/24") from None
+            found["networks"] = f"{network} is no network: write it as 192.168.1.0/24."
     for name, value in location.identifiers.items():
         if not _IDENTIFIER.fullmatch(value):
-            raise UsageError(f"The identifier {name} may have letters, digits and . _ ~ - only")
+            found["identifiers"] = f"The identifier {name} may have letters, digits and . _ ~ - only."
+    return found
 
 
-def keep(inventory: Inventory, name: str, body: dict[str, Any], who: str) -> Location:
-    """Put a location as `body` has it; raises UsageError for what cannot be one."""
+def _of_addresses(location: Location, snapshot: Snapshot) -> dict[str, str]:
+    """What speaks against the whole addresses of it and of its parts."""
+    found: dict[str, str] = {}
+    for each in snapshot.locations.values():
+        lineage = snapshot.lineage(each.id)
+        if each.level == "practice" or location.id not in [part.id for part in lineage]:
+            continue
+        place = snapshot.place(each.id)
+        for problem in civic.problems(place.civic) if place else ():
+            if problem.blocks:
+                where = "" if each.id == location.id else f" ({each.name})"
+                text = f"{problem.what[:1].upper()}{problem.what[1:]}{where}. {problem.remedy}"
+                found.setdefault(f"civic/{problem.element}", text)
+    return found
+
+
+def check(location: Location, snapshot: Snapshot) -> None:
+    """Raise Invalid when a location cannot be kept, with what to do for each field."""
+    if found := faults(location, snapshot):
+        raise Invalid(found)
+
+
+def keep(
+    inventory: Inventory, name: str, body: dict[str, Any], who: str, revision: int | None = None
+) -> Location:
+    """Put a location as `body` has it. Raises UsageError for what cannot be one, Conflict (`revision`: as for put)."""
     try:
         location = msgspec.convert({"kind": "location", **body, "id": name}, Location)
     except msgspec.ValidationError as error:
@@ -67,8 +91,32 @@ def keep(inventory: Inventory, name: str, body: dict[str, Any], who: str) -> Loc
         known = {each.id: each for each in change.all(Location)}
         practice = Practice(id="practice", name="", main_number="")
         check(location, Snapshot(revision=0, practice=practice, locations=known))
-        change.put(location)
+        change.put(location, revision)
     return location
+
+
+def forget(inventory: Inventory, name: str, who: str) -> None:
+    """Forget a location. Raises UsageError while anything is there, or when there is none."""
+    with inventory.change(who) as change:
+        found = {
+            "parts": [each.name for each in change.all(Location) if each.parent == name],
+            "phones": [_named(each) for each in change.all(Phone) if each.location == name],
+            "numbers": [each.id for each in change.all(Number) if each.location == name],
+            "ranges": [each.id for each in change.all(ExtensionRange) if each.location == name],
+        }
+        users = [each for names in found.values() for each in names]
+        if users:
+            more = f" and {len(users) - 4} more" if len(users) > 4 else ""
+            raise UsageError(
+                f"{', '.join(users[:4])}{more} would be nowhere. Give them another location first."
+            )
+        if not change.delete(Location, name):
+            raise UsageError(f"There is no location {name}")
+
+
+def _named(phone: Phone) -> str:
+    line = phone.lines[0] if phone.lines else None
+    return f"{line.extension} {line.name}".strip() if line else phone.id
 
 
 def place(

@@ -95,5 +95,7 @@ def words(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer"
     if isinstance(error, OSError) and error.strerror:
-        return (os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror).lower()  # asyncio has its own
+        return (
+            os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
+        ).lower()  # asyncio has its own
     return "the connection was broken off"

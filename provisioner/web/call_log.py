@@ -32,7 +32,7 @@ def _moment(name: str) -> float | None:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        abort(400, f"{name} must be a date such as 2026-03-31, or a date and time such as 2026-03-31T14:00.")
+        abort(422, f"{name} must be a date such as 2026-03-31, or a date and time such as 2026-03-31T14:00.")
     zone = words.zone(sources().snapshot().practice.time_zone)
     return (at if at.tzinfo else at.replace(tzinfo=zone)).timestamp()
 
@@ -95,7 +95,7 @@ def export_page() -> Response:
 
 
 @calls.get("/calls.csv")
-@contract.call(gives="text/csv")
+@contract.call(gives="text/csv", problems=(422,))
 def export(query: Export) -> Response:
     """All calls that are asked for as a table, oldest first."""
     return _export()
@@ -110,7 +110,7 @@ def _export() -> Response:
 
 
 @calls.get("/calls")
-@contract.call()
+@contract.call(problems=(422,))
 def list_calls(query: Wanted) -> Page[views.CallRow]:
     """Calls that are asked for: live first, then the newest past ones."""
     world, search = sources().world(), asked()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
 
+from provisioner.people import users
 from provisioner.web import language, session
 from provisioner.web.language import gettext as _
 
@@ -19,6 +20,9 @@ def choose() -> Response:
     wanted, back = request.form.get("language", ""), request.form.get("back", "")
     if wanted not in language.LANGUAGES:
         abort(400, _("There is no such language."))
+    here = session.current()
+    if here and here.user:
+        users.edit(session.sources().inventory, here.user, here.who, {"language": wanted})
     response = make_response(redirect(back if back.startswith("/staff/") else url_for("staff.overview"), 303))
     response.set_cookie(
         language.COOKIE,

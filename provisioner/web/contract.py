@@ -74,7 +74,7 @@ class Page(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     total: int | None = None
 
 
-class Fault(msgspec.Struct, frozen=True, kw_only=True):
+class Fault(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One thing that is wrong with a request. `pointer`: where in the body (RFC 6901, 6); `parameter`: of the query."""
 
     detail: str
@@ -345,7 +345,7 @@ def _body(kind: Any) -> Any:
     if request.mimetype != JSON:
         raise Wrong(problem(415, "Unsupported Media Type", f"The body must be {JSON}."))
     try:
-        given = msgspec.json.decode(request.get_data())
+        given = _integral(msgspec.json.decode(request.get_data()))
     except (ValueError, RecursionError) as error:
         detail = "nested too deeply" if isinstance(error, RecursionError) else str(error)
         raise Wrong(_bad([Fault(pointer="#", detail=f"is no JSON: {detail}")])) from None
@@ -353,6 +353,15 @@ def _body(kind: Any) -> Any:
     if wrong:
         raise Wrong(_bad(wrong))
     return found
+
+
+def _integral(value: Any) -> Any:
+    """`value` with 4 for 4.0: both are the same number in JSON (and an integer in JSON Schema 2020-12, 4.2.3)."""
+    if isinstance(value, float):
+        return int(value) if value.is_integer() and abs(value) < 2**53 else value
+    if isinstance(value, list):
+        return [_integral(each) for each in value]
+    return {name: _integral(each) for name, each in value.items()} if isinstance(value, dict) else value
 
 
 def _bad(faults: Sequence[Fault]) -> Response:
@@ -391,7 +400,8 @@ def read(given: Any, kind: Any, strict: bool = True) -> tuple[Any, list[Fault]]:
 def _fault(pointer: str, message: str) -> Fault:
     """A message of msgspec, `Expected …, got … - at `$.lines[0]``, as a fault at that place under `pointer`."""
     words, _, place = message.partition(" - at `$")
-    inside = re.sub(r"\[(\d+|\.\.\.)\]", r"/\1", place.rstrip("`")).replace(".", "/")
+    known = place.rstrip("`").partition("[...]")[0]  # it does not say which key of an object
+    inside = re.sub(r"\[(\d+)\]", r"/\1", known.replace(".", "/"))
     return Fault(
         pointer=pointer + inside, detail=f"is wrong: {words[:1].lower()}{words[1:]}".replace("`", "'")
     )
@@ -413,8 +423,7 @@ def _expecting(contract: Contract, name: str) -> AbstractContextManager[None]:
     match, none = request.if_match, request.if_none_match
     if not match and not none:
         return nullcontext()
-    wanted = {tag.partition(".")[0] for tag in match}
-    unwanted = {tag.partition(".")[0] for tag in none}
+    wanted, unwanted = ({(tag or "").partition(".")[0] for tag in each} for each in (match, none))
 
     def fits(revision: int) -> bool:
         good = not match or (match.star_tag and revision > 0) or str(revision) in wanted

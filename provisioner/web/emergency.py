@@ -16,6 +16,7 @@ from provisioner.ipc import Json
 from provisioner.store.records import NoticeSecret, Notifying
 from provisioner.web import api, contract, shapes, staff, words
 from provisioner.web.contract import Body, Page, Paging, Text
+from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 from provisioner.web.shapes import Shape
 from provisioner.web.sources import World
@@ -25,7 +26,14 @@ LOG_SECONDS = 366 * 86_400.0  # on the page
 LEVELS: dict[str, Level] = {
     "passed": "good", "stale": "warn", "overdue": "warn", "failed": "bad", "never": "bad",
 }  # fmt: skip
-SECURITY = {"starttls": "STARTTLS", "tls": "TLS", "none": "none"}
+SECURITY = {"starttls": "STARTTLS", "tls": "TLS", "none": N_("none")}
+CHANNELS = {
+    "message": N_("text to"),
+    "ring": N_("call to"),
+    "mail": N_("e-mail to"),
+    "webhook": N_("webhook"),
+}
+STATES = {"delivered": N_("delivered"), "pending": N_("on its way"), "failed": N_("failed")}
 SECRETS = ("mail_password", "webhook_key")
 
 pages = Blueprint("emergency", __name__, url_prefix="/staff")
@@ -130,6 +138,8 @@ def _page(status: int = 200, error: str = "", typed: Notifying | None = None) ->
         settings=typed or settings(),
         secrets=shown(),
         security=SECURITY,
+        channels=CHANNELS,
+        states=STATES,
         error=error,
         done=request.args.get("done", ""),
     )
@@ -225,11 +235,11 @@ def _days() -> tuple[float, float]:
         last = request.args.get("until") or "2999-12-31"
         return evidence.days(first, last, sources().snapshot().practice.time_zone)
     except UsageError as error:
-        abort(400, f"{error}.")
+        abort(422, f"{error}.")
 
 
 @calls.get("/emergency/calls")
-@contract.call(answer=Page[shapes.EmergencyCall])
+@contract.call(answer=Page[shapes.EmergencyCall], problems=(422,))
 def api_log(query: Wanted) -> Page[Json]:
     """The emergency log, newest first."""
     return contract.listed(log(*_days()), query)
@@ -237,7 +247,7 @@ def api_log(query: Wanted) -> Page[Json]:
 
 @pages.get("/emergency/calls.csv")
 @calls.get("/emergency/calls.csv")
-@contract.call(gives="text/csv")
+@contract.call(gives="text/csv", problems=(422,))
 def api_csv(query: Days) -> Response:
     """The emergency log as a table, oldest first."""
     zone = sources().snapshot().practice.time_zone
@@ -249,7 +259,7 @@ def api_csv(query: Days) -> Response:
 
 @pages.get("/emergency/evidence.zip")
 @calls.get("/emergency/evidence.zip")
-@contract.call(gives="application/zip")
+@contract.call(gives="application/zip", problems=(422,))
 def api_evidence(query: Days) -> Response:
     """The evidence of emergency calls and tests as a ZIP file; without days of the last year."""
     now, snapshot = sources().now(), sources().snapshot()
@@ -259,7 +269,7 @@ def api_evidence(query: Days) -> Response:
     try:
         since, until = evidence.days(first, last, snapshot.practice.time_zone)
     except UsageError as error:
-        abort(400, f"{error}.")
+        abort(422, f"{error}.")
     journal = sources().journal
     rows, told = journal.emergencies(since, until), journal.notices()
     standing = matrix.matrix(

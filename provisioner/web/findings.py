@@ -158,7 +158,7 @@ def _phones(rows: list[PhoneRow]) -> Iterator[Finding]:
             remedy="Their 911 calls still say the old place. Go and see where each is, then confirm it on its page.",
             link="/staff/phones?status=attention",
         )
-    waiting = [row for row in rows if not row.adopted]
+    waiting = [row for row in rows if row.status == "waiting"]
     if waiting:
         yield Finding(
             level="warn",

@@ -84,7 +84,11 @@ def _typed(world: World) -> Order:
         raise UsageError("Choose what is to become of the phones")
     macs = [*form.getlist("mac"), *form.get("macs", "").split()]
     chosen = _chosen(world, macs, "found" in form, form)
-    given = {name: value for name in ("group", "location") if (value := form.get(f"to-{name}", "=")) not in ("", "=")}
+    given = {
+        name: value
+        for name in ("group", "location")
+        if (value := form.get(f"to-{name}", "=")) not in ("", "=")
+    }
     desk = {"yes": True, "no": False}.get(form.get("to-desk", ""))
     extensions = {mac: wanted for mac in chosen if (wanted := form.get(f"extension-{mac}", "").strip())}
     return _order(action, chosen, {**given, "front_desk": desk}, extensions, "there" in form)

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from flask import Flask, request, url_for
 
-from provisioner.web import roles
+from provisioner.phones import first_start
+from provisioner.web import roles, session
 from provisioner.web.language import gettext
 from provisioner.web.language import later as N_
 
@@ -41,6 +42,7 @@ NAV = (
 # Tabs in their order. A page that is no tab is in the area of the tabs of its blueprint, or in OTHERS.
 TABS = (
     Row("phones", "staff.phones", N_("Phones")),
+    Row("phones", "discovery.show", N_("Discovery")),
     Row("phones", "tables.form", N_("Import")),
     Row("phones", "orders.jobs", N_("Orders")),
     Row("phones", "orders.retired", N_("Retired")),
@@ -51,6 +53,7 @@ TABS = (
     Row("calls", "staff.calls", N_("Calls")),
     Row("calls", "audio.index", N_("Music and announcements")),
     Row("911", "readiness.page", N_("Readiness")),
+    Row("911", "places.index", N_("Locations")),
     Row("911", "emergency.page", N_("Log, tests and notices")),
     Row("settings", "practice.show", N_("Practice")),
     Row("settings", "trunks.show", N_("Calling service")),
@@ -61,6 +64,9 @@ TABS = (
     Row("settings", "staff.protection", N_("Protection")),
     Row("settings", "dhcp.show", N_("DHCP")),
     Row("settings", "authorities.show", N_("Certificates and firmware")),
+    Row("settings", "users.page", N_("Users")),
+    Row("settings", "tokens.page", N_("API tokens")),
+    Row("settings", "wizard.begin", N_("Set up again")),
     Row("settings", "backup.show", N_("Backup")),
     Row("settings", "openapi.page", N_("API")),
     Row("phone", "staff.phone", N_("Overview")),
@@ -72,7 +78,7 @@ TABS = (
 )
 
 # Endpoints, or blueprints, whose pages belong to an area without being one of its tabs.
-OTHERS = {"staff.phone": "phones", "phone": "phones", "features": "extensions"}
+OTHERS = {"wizard": "", "staff.phone": "phones", "phone": "phones", "features": "extensions"}
 
 
 def area(endpoint: str) -> str:
@@ -100,7 +106,9 @@ def _links(rows: list[Row], args: Mapping[str, Any], here: str) -> list[Link]:
 
 
 def nav() -> list[Link]:
-    """The navigation, with the area of this page marked."""
+    """The navigation, with the area of this page marked; none before the first start has ended."""
+    if first_start.pending(session.sources().snapshot()):
+        return []
     return _links(list(NAV), {}, area(request.endpoint or ""))
 
 

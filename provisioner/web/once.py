@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,7 +15,7 @@ from provisioner.web.session import sources, who
 
 HEADER = "Idempotency-Key"
 REPLAYED = "Idempotency-Replayed"
-MAX_KEY = 200  # characters
+KEY = "^[!-~]{1,200}$"
 
 
 class Outcome(msgspec.Struct):
@@ -44,8 +45,8 @@ def guarded(secret: bool) -> Iterator[Outcome]:
     if key is None or request.method != "POST":
         yield outcome
         return
-    if not 0 < len(key) <= MAX_KEY or not key.isprintable():
-        abort(400, f"The Idempotency-Key must be 1 to {MAX_KEY} printable characters.")
+    if not re.fullmatch(KEY, key):
+        abort(400, "The Idempotency-Key must be 1 to 200 characters: letters, digits, signs.")
     answers, name = sources().answers, hashlib.sha256(f"{who()}\0{key}".encode()).hexdigest()
     before = answers.begin(name, fingerprint())
     if before is not None:

@@ -12,7 +12,7 @@ from flask import Blueprint, Flask, Response, current_app
 from werkzeug.routing import Rule
 
 from provisioner import __version__
-from provisioner.web import api, contract, roles, session, staff
+from provisioner.web import api, contract, once, roles, session, staff
 from provisioner.web.contract import JSON, PROBLEM, SAFE, Contract, Page, Problem, contract_of
 from provisioner.web.session import sources
 
@@ -289,7 +289,9 @@ def _headers(each: Operation) -> Iterator[dict[str, Any]]:
             yield header("If-None-Match", "`*`: only when there is none yet.")
     if each.method == "POST":
         yield header(
-            "Idempotency-Key", "Carried out once a day.", minLength=1, maxLength=200, pattern="^[!-~]{1,200}$"
+            once.HEADER,
+            "What is repeated with the same key within a day is not carried out again.",
+            pattern=once.KEY,
         )
 
 

@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 from flask import Blueprint, Response, current_app, make_response, redirect, render_template, request, url_for
 
+from provisioner.errors import OperatorError
 from provisioner.people import second_factor, users
 from provisioner.people.passwords import Bench, Busy
 from provisioner.people.throttle import Throttle
 from provisioner.store.records import User, UserSecret
 from provisioner.web import session
+from provisioner.web.language import gettext as _
 from provisioner.web.session import sources
 from provisioner.web.sources import Sources
 
@@ -173,6 +175,21 @@ def _checked(tried: Try, typed: str) -> User | None:
     bench = gate().known if tried.device else gate().usual
     same = bench.same(kept.password if kept else "", typed)
     return user if same and user and not user.disabled else None
+
+
+def same_password(name: str, typed: str) -> bool:
+    """Whether `typed` is the password of who is signed in already. Raises OperatorError after many wrong ones."""
+    tried = _who_tries(name)
+    wait = gate().throttle.begin(*tried)
+    if wait:
+        seconds = _("{seconds} seconds").format(seconds=math.ceil(wait))
+        raise OperatorError(_("too many wrong passwords"), _("try again in {time}").format(time=seconds))
+    same = _checked(tried, typed) is not None
+    if same:
+        gate().throttle.good(*tried)
+    else:
+        gate().note(tried.name, "wrong password", address=tried.address)
+    return same
 
 
 def _wait(tried: Try, seconds: float) -> Response:

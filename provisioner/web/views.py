@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, TypedDict
+from typing import Literal
 
 import msgspec
 
 from provisioner.emergency import moved
 from provisioner.emergency.calling import calling_number
 from provisioner.ipc import Json
-from provisioner.phones.identity import normal_mac, of_agent
+from provisioner.phones.identity import of_agent
 from provisioner.phones.trust import RULES
 from provisioner.store.records import Location, Number, Phone, Snapshot
 from provisioner.web import words
@@ -29,6 +28,7 @@ PHONE_STATUS: dict[str, tuple[str, Level]] = {
     "offline": (N_("Offline"), "bad"),
     "unknown": (N_("Not known"), "none"),
     "waiting": (N_("Waiting"), "warn"),
+    "ignored": (N_("Ignored"), "none"),
 }
 
 PHONE_FILTERS = {
@@ -181,8 +181,8 @@ class Emergency(msgspec.Struct, kw_only=True):
     not_told: list[str]
 
 
-def phones(world: World) -> list[PhoneRow]:
-    """All phones: those waiting for adoption first, then by extension."""
+def phones(world: World, ignored: bool = False) -> list[PhoneRow]:
+    """All phones: those waiting for adoption first, then by extension; those that are `ignored` only if wanted."""
     seen = {str(row["mac"]): row for row in world.sightings}
     registered = {str(row["mac"]): row for row in (world.edge or {}).get("registrations", [])}
     busy = {str(call.get("desk")) for call in live_calls(world)}
@@ -194,7 +194,9 @@ def phones(world: World) -> list[PhoneRow]:
     ]
     for row in rows:
         row.doubt = ", and ".join(moved.WORDS.get(why, why) for why in doubts.get(row.mac, []))
-    rows += [_waiting(row) for mac, row in seen.items() if mac not in world.snapshot.phones]
+    left_out = {} if ignored else world.snapshot.ignored_phones
+    ours = world.snapshot.phones
+    rows += [_waiting(world, row) for mac, row in seen.items() if mac not in ours and mac not in left_out]
     return sorted(rows, key=lambda row: (row.adopted, row.lines[0].extension if row.lines else "", row.mac))
 
 
@@ -257,8 +259,11 @@ def _sighted(mac: str, seen: Json) -> PhoneRow:
     )
 
 
-def _waiting(seen: Json) -> PhoneRow:
-    return _sighted(str(seen["mac"]), seen)
+def _waiting(world: World, seen: Json) -> PhoneRow:
+    row = _sighted(str(seen["mac"]), seen)
+    if row.mac in world.snapshot.ignored_phones:
+        row.status = "ignored"
+    return row
 
 
 def matches(row: PhoneRow, query: str) -> bool:
@@ -275,7 +280,9 @@ def matches(row: PhoneRow, query: str) -> bool:
 
 
 def has_status(row: PhoneRow, wanted: str) -> bool:
-    """Whether a phone belongs to the filter `wanted`: a status, `attention`, or empty for all."""
+    """Whether a phone belongs to the filter `wanted`: a status, `attention`, or empty for all but ignored ones."""
+    if row.status == "ignored":
+        return wanted == "ignored"
     if wanted == "attention":
         return row.needs_attention
     return not wanted or row.status == wanted or (wanted == "ready" and row.status == "in-call")
@@ -284,34 +291,6 @@ def has_status(row: PhoneRow, wanted: str) -> bool:
 def why(rule: str | None) -> str:
     """The rule that decided a request, in words."""
     return RULES[rule][1] if rule in RULES else rule or ""
-
-
-def matches_request(row: Json, query: str) -> bool:
-    """Whether a row of the request log fits what someone typed."""
-    wanted = query.strip().lower()
-    compact = wanted.translate(str.maketrans("", "", ":-."))
-    shown = [str(row[name] or "") for name in ("path", "address", "status", "rule", "agent", "method")]
-    return wanted in " ".join([*shown, why(row["rule"])]).lower() or (
-        bool(compact) and compact in str(row["mac"] or "")
-    )
-
-
-class WantedRequests(TypedDict):
-    """Which requests `Journal.requests` is to find."""
-
-    mac: str
-    rule: str
-    status: int
-
-
-def wanted_requests(args: Mapping[str, str]) -> WantedRequests:
-    """What a query asks for by `mac` (in any spelling), `rule` and `status`; what makes no sense finds nothing."""
-    mac, status = args.get("mac", "").strip(), args.get("status", "")
-    return {
-        "mac": normal_mac(mac) or mac,
-        "rule": args.get("rule", ""),
-        "status": int(status) if status.isdecimal() and len(status) < 4 else -1 if status else 0,
-    }
 
 
 def live_calls(world: World) -> list[Json]:

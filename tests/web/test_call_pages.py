@@ -77,7 +77,7 @@ def test_since_is_of_the_practices_zone(
 
 def test_a_date_that_is_none(visitor: FlaskClient, edge: Any) -> None:
     answer = visitor.get("/api/v1/calls?since=yesterday", headers=bearer(visitor))
-    assert answer.status_code == 400
+    assert answer.status_code == 422
     assert "2026-03-31" in answer.get_json()["detail"]
 
 

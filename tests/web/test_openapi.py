@@ -17,9 +17,7 @@ def test_the_document_is_openapi_3_1(api):
 def test_every_route_is_described_and_every_described_one_is_there(app):
     assert openapi.undescribed(app) == []
     told = {
-        (method.upper(), path)
-        for path, each in openapi.document(app)["paths"].items()
-        for method in each
+        (method.upper(), path) for path, each in openapi.document(app)["paths"].items() for method in each
     }
     there = {
         (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))

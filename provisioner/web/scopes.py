@@ -1,0 +1,121 @@
+"""What an API token is good for: areas, to read or to write, by one table of blueprints and endpoints."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from flask import abort, request
+
+from provisioner.errors import Invalid
+from provisioner.web.language import later as N_
+
+ALL = ""  # a token without scopes may all that its role may
+AREAS = {
+    "status": N_("State of the appliance, and this API's description"),
+    "phones": N_("Phones: adoption, keys, files, orders, requests"),
+    "extensions": N_("Extensions and their call handling"),
+    "numbers": N_("Numbers"),
+    "calls": N_("Calls, live and past; placing calls"),
+    "emergency": N_("Emergency: addresses, locations, readiness, log, tests"),
+    "settings": N_("Settings: practice, layers, groups, sounds, trust, certificates, DHCP"),
+    "trunks": N_("Trunks and providers"),
+    "users": N_("Users, API tokens, audit log"),
+    "backup": N_("Backup and restore, export and import"),
+    "metrics": N_("Measurements for Prometheus"),
+}
+# By endpoint, else by blueprint without its `_api`.
+OF = {
+    "api.phones": "phones",
+    "api.adopt": "phones",
+    "api.requests": "phones",
+    "api.status": "status",
+    "api.numbers": "numbers",
+    "account": "status",
+    "openapi": "status",
+    "work": "status",
+    "phone": "phones",
+    "phones": "phones",
+    "tables": "phones",
+    "many": "phones",
+    "phone_list": "phones",
+    "request_log": "phones",
+    "orders": "phones",
+    "extensions": "extensions",
+    "features": "extensions",
+    "ringing": "extensions",
+    "handling": "extensions",
+    "numbers": "numbers",
+    "call_log": "calls",
+    "calling": "calls",
+    "calls": "calls",
+    "addresses": "emergency",
+    "emergency": "emergency",
+    "readiness": "emergency",
+    "locations": "emergency",
+    "layers": "settings",
+    "groups": "settings",
+    "ring_groups": "settings",
+    "practice": "settings",
+    "audio": "settings",
+    "trust": "settings",
+    "authorities": "settings",
+    "https": "settings",
+    "dhcp": "settings",
+    "discovery": "phones",
+    "adoption": "phones",
+    "moves": "phones",
+    "trunks": "trunks",
+    "providers": "trunks",
+    "users": "users",
+    "tokens": "users",
+    "audit": "users",
+    "backup": "backup",
+    "exports": "backup",
+    "metrics": "metrics",
+}
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def area(endpoint: str) -> str:
+    """The area of an endpoint, "" for one of none: tokens with scopes are not for it."""
+    blueprint = endpoint.partition(".")[0]
+    return OF.get(endpoint) or OF.get(blueprint) or OF.get(blueprint.removesuffix("_api"), "")
+
+
+def allows(scopes: str, wanted: str, method: str = "GET") -> bool:
+    """Whether `scopes` (as a token has them) are enough for a request of `method` in the area `wanted`."""
+    held = scopes.split()
+    good = {f"{wanted}:write"} if method not in _READING else {f"{wanted}:write", f"{wanted}:read"}
+    return scopes == ALL or bool(wanted and good & set(held))
+
+
+def check(scopes: str) -> None:
+    """Abort with 403 when this request needs more than `scopes`."""
+    wanted = area(str(request.endpoint))
+    if not allows(scopes, wanted, request.method):
+        needed = (
+            f"{wanted}:{'read' if request.method in _READING else 'write'}" if wanted else "no scopes at all"
+        )
+        abort(403, f"The API token is not for this: it needs {needed}.")
+
+
+def normal(wanted: Iterable[str]) -> str:
+    """Scopes as a token keeps them; raises Invalid for one that is none."""
+    found = sorted(set(wanted))
+    known = {f"{name}:{what}" for name in AREAS for what in ("read", "write")}
+    strange = [each for each in found if each not in known]
+    if strange:
+        raise Invalid(
+            {"scopes": f"{strange[0]} is none: take AREA:read or AREA:write of {', '.join(AREAS)}."}
+        )
+    return " ".join(found)
+
+
+def within(wanted: str, held: str) -> bool:
+    """Whether a token with the scopes `held` may hand out `wanted`."""
+    if held == ALL:
+        return True
+    return wanted != ALL and all(
+        allows(held, each.partition(":")[0], "POST" if each.endswith(":write") else "GET")
+        for each in wanted.split()
+    )
