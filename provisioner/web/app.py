@@ -21,6 +21,8 @@ from provisioner.web import (
     api,
     audio,
     authorities,
+    backup,
+    backup_api,
     call_log,
     call_page,
     calling,
@@ -146,7 +148,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         account,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
-    for blueprint in (*own, *parts):
+    for blueprint in (*own, *parts, backup.pages, backup_api.calls):
         app.register_blueprint(blueprint)
     app.after_request(_finish)
     app.register_error_handler(HTTPException, _http_error)
