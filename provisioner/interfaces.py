@@ -62,3 +62,22 @@ def local_addresses() -> list[str]:
     """The IPv4 addresses that phones may know this machine by; loopback only when there is no other."""
     addresses = [address for interface in interfaces() for address in interface.ipv4]
     return [address for address in addresses if not address.startswith("127.")] or addresses
+
+
+def holder(port: int, datagram: bool = False) -> str:
+    """Which program has a port on this machine: `dnsmasq (process 812)`, `another program`, "" for none.
+
+    Only root is told of other users' programs.
+    """
+    try:
+        held = [
+            each
+            for each in psutil.net_connections("udp" if datagram else "tcp")
+            if each.laddr and each.laddr.port == port and (datagram or each.status == psutil.CONN_LISTEN)
+        ]
+        pid = next((each.pid for each in held if each.pid), None)
+        if pid:
+            return f"{psutil.Process(pid).name()} (process {pid})"
+    except (psutil.Error, OSError):
+        return ""
+    return "another program" if held else ""

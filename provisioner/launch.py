@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 import os
 import random
@@ -17,7 +18,7 @@ import msgspec
 
 from provisioner import __version__, demo
 from provisioner.errors import OperatorError
-from provisioner.interfaces import local_addresses
+from provisioner.interfaces import holder, local_addresses
 from provisioner.paths import StateDir, write_atomically
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import Practice
@@ -132,8 +133,10 @@ def _choose(name: str, port: Port, options: Options, rng: random.Random) -> int:
             number = free_port(options.bind, port.types, rng)
             print(f"Port {wanted} is taken; {name} is at port {number}.", flush=True)
             return number
+        kinds = port.types if error.errno == errno.EADDRINUSE else ()
+        held = next((found for kind in kinds if (found := holder(wanted, kind == socket.SOCK_DGRAM))), "")
         raise OperatorError(
-            f"port {wanted} on {options.bind} cannot be opened ({error.strerror})",
+            f"port {wanted} on {options.bind} cannot be opened ({held + ' has it' if held else error.strerror})",
             f"choose another with --{name}-port, or stop the program that has it",
         ) from None
     return wanted

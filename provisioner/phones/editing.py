@@ -15,7 +15,7 @@ from provisioner.phones.catalogue import Catalogue, Model
 from provisioner.phones.identity import normal_mac
 from provisioner.phones.layers import check_layer
 from provisioner.phones.vocabulary import Stored
-from provisioner.store.records import Key, Location, Phone, PhoneGroup, PhoneSettings, Practice
+from provisioner.store.records import IgnoredPhone, Key, Location, Phone, PhoneGroup, PhoneSettings, Practice
 
 if TYPE_CHECKING:
     from provisioner.store.inventory import Change, Inventory
@@ -122,9 +122,16 @@ def join(inventory: Inventory, named: Sequence[str], group: str, who: str) -> in
 
 
 def set_layer(
-    inventory: Inventory, layer: str, changes: Mapping[str, Stored | None], who: str
+    inventory: Inventory,
+    layer: str,
+    changes: Mapping[str, Stored | None],
+    who: str,
+    revision: int | None = None,
 ) -> PhoneSettings:
-    """Set or (None) take back settings of one layer; a layer without any is gone. Raises OperatorError."""
+    """Set or (None) take back settings of one layer; a layer without any is gone. Raises OperatorError.
+
+    `revision`: of the layer that was looked at (0: there was none), None: any; Conflict when it is another now.
+    """
     with inventory.change(who=who) as change:
         held = change.get(PhoneSettings, layer)
         values = {**(held[0].values if held else {}), **changes}
@@ -137,9 +144,9 @@ def set_layer(
         )
         exists(change, layer)
         if record.values:
-            change.put(record)
+            change.put(record, revision)
         else:
-            change.delete(PhoneSettings, layer)
+            change.delete(PhoneSettings, layer, revision)
     return record
 
 
@@ -156,6 +163,20 @@ def set_policy(inventory: Inventory, who: str, **changes: Any) -> Practice:
         practice = msgspec.structs.replace(held[0], **changes)
         change.put(practice)
     return practice
+
+
+def ignore(inventory: Inventory, mac: str, who: str, now: float, ignored: bool = True) -> None:
+    """Leave a phone out of those that wait, or take it back. Raises OperatorError."""
+    name = normal_mac(mac)
+    if name is None:
+        raise UsageError("That is no MAC address: twelve hex digits, as on the phone's label")
+    with inventory.change(who=who) as change:
+        if change.get(Phone, name):
+            raise OperatorError(f"the phone {name} is adopted", "retire it first")
+        if ignored:
+            change.put(IgnoredPhone(id=name, at=now, who=who))
+        else:
+            change.delete(IgnoredPhone, name)
 
 
 def router(text: str) -> str:

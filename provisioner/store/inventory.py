@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -19,7 +19,8 @@ from sqlite_utils import Database, Migrations
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.store import audit, database, tokens
-from provisioner.store.audit import Audit, Wanted
+from provisioner.store.audit import Audit as Audit
+from provisioner.store.audit import Wanted
 from provisioner.store.records import APART_KINDS, KINDS, SECRET_KINDS, Practice, Record, Snapshot
 from provisioner.store.tokens import TokenKind, Tokens
 
@@ -385,6 +386,14 @@ class Inventory:
         """Everybody who is named in the audit log."""
         with self._reading() as connection:
             return audit.names(connection)
+
+    def audit_after(self, seq: int, kinds: Collection[str]) -> list[Audit]:
+        """The changes of records of these kinds behind the one numbered `seq`, in their order."""
+        marks = ", ".join("?" * len(kinds))
+        sql = f"SELECT * FROM audit WHERE seq > ? AND kind IN ({marks}) ORDER BY seq"  # noqa: S608 - only marks
+        with self._reading() as connection:
+            rows = connection.execute(sql, (seq, *kinds)).fetchall()
+        return [Audit(**dict(row)) for row in rows]
 
     def note(self, who: str, kind: str, name: str, told: Mapping[str, object]) -> None:
         """An entry of the audit log that is no record's: a sign-in, a token. `told` must hold no secret."""

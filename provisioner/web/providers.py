@@ -24,6 +24,7 @@ pages.before_request(staff.guard)
 calls = Blueprint("providers_api", __name__, url_prefix="/api/v1/providers")
 calls.before_request(api.guard)
 
+FIELDS = ("api", "account", "user", "url", "password")
 Api = Literal["twilio", "bandwidth", "bandwidth-dash", "telnyx", "core"]
 
 
@@ -185,7 +186,7 @@ def change(name: str) -> Response:
 
 
 def _posted(name: str, stored: str) -> Response:
-    values = {field: request.form.get(field, "") for field in ("api", "account", "user", "url", "password")}
+    values = {field: request.form.get(field, "") for field in FIELDS}
     try:
         keep(stored, values)
     except ProvisionerError as error:

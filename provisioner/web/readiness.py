@@ -6,13 +6,14 @@ from flask import Blueprint, Response
 
 from provisioner.emergency import readiness
 from provisioner.web import api, contract, staff
+from provisioner.web.language import later as N_
 from provisioner.web.session import sources
 from provisioner.web.sources import World
 
 WORDS = {
-    "bad": "Not ready",
-    "warn": "Works; something is to be done",
-    "good": "Ready",
+    "bad": N_("Not ready"),
+    "warn": N_("Works; something is to be done"),
+    "good": N_("Ready"),
 }
 
 pages = Blueprint("readiness", __name__, url_prefix="/staff/emergency")
@@ -21,7 +22,8 @@ calls = Blueprint("readiness_api", __name__, url_prefix="/api/v1/emergency")
 calls.before_request(api.guard)
 
 
-def _report(world: World) -> readiness.Report:
+def report(world: World) -> readiness.Report:
+    """Of the practice as it is now."""
     waiting = [str(row["mac"]) for row in world.sightings]
     log = sources().journal.emergencies()
     return readiness.report(world.snapshot, world.edge, waiting, log, world.now)
@@ -31,11 +33,11 @@ def _report(world: World) -> readiness.Report:
 def page() -> Response:
     """Each phone, the worst first."""
     world = sources().world()
-    return staff.page("readiness.html", world, report=_report(world), words=WORDS)
+    return staff.page("readiness.html", world, report=report(world), words=WORDS)
 
 
 @calls.get("/readiness")
 @contract.call()
 def api_page() -> readiness.Report:
     """Whether 911 would work now from each phone, the worst first; `level`: bad, warn or good."""
-    return _report(sources().world())
+    return report(sources().world())

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from flask import Blueprint, Response, make_response, redirect, render_template, request, url_for
+from flask import Blueprint, Response, abort, make_response, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
+from provisioner.phones import first_start
 from provisioner.web import findings, roles, session, signing, views, words
+from provisioner.web.language import gettext as _
 from provisioner.web.session import sources
 from provisioner.web.sources import World
 
 LAST_CALLS = 8  # on the overview
 
 blueprint = Blueprint("staff", __name__, url_prefix="/staff")
+_BEFORE = frozenset(
+    {"wizard", "account", "signing", "language", "trunks.test_part"}
+)  # the first start uses them
 _OPEN = frozenset({"staff.sign_in", "staff.signed_out", "staff.session_state"})
 
 
@@ -27,7 +32,17 @@ def guard() -> ResponseReturnValue | None:
         return response
     session.check_csrf()
     roles.check(signed_in.role)
-    return None
+    return _first_start()
+
+
+def _first_start() -> ResponseReturnValue | None:
+    """Every page of an appliance that is not set up leads to its first start."""
+    own = request.blueprint in _BEFORE or request.endpoint in _BEFORE
+    if own or request.method != "GET" or not first_start.pending(sources().snapshot()):
+        return None
+    if not roles.may("wizard.begin"):
+        abort(403, _("This appliance is not set up yet. An administrator does that."))
+    return redirect(url_for("wizard.begin"), 303)
 
 
 @blueprint.get("/session")

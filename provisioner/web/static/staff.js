@@ -66,3 +66,9 @@ if (navigator.clipboard) {
     });
   }
 }
+
+// Where this browser is, the practice most likely is too.
+for (const select of document.querySelectorAll("select[data-guess-zone]")) {
+  const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  if ([...select.options].some((option) => option.value === zone)) select.value = zone;
+}
