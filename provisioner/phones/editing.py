@@ -122,9 +122,16 @@ def join(inventory: Inventory, named: Sequence[str], group: str, who: str) -> in
 
 
 def set_layer(
-    inventory: Inventory, layer: str, changes: Mapping[str, Stored | None], who: str
+    inventory: Inventory,
+    layer: str,
+    changes: Mapping[str, Stored | None],
+    who: str,
+    revision: int | None = None,
 ) -> PhoneSettings:
-    """Set or (None) take back settings of one layer; a layer without any is gone. Raises OperatorError."""
+    """Set or (None) take back settings of one layer; a layer without any is gone. Raises OperatorError.
+
+    `revision`: of the layer that was looked at (0: there was none), None: any; Conflict when it is another now.
+    """
     with inventory.change(who=who) as change:
         held = change.get(PhoneSettings, layer)
         values = {**(held[0].values if held else {}), **changes}
@@ -137,9 +144,9 @@ def set_layer(
         )
         _exists(change, layer)
         if record.values:
-            change.put(record)
+            change.put(record, revision)
         else:
-            change.delete(PhoneSettings, layer)
+            change.delete(PhoneSettings, layer, revision)
     return record
 
 

@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -381,6 +381,14 @@ class Inventory:
         sql = f"SELECT * FROM audit {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - our own words
         with self._reading() as connection:
             rows = connection.execute(sql, (*values, limit)).fetchall()
+        return [Audit(**dict(row)) for row in rows]
+
+    def audit_after(self, seq: int, kinds: Collection[str]) -> list[Audit]:
+        """The changes of records of these kinds behind the one numbered `seq`, in their order."""
+        marks = ", ".join("?" * len(kinds))
+        sql = f"SELECT * FROM audit WHERE seq > ? AND kind IN ({marks}) ORDER BY seq"  # noqa: S608 - only marks
+        with self._reading() as connection:
+            rows = connection.execute(sql, (seq, *kinds)).fetchall()
         return [Audit(**dict(row)) for row in rows]
 
     def note(self, who: str, kind: str, name: str, told: Mapping[str, object]) -> None:

@@ -22,6 +22,8 @@ from provisioner.web import (
     assets,
     audio,
     authorities,
+    backup,
+    backup_api,
     call_log,
     call_page,
     calling,
@@ -41,6 +43,7 @@ from provisioner.web import (
     numbers,
     openapi,
     orders,
+    pending,
     phone,
     places,
     practice,
@@ -103,6 +106,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     session.install(app)
     roles.install(app)
     language.install(app)
+    pending.install(app)
     told.install(app)
     menu.install(app)
     work.install(app)
@@ -123,6 +127,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         trends,
         request_log,
         phone,
+        pending,
         practice,
         places,
         layers,
@@ -145,7 +150,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         account,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
-    for blueprint in (*own, *parts):
+    for blueprint in (*own, *parts, backup.pages, backup_api.calls):
         app.register_blueprint(blueprint)
     app.after_request(_finish)
     app.register_error_handler(HTTPException, _http_error)

@@ -71,6 +71,7 @@ TABS = (
     Row("settings", "users.page", N_("Users")),
     Row("settings", "tokens.page", N_("API tokens")),
     Row("settings", "wizard.begin", N_("Set up again")),
+    Row("settings", "backup.show", N_("Backup")),
     Row("settings", "openapi.page", N_("API")),
     Row("phone", "staff.phone", N_("Overview")),
     Row("phone", "phone.edit", N_("Name and place")),
@@ -82,6 +83,7 @@ TABS = (
 
 # Endpoints, or blueprints, whose pages belong to an area without being one of its tabs.
 OTHERS = {
+    "pending": "phones",
     "wizard": "",
     "call_page": "calls",
     "call_log": "calls",
