@@ -166,6 +166,12 @@ def _call_tables(db: Database) -> None:
     call_tables.create_minutes(db)
 
 
+@migrations(name="fetched")
+def _fetched(db: Database) -> None:
+    """Who has fetched since a change is asked on every page."""
+    db.table("served").create_index(["mac", "revision"])
+
+
 @migrations(name="requests-indices")
 def _requests_indices(db: Database) -> None:
     """Requests are found by phone, rule, status, address and time without reading the others."""
@@ -436,6 +442,11 @@ class Journal:
             " WHERE mac = ? ORDER BY name",
             mac,
         )
+
+    def fetched(self) -> dict[str, int]:
+        """The newest revision of the inventory that each phone has a file of, by MAC."""
+        rows = self._read("SELECT mac, max(revision) AS revision FROM served GROUP BY mac")
+        return {row["mac"]: row["revision"] for row in rows}
 
     def registrations(self) -> list[Row]:
         """The registrations that have not expired; `expires` in seconds since 1970."""

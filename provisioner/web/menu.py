@@ -74,6 +74,8 @@ TABS = (
     Row("settings", "authorities.show", N_("Certificates and firmware"), SECURITY),
     Row("settings", "users.page", N_("Users"), SECURITY),
     Row("settings", "tokens.page", N_("API tokens"), SECURITY),
+    Row("settings", "audit.page", N_("Audit log"), SECURITY),
+    Row("settings", "backup.show", N_("Backup"), APPLIANCE),
     Row("settings", "openapi.page", N_("API"), APPLIANCE),
     Row("phone", "staff.phone", N_("Overview")),
     Row("phone", "phone.edit", N_("Name and place")),
@@ -85,6 +87,7 @@ TABS = (
 
 # Endpoints, or blueprints, whose pages belong to an area without being one of its tabs.
 OTHERS = {
+    "pending": "phones",
     "wizard": "",
     "call_page": "calls",
     "call_log": "calls",

@@ -59,7 +59,11 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
     "numbers.one": (f"/numbers/{NUMBER}",),
     "addresses.page": ("/addresses",),
     "addresses.one": (f"/addresses/{NUMBER}",),
-    "staff.calls": ("/calls",),
+    "staff.calls": ("/calls", "/calls?show=missed"),
+    "call_page.show": ("/calls/c1", "/calls/moved"),
+    "trends.of_calls": ("/calls/trends",),
+    "trends.of_requests": ("/requests/trends",),
+    "trends.of_tests": ("/emergency/matrix",),
     "audio.index": ("/audio",),
     "staff.requests": ("/requests",),
     "readiness.page": ("/emergency/readiness",),
@@ -83,7 +87,7 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
     "providers.one": ("/providers/tel",),
     "dhcp.show": ("/dhcp", "/dhcp?for=windows"),
     "authorities.show": ("/certificates",),
-    "openapi.page": ("/api",),
+    "openapi.page": ("/api", "/api?part=calls"),
     "call_page.show": ("/calls/p1",),
     "trends.of_calls": ("/calls/trends",),
     "trends.of_requests": ("/requests/trends",),
@@ -100,6 +104,11 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
     "users.ask_remove": ("/users/bert/remove",),
     "tokens.page": ("/tokens",),
     "account.page": ("/account",),
+    "pending.page": ("/pending",),
+    "audit.page": ("/audit",),
+    "audit.one": ("/audit/2",),
+    "backup.show": ("/backup",),
+    "backup.upload_form": ("/backup/restore",),
     "account.offer": ("/account/second-factor",),
     "work.everything": ("/work",),
     "work.one": ("/work/WORK",),
@@ -107,9 +116,9 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
 NO_SESSION = {"staff.signed_out": ("/signed-out",), "signing.form": ("/sign-in",)}
 # Files, parts that scripts fetch, what leads elsewhere at once, and what asks another machine first.
 NO_PAGES = {
-    *("static", "staff.session_state", "staff.sign_in", "audio.listen", "call_log.export", "tables.table"),
+    *("static", "staff.session_state", "staff.sign_in", "audio.listen", "call_log.export_page", "tables.table"),
     *("emergency.api_csv", "emergency.api_evidence", "authorities.own", "trunks.test_part", "work.part"),
-    *("call_log.export_page", "request_log.export", "account.picture", "wizard.begin"),
+    *("request_log.export", "account.picture", "wizard.begin", "backup.download"),
     *("providers.test", "providers.ask_import"),
 }
 
@@ -167,6 +176,7 @@ def _correct(inventory: Inventory) -> None:
 
 def _fill_journal(journal: Any) -> None:
     at = practice.NOW - 9000
+    journal.write("calls", practice.MOVED)
     journal.write("emergencies", row("c911", at, "emergency"))
     journal.write("emergencies", row("t1", at - 90))
     journal.write("emergencies", row("t2", at - 9e4, answered=None, outcome="no route took the call"))
