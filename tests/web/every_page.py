@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from provisioner.emergency import registration
 from provisioner.emergency.providers.wire import Account
 from provisioner.emergency.registrar import ADAPTERS
 from provisioner.emergency.registration import Context, Corrected, Read
+from provisioner.keeping import making
 from provisioner.paths import StateDir
 from provisioner.phones.first_start import STEPS
 from provisioner.store.inventory import Inventory
@@ -32,8 +34,10 @@ from provisioner.store.records import (
 )
 from provisioner.web.app import create_app
 from provisioner.web.jobs import Jobs
+from provisioner.web.restores import Restores
 from tests.store.test_emergencies import notice, row
 
+_NAMES = re.compile("WORK|UPLOAD")
 JOB = "feedfeedfeedfeed"
 NUMBER = "+14155550101"
 LONG = "Dr. Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh, Pediatrics"
@@ -88,10 +92,6 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
     "dhcp.show": ("/dhcp", "/dhcp?for=windows"),
     "authorities.show": ("/certificates",),
     "openapi.page": ("/api", "/api?part=calls"),
-    "call_page.show": ("/calls/p1",),
-    "trends.of_calls": ("/calls/trends",),
-    "trends.of_requests": ("/requests/trends",),
-    "trends.of_tests": ("/emergency/matrix",),
     "request_log.show": ("/requests/1",),
     "places.index": ("/locations",),
     "places.new": ("/locations/new",),
@@ -109,6 +109,7 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
     "audit.one": ("/audit/2",),
     "backup.show": ("/backup",),
     "backup.upload_form": ("/backup/restore",),
+    "backup.look": ("/backup/restore/UPLOAD",),
     "account.offer": ("/account/second-factor",),
     "work.everything": ("/work",),
     "work.one": ("/work/WORK",),
@@ -116,7 +117,14 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
 NO_SESSION = {"staff.signed_out": ("/signed-out",), "signing.form": ("/sign-in",)}
 # Files, parts that scripts fetch, what leads elsewhere at once, and what asks another machine first.
 NO_PAGES = {
-    *("static", "staff.session_state", "staff.sign_in", "audio.listen", "call_log.export_page", "tables.table"),
+    *(
+        "static",
+        "staff.session_state",
+        "staff.sign_in",
+        "audio.listen",
+        "call_log.export_page",
+        "tables.table",
+    ),
     *("emergency.api_csv", "emergency.api_evidence", "authorities.own", "trunks.test_part", "work.part"),
     *("request_log.export", "account.picture", "wizard.begin", "backup.download"),
     *("providers.test", "providers.ask_import"),
@@ -215,7 +223,7 @@ class House:
 
     app: Flask
     state: StateDir
-    work: str  # the job that has ended
+    names: dict[str, str]  # what stands for WORK (a job that has ended) and UPLOAD (a backup) in the paths
 
     def browser(self) -> FlaskClient:
         """A browser in which an administrator is signed in."""
@@ -223,7 +231,8 @@ class House:
 
     def paths(self) -> list[str]:
         """All that is walked with a session."""
-        return [f"/staff{path}".replace("WORK", self.work) for found in PAGES.values() for path in found]
+        paths = [f"/staff{path}" for found in PAGES.values() for path in found]
+        return [_NAMES.sub(lambda found: self.names[found[0]], path) for path in paths]
 
 
 @contextmanager
@@ -245,8 +254,12 @@ def house(directory: Path) -> Iterator[House]:
     people.add(app, "bert", "viewer")
     work = jobs.begin("import", "Kim", lambda progress: {"new": 2, "change": 1})
     assert jobs.wait(work.id, 5)
+    backup = directory.with_suffix(".zip")
+    making.make(state, backup, making.Wanted(), now=lambda: practice.NOW)
+    with backup.open("rb") as source:
+        upload = Restores(state, sources.now).take(source)
     try:
-        yield House(app, state, work.id)
+        yield House(app, state, {"WORK": work.id, "UPLOAD": upload})
     finally:
         edge.close()
         front.close()
