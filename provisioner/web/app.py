@@ -19,8 +19,12 @@ from provisioner.web import (
     account,
     addresses,
     api,
+    assets,
     audio,
+    audit,
     authorities,
+    backup,
+    backup_api,
     call_log,
     call_page,
     calling,
@@ -99,6 +103,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         setting=words.setting, layer=words.layer, size=words.size, shown=shown,
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
+    assets.install(app)
     session.install(app)
     roles.install(app)
     language.install(app)
@@ -141,12 +146,13 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         authorities,
         openapi,
         work,
+        audit,
         users,
         tokens,
         account,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
-    for blueprint in (*own, *parts):
+    for blueprint in (*own, *parts, backup.pages, backup_api.calls):
         app.register_blueprint(blueprint)
     app.after_request(_finish)
     app.register_error_handler(HTTPException, _http_error)
@@ -158,7 +164,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
 def _finish(response: Response) -> Response:
     response.headers.update(_HEADERS)
     if request.endpoint == "static":
-        response.headers["Cache-Control"] = "no-cache"  # kept, but asked again: the ETag answers
+        assets.finish(response)
     else:
         response.headers["Cache-Control"] = "no-store"
     return response

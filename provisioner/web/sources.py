@@ -9,13 +9,15 @@ from collections.abc import Callable
 import msgspec
 
 from provisioner.ipc import Gone, Json, Refused, ask
+from provisioner.keeping import kept
+from provisioner.keeping.kept import Last
 from provisioner.paths import StateDir
 from provisioner.phones.catalogue import Catalogue
 from provisioner.store.answers import Answers
 from provisioner.store.call_log import Search
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
-from provisioner.store.records import Snapshot
+from provisioner.store.records import BackupPlan, Snapshot
 from provisioner.web.newest import Newest
 
 PATIENCE = 1.0  # seconds that a page waits for another process; longer feels broken, and a thread is held
@@ -25,7 +27,8 @@ NOTICES_SECONDS = 1800.0  # as long as the banner of an emergency stays
 
 
 class World(msgspec.Struct, kw_only=True):
-    """All that one page is made from. `away`: what to say of each process that gave no answer."""
+    """All that one page is made from. `away`: what to say of each process that gave no answer.
+    `backups`: the plan of those made by themselves, and how the last one went."""
 
     now: float
     snapshot: Snapshot
@@ -36,6 +39,7 @@ class World(msgspec.Struct, kw_only=True):
     calls: list[Json] = []
     alarms: list[Json] = []  # calls of the last half hour to emergency numbers, for the banner
     notices: list[Json] = []
+    backups: tuple[BackupPlan, Last | None] | None = None
 
 
 class Sources:
@@ -131,6 +135,7 @@ class Sources:
         recent = Search(direction="emergency", since=world.now - NOTICES_SECONDS)
         world.alarms = self.journal.calls(ALARMS, recent)
         world.notices = self.journal.notices(world.now - NOTICES_SECONDS)
+        world.backups = kept.plan(self.inventory), kept.last(self.state)
         world.edge, edge_away = self.ask("edge", "status")
         world.front, front_away = self.ask("front", "status")
         world.away = {name: why for name, why in (("edge", edge_away), ("front", front_away)) if why}
