@@ -266,7 +266,7 @@ def test_the_list_of_extensions_says_all_of_a_line(staff, inventory):
     page = text(staff.get("/staff/extensions"))
     assert "Ready" in page
     assert "Not registered" in page  # 103
-    assert "do not disturb , forwarded when busy" in page
+    assert "do not disturb, forwarded when busy" in page
     one = text(staff.get("/staff/extensions/102"))
     assert "Dr. Adams (102) does not want to be disturbed" in one
     assert "Front desk (101) rings, for up to 30 seconds" in one
