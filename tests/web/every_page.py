@@ -112,11 +112,17 @@ def _fill_inventory(path: Path) -> None:
     with inventory.change(who="test") as change:
         change.put(Provider(id="tel", api="telnyx"))
         change.put(ProviderSecret(id="tel", password="nobody-sees-this"))
-        change.put(PhoneGroup(id="nurses", name="Nurses", keys=(Key(position=1, function="blf", value="101"),)))
+        change.put(
+            PhoneGroup(id="nurses", name="Nurses", keys=(Key(position=1, function="blf", value="101"),))
+        )
         change.put(
             RetiredPhone(
-                id="0004f2000177", vendor="polycom", model="VVX 411", extensions=("117",),
-                at=practice.NOW - 9e5, who="Kim",
+                id="0004f2000177",
+                vendor="polycom",
+                model="VVX 411",
+                extensions=("117",),
+                at=practice.NOW - 9e5,
+                who="Kim",
             )
         )
         held = change.get(Phone, practice.YEALINK)[0]  # type: ignore[index]
@@ -151,7 +157,11 @@ def _fill_journal(journal: Any) -> None:
     journal.write("notices", notice("n1", "c911", at))
     journal.write("notices", notice("n2", "c911", at, "pending"))
     journal.write("notices", {**notice("n3", "", at, "pending"), "occasion": "trial"})
-    for mac, state in ((practice.POLYCOM, "back"), (practice.YEALINK, "refused"), (practice.GRANDSTREAM, "busy")):
+    for mac, state in (
+        (practice.POLYCOM, "back"),
+        (practice.YEALINK, "refused"),
+        (practice.GRANDSTREAM, "busy"),
+    ):
         done = state == "back"
         body = {
             "extension": "101", "note": "" if done else "It is in a call", "registered": at if done else 0.0,
@@ -208,4 +218,3 @@ def house(directory: Path) -> Iterator[House]:
         edge.close()
         front.close()
         sources.close()
-
