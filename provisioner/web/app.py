@@ -19,9 +19,14 @@ from provisioner.web import (
     account,
     addresses,
     api,
+    assets,
     audio,
+    audit,
     authorities,
+    backup,
+    backup_api,
     call_log,
+    call_page,
     calling,
     choose_language,
     dhcp,
@@ -39,6 +44,7 @@ from provisioner.web import (
     numbers,
     openapi,
     orders,
+    pending,
     phone,
     phone_files,
     phone_keys,
@@ -56,6 +62,7 @@ from provisioner.web import (
     tables,
     tokens,
     told,
+    trends,
     trunk_form,
     trunks,
     trust,
@@ -99,9 +106,11 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         setting=words.setting, layer=words.layer, size=words.size, shown=shown,
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
+    assets.install(app)
     session.install(app)
     roles.install(app)
     language.install(app)
+    pending.install(app)
     told.install(app)
     menu.install(app)
     work.install(app)
@@ -111,6 +120,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         addresses,
         audio,
         call_log,
+        call_page,
         calling,
         extensions,
         features,
@@ -118,8 +128,10 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         orders,
         many,
         tables,
+        trends,
         request_log,
         phone,
+        pending,
         practice,
         places,
         layers,
@@ -137,13 +149,14 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         authorities,
         openapi,
         work,
+        audit,
         users,
         tokens,
         account,
     )
     assert phone_files.pages is phone_keys.pages is phone_life.pages is phone.pages  # they add to the phone's room
     parts = [part for room in rooms for part in (room.pages, room.calls)]
-    for blueprint in (*own, *parts):
+    for blueprint in (*own, *parts, backup.pages, backup_api.calls):
         app.register_blueprint(blueprint)
     app.after_request(_finish)
     app.register_error_handler(HTTPException, _http_error)
@@ -155,7 +168,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
 def _finish(response: Response) -> Response:
     response.headers.update(_HEADERS)
     if request.endpoint == "static":
-        response.headers["Cache-Control"] = "no-cache"  # kept, but asked again: the ETag answers
+        assets.finish(response)
     else:
         response.headers["Cache-Control"] = "no-store"
     return response
