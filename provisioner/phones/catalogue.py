@@ -27,7 +27,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `agents`: its names in user agents where they differ from `name`. `modules`: the expansion modules that it takes,
     at most `module_count` of them. `capabilities`: words that templates and pages ask for (docs/phones.md).
     Of `keys`, the first `virtual_keys` are drawn on a display; of those the first `line_keys` are lines by themselves.
-    `key_page`: so many of them are beside the display at once, where a further key turns the page; 0: all, or not known.
+    `key_page`: so many of them are beside the display at once, where another turns the page; 0: all, or not known.
     """
 
     name: str

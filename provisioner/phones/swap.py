@@ -40,7 +40,7 @@ class Swap(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def plan(snapshot: Snapshot, mac: str, by: str, vendor: str, model: str, catalogue: Catalogue) -> Swap:
-    """What would come of putting the phone `by`, a `model` of `vendor`, in the place of `mac`. Raises ProvisionerError."""
+    """What would come of the phone `by`, a `model` of `vendor`, in the place of `mac`. Raises ProvisionerError."""
     old, name = snapshot.phones.get(mac), normal_mac(by)
     if old is None:
         raise OperatorError(f"{mac} is no phone of this practice", "look at the list of phones")

@@ -76,6 +76,7 @@ from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
 from provisioner.web.sources import PATIENCE, Sources
 
+ADDED = (phone_files, phone_keys, phone_life)  # imported: they add their tabs to the blueprints of `phone`
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
 _HEADERS = {
     # Pico draws its marks with data: images, hence img-src; nothing else comes from anywhere but here.
@@ -154,7 +155,6 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         tokens,
         account,
     )
-    assert phone_files.pages is phone_keys.pages is phone_life.pages is phone.pages  # they add to the phone's room
     parts = [part for room in rooms for part in (room.pages, room.calls)]
     for blueprint in (*own, *parts, backup.pages, backup_api.calls):
         app.register_blueprint(blueprint)
