@@ -12,7 +12,7 @@ Source = Literal["own", "group", "phone", "empty"]
 
 
 class Place(NamedTuple):
-    """One place for a key. `position`: as in Key; `index`: on the phone or its module; `module`: 0 for the phone.
+    """One place for a key. `position`: as in Key; `number`: on the phone or its module; `module`: 0 for the phone.
 
     `shown`: what the display says beside it; `source`: whose key it is: the phone's own, its group's, or what the
     phone does there by itself.
@@ -20,7 +20,7 @@ class Place(NamedTuple):
 
     position: int
     module: int
-    index: int
+    number: int
     key: Key | None
     group: Key | None
     shown: str

@@ -62,9 +62,8 @@ def overview(mac: str) -> Response:
     if row is None:
         abort(404, "No phone with this address has asked for anything, and none is in the inventory.")
     held, journal = world.snapshot.phones.get(mac), sources().journal
-    registered = next(
-        (each for each in (world.edge or {}).get("registrations", []) if each["mac"] == mac), {}
-    )
+    registrations: list[Json] = (world.edge or {}).get("registrations", [])
+    registered = next((each for each in registrations if each["mac"] == mac), None)
     row.newest = sources().newest().of(row.vendor, row.model, row.version)
     return staff.page(
         "phone.html",

@@ -21,9 +21,9 @@ from provisioner.web.session import sources, who
 def where(place: Place, blocks: list[Block]) -> str:
     """What is printed beside a place: its number, and of which module."""
     if not place.module:
-        return _("Key {number}").format(number=place.index)
+        return _("Key {number}").format(number=place.number)
     name = next(block.name for block in blocks if block.module == place.module)
-    return _("{module} {count}, key {number}").format(module=name, count=place.module, number=place.index)
+    return _("{module} {count}, key {number}").format(module=name, count=place.module, number=place.number)
 
 
 @pages.get("/keys")
@@ -142,7 +142,7 @@ def api_plan(mac: str) -> list[KeyPlace]:
     blocks = key_plan.blocks(sources().snapshot(), held, held.keys, sources().catalogue())
     return [
         KeyPlace(
-            position=place.position, module=place.module, index=place.index, page=number, column=column,
+            position=place.position, module=place.module, index=place.number, page=number, column=column,
             shown=place.shown, source=place.source, key=place.acts,
         )
         for block in blocks

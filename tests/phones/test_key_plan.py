@@ -59,7 +59,7 @@ def test_a_module_goes_on_counting():
     phone, module = made(modules=("EXP50",))
     assert (module.module, module.name) == (1, "EXP50")
     first = module.sheets[0].left[0]
-    assert (first.position, first.index) == (28, 1)
+    assert (first.position, first.number) == (28, 1)
     assert [len(sheet.left) + len(sheet.right) for sheet in module.sheets] == [20, 20, 20]
 
 
