@@ -73,7 +73,7 @@ def number(app):
 def test_it_is_registered_with_a_correction_to_approve(browser, live, app, registrar, provider, width):  # noqa: F811
     page = signed_in(browser, live, app, viewport={"width": width, "height": 900})
     page.goto(f"{live.url}/staff/locations")
-    page.get_by_role("link", name="Add a building").click()
+    page.get_by_role("button", name="Add a building").click()
     page.get_by_label("Name", exact=True).fill("Annex")
     page.get_by_label("Type it as you would write it").fill(ADDRESS)
     page.get_by_role("button", name="Read it").click()
