@@ -85,7 +85,9 @@ def _backups(world: World) -> Iterator[Finding]:
         yield Finding(
             level="warn",
             what=_("The last backup is {days} days old").format(days=int((world.now - last.good) / 86_400)),
-            remedy=_("One is to be made each day. Make one now; if that does not go, look at the appliance's log."),
+            remedy=_(
+                "One is to be made each day. Make one now; if that does not go, look at the appliance's log."
+            ),
             link="/staff/backup",
         )
 
