@@ -19,7 +19,9 @@ from provisioner.web import (
     account,
     addresses,
     api,
+    assets,
     audio,
+    audit,
     authorities,
     backup,
     backup_api,
@@ -102,6 +104,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         setting=words.setting, layer=words.layer, size=words.size, shown=shown,
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
+    assets.install(app)
     session.install(app)
     roles.install(app)
     language.install(app)
@@ -145,6 +148,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         openapi,
         settings_toml,
         work,
+        audit,
         users,
         tokens,
         account,
@@ -162,7 +166,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
 def _finish(response: Response) -> Response:
     response.headers.update(_HEADERS)
     if request.endpoint == "static":
-        response.headers["Cache-Control"] = "no-cache"  # kept, but asked again: the ETag answers
+        assets.finish(response)
     else:
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -16,7 +16,8 @@ from provisioner.phones.catalogue import Catalogue
 from provisioner.phones.identity import normal_mac
 from provisioner.phones.reach import Reach, layers_of, reach
 from provisioner.phones.vocabulary import SETTINGS, Setting, as_text, from_text, shown
-from provisioner.store.inventory import Audit, Conflict
+from provisioner.store.audit import Audit
+from provisioner.store.inventory import Conflict
 from provisioner.store.records import PhoneSettings, Snapshot
 from provisioner.web import api, contract, staff, words
 from provisioner.web.contract import Page, Paging, Text

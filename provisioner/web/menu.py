@@ -70,6 +70,7 @@ TABS = (
     Row("settings", "authorities.show", N_("Certificates and firmware")),
     Row("settings", "users.page", N_("Users")),
     Row("settings", "tokens.page", N_("API tokens")),
+    Row("settings", "audit.page", N_("Audit log")),
     Row("settings", "wizard.begin", N_("Set up again")),
     Row("settings", "backup.show", N_("Backup")),
     Row("settings", "openapi.page", N_("API")),

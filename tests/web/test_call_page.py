@@ -13,23 +13,7 @@ from provisioner.store.journal import Journal
 from provisioner.web import call_words
 
 NOW = practice.NOW
-STEPS = [[5.0, "talking"], [40.0, "menu"], [43.0, "collecting"], [48.0, "dialling 102"], [52.0, "consulting 102"],
-         [70.0, "completing"], [75.0, "joined 102"], [120.0, "ended"]]  # fmt: skip
-LEGS = [
-    {"trunk": "core", "codec": "PCMU", "transport": "TLS", "srtp": True, "address": "198.51.100.5", "from": 0.0,
-     "answered": 5.0, "to": 120.0, "mos": 4.3, "loss": 0.0, "jitter_ms": 1.5},
-    {"extension": "101", "mac": practice.POLYCOM, "called": True, "codec": "PCMU", "transport": "UDP",
-     "address": "192.0.2.21", "from": 0.2, "answered": 5.0, "to": 75.0, "mos": 3.3, "loss": 6.5, "jitter_ms": 9.0},
-    {"extension": "103", "called": True, "transport": "UDP", "from": 0.2, "to": 3.0, "status": 486},
-    {"extension": "102", "called": True, "codec": "PCMU", "transport": "UDP", "from": 48.0, "answered": 52.0,
-     "to": 120.0},
-]  # fmt: skip
-ROW = {
-    "id": "moved", "started": NOW - 600, "answered": NOW - 595, "ended": NOW - 480, "direction": "inbound",
-    "caller": practice.PATIENT, "called": "+14155550100", "desk": "102", "target": "102", "outcome": "ended",
-    "emergency": 0, "steps": STEPS, "ring_seconds": 5.0, "talk_seconds": 115.0, "mos": 3.3, "loss": 6.5,
-    "jitter_ms": 9.0, "legs": LEGS,
-}  # fmt: skip
+STEPS, LEGS, ROW = practice.STEPS, practice.LEGS, practice.MOVED
 
 
 def write(state: Any, *rows: tuple[str, dict[str, Any]]) -> None:
@@ -104,6 +88,17 @@ def test_who_heard_whom_is_drawn(staff: FlaskClient, edge: Any, state: Any) -> N
         "102 Dr. Adams: talks with (650) 555-0123",
         "103 Lab: rings",
     ]
+
+
+def test_why_a_phone_that_rang_has_no_more_to_say(staff: FlaskClient, edge: Any, state: Any) -> None:
+    rung = {"extension": "103", "called": True, "transport": "UDP", "from": 0.0, "to": 3.0}
+    write(
+        state,
+        ("calls", {**ROW, "legs": [rung]}),
+        ("calls", {**ROW, "id": "lost", "answered": None, "legs": [rung]}),
+    )
+    assert "another phone took it" in text(staff, "/staff/calls/moved")
+    assert "did not answer" in text(staff, "/staff/calls/lost")
 
 
 def test_all_calls_with_the_same_number_are_one_click_away(staff: FlaskClient, edge: Any, state: Any) -> None:
