@@ -68,6 +68,7 @@ TABS = (
     Row("settings", "staff.protection", N_("Protection")),
     Row("settings", "dhcp.show", N_("DHCP")),
     Row("settings", "authorities.show", N_("Certificates and firmware")),
+    Row("settings", "https.show", N_("HTTPS")),
     Row("settings", "users.page", N_("Users")),
     Row("settings", "tokens.page", N_("API tokens")),
     Row("settings", "audit.page", N_("Audit log")),
