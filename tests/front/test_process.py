@@ -135,7 +135,6 @@ def asks_for_a_certificate(process: Process) -> bool:
     return "Client Certificate Types" in said
 
 
-@pytest.mark.peer("openssl")
 def test_the_practices_certificate_is_served_without_a_new_start(process: Process, state: StateDir) -> None:
     now, name = time.time(), "staff.clinic.example"
     leaf = given_certificates.made("Clinic", names=(name,), now=now)
@@ -147,6 +146,7 @@ def test_the_practices_certificate_is_served_without_a_new_start(process: Proces
     assert [test_given.shown(port, each) for each in (name, None)] == ["CN=Clinic", "CN=Provisioner"]
 
 
+@pytest.mark.peer("openssl")
 def test_a_makers_authority_is_asked_for_without_a_new_start(process: Process, state: StateDir) -> None:
     pem = Maker("Phone Maker Root").root.public_bytes(serialization.Encoding.PEM)
     assert not asks_for_a_certificate(process)
