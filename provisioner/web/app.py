@@ -36,6 +36,7 @@ from provisioner.web import (
     features,
     groups,
     health,
+    https,
     language,
     layers,
     locations,
@@ -151,6 +152,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         openapi,
         work,
         audit,
+        https,
         users,
         tokens,
         account,
@@ -167,6 +169,8 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
 
 def _finish(response: Response) -> Response:
     response.headers.update(_HEADERS)
+    if hsts := https.header():
+        response.headers["Strict-Transport-Security"] = hsts
     if request.endpoint == "static":
         assets.finish(response)
     else:
