@@ -284,8 +284,9 @@ class Process:
             self._edge.registrar.expire()
             if time.monotonic() - purged >= PURGE_SECONDS:
                 purged = time.monotonic()
-                kept = max(1, self._edge.directory.snapshot.practice.keep_calls_days)
-                self._journal.purge_calls(time.time() - kept * DAY)
+                practice = self._edge.directory.snapshot.practice
+                self._journal.purge_calls(time.time() - max(1, practice.keep_calls_days) * DAY)
+                self._journal.purge_requests(time.time() - max(1, practice.keep_requests_days) * DAY)
             await self._hear()
             await self._remember()
 

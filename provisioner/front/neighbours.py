@@ -81,6 +81,11 @@ class Table:
         (mac,) = held.values()
         return "" if mac in self._said_so or self._is_router(mac) else mac
 
+    def hosts(self) -> list[tuple[str, str]]:
+        """Addresses on the link with their MACs, but for routers."""
+        found = ((address, self.mac(address)) for address in self._macs)
+        return [(address, mac) for address, mac in found if mac]
+
     def _is_router(self, mac: str) -> bool:
         return any(mac in self._macs.get(router, {}).values() for router in self._routers)
 
@@ -196,6 +201,11 @@ class Neighbours:
         """The MAC of an address on the link as twelve hex digits, "" when not known."""
         self.refresh()
         return self.table.mac(plain(address))
+
+    def hosts(self) -> list[tuple[str, str]]:
+        """Who is on the link: addresses with their MACs."""
+        self.refresh()
+        return self.table.hosts()
 
     def is_own(self, address: str) -> bool:
         """Whether the address is this host's."""

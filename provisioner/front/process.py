@@ -94,6 +94,7 @@ class Front:
                 "reload": self._reload,
                 "quarantine": self._quarantine,
                 "release": self._release,
+                "neighbours": self._who_is_near,
                 **inspector.methods,
             }
         )
@@ -307,6 +308,9 @@ class Front:
 
     def _quarantine(self, _args: Json) -> Json:
         return {"quarantine": self._door.quarantine()}
+
+    def _who_is_near(self, _args: Json) -> Json:
+        return {"neighbours": [{"address": host, "mac": mac} for host, mac in self._neighbours.hosts()]}
 
     def _release(self, args: Json) -> Json:
         source = str(args.get("source", ""))

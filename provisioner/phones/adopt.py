@@ -16,7 +16,7 @@ from provisioner.phones.extensions import choose as choose_extension
 from provisioner.phones.extensions import holders, seen, settle
 from provisioner.phones.identity import normal_mac
 from provisioner.phones.numbers import in_service
-from provisioner.store.records import Credential, Line, LineCredential, Number, Phone, Snapshot
+from provisioner.store.records import Credential, IgnoredPhone, Line, LineCredential, Number, Phone, Snapshot
 
 if TYPE_CHECKING:
     from provisioner.store.inventory import Change, Inventory
@@ -109,6 +109,7 @@ def _adopt(
     if number:
         change.put(number)
     change.put(phone)
+    change.delete(IgnoredPhone, mac)
     settle(change, holders(snapshot.phones.values()), who, now)
     return phone
 

@@ -95,11 +95,11 @@ def _file(renderer: Renderer, phone: Phone, asked: Asked, who: Identity, served:
     }
     if last and row["differs"]:
         now = made.skeleton.fill(settings.masked(made.own, made.accounts))
-        row["differences"] = _differences(_filled(last), now) or ["(only a password has changed)"]
+        row["differences"] = _differences(filled(last), now) or ["(only a password has changed)"]
     return row
 
 
-def _filled(served: Row) -> str:
+def filled(served: Row) -> str:
     """A file as it was served, with masks for its secrets."""
     escape = FORMATS[served["format"]]
     return HOLE.sub(lambda hole: escape(served["own"][int(hole[1])]), served["text"])

@@ -14,7 +14,7 @@ from provisioner.phones.adopt import WELCOME_SECONDS, credential, made
 from provisioner.phones.catalogue import Catalogue
 from provisioner.phones.extensions import holders, seen, settle
 from provisioner.phones.retire import retired
-from provisioner.store.records import Number, Phone, Snapshot
+from provisioner.store.records import IgnoredPhone, Number, Phone, Snapshot
 
 if TYPE_CHECKING:
     from provisioner.store.inventory import Change, Inventory
@@ -98,6 +98,7 @@ def _put(change: Change, plan: _Plan, action: Action, choose: Callable[[str], st
     for phone in plan.phones:
         change.put(phone)
         if action == "adopt":
+            change.delete(IgnoredPhone, phone.id)
             change.put(credential(phone.id, len(phone.lines), choose, now + WELCOME_SECONDS))
 
 

@@ -42,6 +42,7 @@ SPANS = {
     "outbound_per_line": Span(1, 100),
     "outbound_per_hour": Span(1, 1000),
     "keep_calls_days": Span(1, 3650),
+    "keep_requests_days": Span(1, 3650),
     "max_calls": Span(2, 1000),
 }
 

@@ -20,8 +20,9 @@ import msgspec
 from sqlite_utils import Database, Migrations
 
 from provisioner.errors import OperatorError
-from provisioner.store import call_log, call_tables, database, emergencies
+from provisioner.store import call_log, call_tables, database, emergencies, request_log
 from provisioner.store.call_log import Search
+from provisioner.store.request_log import Asked
 
 MAX_QUEUED = 10_000  # about a minute of the busiest site
 KEPT_REQUESTS = 1_000_000  # a month of a thousand phones; about 200 MB
@@ -31,11 +32,13 @@ KEPT_SIGHTINGS = 5_000  # a liar with a million MAC addresses must not fill the 
 PAGE = 5_000  # calls that are read at once
 PURGED = 2_000  # calls that are deleted in one transaction, so that no row waits for long
 PURGE = "purge"
+FORGET_REQUESTS = "forget-requests"
 RETRY_SECONDS = 1.0
 OPENING_SECONDS = 1.0  # a locked file must not hold up a start
 
 Row = dict[str, Any]
 EVERY_CALL = Search()
+EVERY_REQUEST = Asked()
 _log = logging.getLogger(__name__)
 
 migrations = Migrations("journal")
@@ -161,6 +164,18 @@ def _emergencies(db: Database) -> None:
 def _call_tables(db: Database) -> None:
     call_tables.create(db)
     call_tables.create_minutes(db)
+
+
+@migrations(name="fetched")
+def _fetched(db: Database) -> None:
+    """Who has fetched since a change is asked on every page."""
+    db.table("served").create_index(["mac", "revision"])
+
+
+@migrations(name="requests-indices")
+def _requests_indices(db: Database) -> None:
+    """Requests are found by phone, rule, status, address and time without reading the others."""
+    request_log.index(db)
 
 
 COLUMNS = {
@@ -315,8 +330,13 @@ class Journal:
         sql = "SELECT * FROM call_slots WHERE slot >= ? AND slot < ? ORDER BY slot"
         return self._read(sql, int(since // call_tables.SLOT), int(until // call_tables.SLOT) + 1)
 
+    def busy_slots(self, since: float, until: float) -> list[Row]:
+        """Calls of each half hour, of all directions together: `slot`, `calls`."""
+        sql = "SELECT slot, sum(calls) AS calls FROM call_slots WHERE slot >= ? AND slot < ? GROUP BY slot"
+        return self._read(sql, int(since // call_tables.SLOT), int(until // call_tables.SLOT) + 1)
+
     def line_quality(self, since: float) -> list[Row]:
-        """How each line was heard since then (whole days): `extension`, `calls`, `poor`, mean `mos`, `loss`, `jitter`."""
+        """How lines were heard since then (whole days): `extension`, `calls`, `poor`, mean `mos`, `loss`, `jitter`."""
         sql = (
             "SELECT extension, sum(calls) AS calls, sum(poor) AS poor, sum(mos) / sum(calls) AS mos,"
             " sum(loss) / sum(calls) AS loss, sum(jitter) / sum(calls) AS jitter FROM line_days"
@@ -328,18 +348,41 @@ class Journal:
         """What phones asked for, by minute since 1970: `minute`, `requests`, `refused`, `failed`; oldest first."""
         return self._read("SELECT * FROM request_minutes WHERE minute >= ? ORDER BY minute", int(since // 60))
 
+    def purge_requests(self, before: float) -> None:
+        """Have the requests that came before that time deleted, some at a time; never waits."""
+        with self._changed:
+            self._put([(FORGET_REQUESTS, {"before": before})])
+            self._changed.notify_all()
+
     def purge_calls(self, before: float) -> None:
         """Have the calls that began before that time deleted, some at a time; never waits."""
         with self._changed:
             self._put([(PURGE, {"before": call_tables.place(before)})])
             self._changed.notify_all()
 
-    def requests(self, limit: int = 100, mac: str = "", rule: str = "", status: int = 0) -> list[Row]:
-        """The last requests of phones, newest first; only those of a phone, rule or status that is given."""
-        wanted = {name: value for name, value in (("mac", mac), ("rule", rule), ("status", status)) if value}
-        where = "WHERE " + " AND ".join(f"{name} = ?" for name in wanted) if wanted else ""
-        sql = f"SELECT * FROM requests {where} ORDER BY id DESC LIMIT ?"  # noqa: S608 - our own names
-        return self._read(sql, *wanted.values(), limit)
+    def requests(self, limit: int = 100, asked: Asked = EVERY_REQUEST) -> list[Row]:
+        """The last requests of phones that fit, newest first."""
+        sql, values = request_log.query(asked, limit)
+        rows = self._read(sql, *values)
+        return rows[::-1] if asked.after else rows
+
+    def walk_requests(self, asked: Asked, most: int) -> Iterator[Row]:
+        """The newest requests that fit, `most` of them, read a page at a time."""
+        before, left = asked.before, most
+        while left > 0:
+            page = self.requests(min(PAGE, left), asked._replace(before=before))
+            yield from page
+            if len(page) < PAGE:
+                return
+            before, left = page[-1]["id"], left - len(page)
+
+    def last_request(self) -> int:
+        """The `id` of the newest request, 0 when there is none."""
+        return int(self._read("SELECT coalesce(max(id), 0) AS id FROM requests")[0]["id"])
+
+    def request(self, number: int) -> Row | None:
+        """The request with this `id`, None when it is gone."""
+        return next(iter(self._read("SELECT * FROM requests WHERE id = ?", number)), None)
 
     def requests_after(self, number: int, at: float) -> list[Row]:
         """The requests of phones with a larger `id` than `number` and not before `at`, oldest first."""
@@ -356,6 +399,10 @@ class Journal:
         """Who was told, or is to be, of calls from `since` on; with `state` only those in it. Oldest first."""
         where = "at >= ? AND state = ?" if state else "at >= ? AND state > ?"
         return self._read(f"SELECT * FROM notices WHERE {where} ORDER BY at, id", since, state)  # noqa: S608 - our own words
+
+    def notices_of(self, call: str) -> list[Row]:
+        """Who was told, or is to be, of one call; oldest first."""
+        return self._read("SELECT * FROM notices WHERE call = ? ORDER BY at, id", call)
 
     def resyncs(self, job: str = "", since: float = 0.0) -> list[Row]:
         """Each phone of the job `job`, else of all jobs that began after `since`; the newest job first."""
@@ -395,6 +442,11 @@ class Journal:
             " WHERE mac = ? ORDER BY name",
             mac,
         )
+
+    def fetched(self) -> dict[str, int]:
+        """The newest revision of the inventory that each phone has a file of, by MAC."""
+        rows = self._read("SELECT mac, max(revision) AS revision FROM served GROUP BY mac")
+        return {row["mac"]: row["revision"] for row in rows}
 
     def registrations(self) -> list[Row]:
         """The registrations that have not expired; `expires` in seconds since 1970."""
@@ -500,6 +552,9 @@ class _Writer:
             if table == PURGE:
                 for statement in (call_tables.PURGE, call_tables.FORGET):
                     connection.execute(statement, {**row, "most": PURGED})
+                continue
+            if table == FORGET_REQUESTS:
+                connection.execute(request_log.PURGE, {**row, "most": PURGED})
                 continue
             try:
                 connection.execute(_STATEMENTS[table], _values(table, row))

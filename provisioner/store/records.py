@@ -27,7 +27,8 @@ class Practice(Record, frozen=True):
     `services`: the N11 codes that may be dialled. `international_calls_per_day`: to Mexico and to NANP countries other
     than the United States, its territories and Canada; 0: none. `outbound_at_once`, `outbound_per_line`,
     `outbound_per_hour` (of a line): how many outside calls; `outbound_closed`: when there are none, as `22:00-06:00`.
-    `keep_calls_days`: after so many days a call leaves the log, at least 1. `click_auto_answer`: phones that may
+    `keep_calls_days`, `keep_requests_days`: after so many days a call or a request of a phone leaves its log, at least
+    1. `click_auto_answer`: phones that may
     answer by themselves (their setting `auto_answer`) do so for click-to-call.
     `adoption`: which phones get anything (docs/phones.md, "Trust"); `open` until `adoption_until`, 0: no end.
     `routers`: MACs (twelve hex digits) or addresses of routers on this network that phones are behind; the gateways
@@ -50,6 +51,7 @@ class Practice(Record, frozen=True):
     outbound_per_hour: int = 120
     outbound_closed: str = ""
     keep_calls_days: int = 365
+    keep_requests_days: int = 30
     click_auto_answer: bool = False
     on_hangup: Literal["complete", "recall"] = "complete"
     phone_networks: tuple[str, ...] = ()
@@ -270,6 +272,13 @@ class RetiredPhone(Record, frozen=True, tag="retired_phone"):
     vendor: str
     model: str
     extensions: tuple[str, ...]
+    at: float
+    who: str
+
+
+class IgnoredPhone(Record, frozen=True, tag="ignored_phone"):
+    """A phone that asks and that somebody does not want to see among those that wait; the id is its MAC."""
+
     at: float
     who: str
 
@@ -522,6 +531,7 @@ KINDS: tuple[type[Record], ...] = (
     PhoneGroup,
     PhoneSettings,
     RetiredPhone,
+    IgnoredPhone,
     ExtensionRange,
     HeldExtension,
     Recording,
@@ -561,6 +571,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     phone_groups: dict[str, PhoneGroup] = {}
     phone_settings: dict[str, PhoneSettings] = {}
     retired_phones: dict[str, RetiredPhone] = {}
+    ignored_phones: dict[str, IgnoredPhone] = {}
     extension_ranges: dict[str, ExtensionRange] = {}
     held_extensions: dict[str, HeldExtension] = {}
     recordings: dict[str, Recording] = {}

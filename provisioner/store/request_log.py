@@ -20,14 +20,16 @@ Row = dict[str, Any]
 WINDOW = 50_000  # requests that one search for words looks through: about 20 ms
 MAX_MACS = 20  # phones of a search: their requests are sorted together
 INDEXED = ("mac", "rule", "status", "address")  # the others are words
+# Ids grow with time: the oldest few are looked at, so that nothing else is read when there is nothing to delete.
+PURGE = "DELETE FROM requests WHERE id IN (SELECT id FROM requests ORDER BY id LIMIT :most) AND at < :before"
 COLUMNS = ("when", "mac", "address", "method", "path", "status", "bytes", "rule", "agent")
 
 
 class Asked(NamedTuple):
     """Which requests: those whose `mac`, `rule`, `status` (0: any), `address`, `method` or `path` is this one.
 
-    `macs`: one of these; `text`: in path or agent; `rules`: or one of these, beside `text`. `since`, `until`: when,
-    seconds since 1970. `before`: only those with a smaller `id`; `after`: with a larger one (0: from the end).
+    `macs`: one of these; `text`: in path, agent or address, or `part` in the MAC, or one of `rules`. `since`, `until`:
+    when, seconds since 1970. `before`: only those with a smaller `id`; `after`: with a larger one (0: from the end).
     """
 
     mac: str = ""
@@ -38,6 +40,7 @@ class Asked(NamedTuple):
     path: str = ""
     macs: tuple[str, ...] = ()
     text: str = ""
+    part: str = ""
     rules: tuple[str, ...] = ()
     since: float | None = None
     until: float | None = None
@@ -67,14 +70,25 @@ def query(asked: Asked, limit: int) -> tuple[str, list[float | str]]:
                 f"id {'>=' if sign == '>=' else '<='} coalesce(({edge}), {'9e18' if sign == '>=' else '0'})"
             )
             values.append(at)
-    words = asked.text or asked.path or asked.method
-    if words and not any((asked.mac, asked.macs, asked.address)):
-        start = "?" if asked.before else "(SELECT max(id) + 1 FROM requests)"
-        terms.append(f"id >= {start} - {WINDOW}")
-        values += [asked.before] if asked.before else []
+    if bounded(asked):
+        if asked.after:
+            terms.append(f"id <= ? + {WINDOW}")
+            values.append(asked.after)
+        else:
+            start = "?" if asked.before else "(SELECT max(id) + 1 FROM requests)"
+            terms.append(f"id >= {start} - {WINDOW}")
+            values += [asked.before] if asked.before else []
     order = "id" if asked.after else "id DESC"
-    where = " AND ".join(terms) or "1"
+    where = " AND ".join(terms) or "id > 0"
     return f"SELECT * FROM requests WHERE {where} ORDER BY {order} LIMIT {limit:d}", values  # noqa: S608
+
+
+def bounded(asked: Asked) -> bool:
+    """Whether only a part of the log is looked through: where what an index finds may be nearly all of it."""
+    if asked.mac or asked.macs:
+        return False
+    words = bool(asked.text or asked.path or asked.method)
+    return words or bool(asked.address and (asked.rule or asked.status)) or bool(asked.rule and asked.status)
 
 
 def _terms(asked: Asked) -> tuple[list[str], list[float | str]]:
@@ -89,13 +103,11 @@ def _terms(asked: Asked) -> tuple[list[str], list[float | str]]:
         values += asked.macs
     if asked.text:
         like = f"%{_escaped(asked.text)}%"
-        fits = [
-            "path LIKE ? ESCAPE '\\'",
-            "agent LIKE ? ESCAPE '\\'",
-            "address LIKE ? ESCAPE '\\'",
-            "mac LIKE ?",
-        ]
-        values += [like, like, like, like]
+        fits = [f"{name} LIKE ? ESCAPE '\\'" for name in ("path", "agent", "address")]
+        values += [like] * len(fits)
+        if asked.part:
+            fits.append("mac LIKE ?")
+            values.append(f"%{asked.part}%")
         if asked.rules:
             fits.append(f"rule IN ({', '.join('?' * len(asked.rules))})")
             values += asked.rules

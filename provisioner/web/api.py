@@ -98,17 +98,9 @@ class WantedPhones(Paging, frozen=True):
 
     q: Annotated[str, Meta(max_length=100, description="A MAC, extension, number, name or place.")] = ""
     status: Annotated[
-        Literal["", "ready", "attention", "offline", "waiting", "in-call", "starting", "unknown"],
+        Literal["", "ready", "attention", "offline", "waiting", "in-call", "starting", "unknown", "ignored"],
         Meta(description="Only those; `ready` with those in a call, `attention`: what needs a person."),
     ] = ""
-
-
-class WantedRequests(Paging, frozen=True):
-    """Which requests of phones."""
-
-    mac: Annotated[str, Meta(max_length=100, description="Of one phone, in any spelling.")] = ""
-    rule: Annotated[str, Meta(max_length=100, description="Decided by this rule.")] = ""
-    status: Annotated[int, Meta(ge=0, le=999, description="Answered so; 0: any.")] = 0
 
 
 @blueprint.get("/phones")
@@ -125,15 +117,6 @@ def phones(query: WantedPhones) -> Page[views.PhoneRow]:
 def adopt(mac: str, body: Adopt = Adopt()) -> Phone:  # noqa: B008 - it is frozen
     """Adopt a waiting phone."""
     return adoption.adopt(sources(), mac, who(), body.extension)
-
-
-@blueprint.get("/requests")
-@contract.call(answer=Page[shapes.Request])
-def requests(query: WantedRequests) -> Page[dict[str, Any]]:
-    """What phones asked for, the newest first, with the rule in words."""
-    wanted = views.wanted_requests({"mac": query.mac, "rule": query.rule, "status": str(query.status or "")})
-    found = sources().journal.requests(query.limit + query.offset + 1, **wanted)
-    return contract.listed([{**row, "why": views.why(row["rule"])} for row in found], query, None)
 
 
 @blueprint.get("/status")

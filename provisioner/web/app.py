@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable
 from http import HTTPStatus
 
-from flask import Flask, Response, render_template, request
+from flask import Flask, Response, make_response, render_template, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.ipc import Gone
@@ -19,12 +19,18 @@ from provisioner.web import (
     account,
     addresses,
     api,
+    assets,
     audio,
+    audit,
     authorities,
+    backup,
+    backup_api,
     call_log,
+    call_page,
     calling,
     choose_language,
     dhcp,
+    discovery,
     emergency,
     extensions,
     features,
@@ -38,6 +44,7 @@ from provisioner.web import (
     numbers,
     openapi,
     orders,
+    pending,
     phone,
     places,
     practice,
@@ -51,6 +58,8 @@ from provisioner.web import (
     staff,
     tables,
     tokens,
+    told,
+    trends,
     trunk_form,
     trunks,
     trust,
@@ -60,6 +69,8 @@ from provisioner.web import (
     words,
     work,
 )
+from provisioner.web.language import gettext as _
+from provisioner.web.language import later as N_
 from provisioner.web.sources import PATIENCE, Sources
 
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
@@ -87,14 +98,17 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     app.extensions["provisioner"] = Sources(state, now, patience)
     app.jinja_env.trim_blocks = app.jinja_env.lstrip_blocks = True
     app.jinja_env.filters.update(
-        number=words.number, mac=words.mac, ago=words.ago, clock=words.clock, stamp=words.stamp,
+        number=words.number, mac=words.mac, ago=words.ago, day=words.day, clock=words.clock, stamp=words.stamp,
         duration=words.duration, ban=words.ban, quarantine=words.quarantine, ahead=words.ahead,
         setting=words.setting, layer=words.layer, size=words.size, shown=shown,
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
+    assets.install(app)
     session.install(app)
     roles.install(app)
     language.install(app)
+    pending.install(app)
+    told.install(app)
     menu.install(app)
     work.install(app)
     trunk_form.install(app)
@@ -103,6 +117,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         addresses,
         audio,
         call_log,
+        call_page,
         calling,
         extensions,
         features,
@@ -110,8 +125,10 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         orders,
         many,
         tables,
+        trends,
         request_log,
         phone,
+        pending,
         practice,
         places,
         layers,
@@ -124,16 +141,18 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         providers,
         wizard,
         dhcp,
+        discovery,
         emergency,
         authorities,
         openapi,
         work,
+        audit,
         users,
         tokens,
         account,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
-    for blueprint in (*own, *parts):
+    for blueprint in (*own, *parts, backup.pages, backup_api.calls):
         app.register_blueprint(blueprint)
     app.after_request(_finish)
     app.register_error_handler(HTTPException, _http_error)
@@ -145,40 +164,67 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
 def _finish(response: Response) -> Response:
     response.headers.update(_HEADERS)
     if request.endpoint == "static":
-        response.headers["Cache-Control"] = "no-cache"  # kept, but asked again: the ETag answers
+        assets.finish(response)
     else:
         response.headers["Cache-Control"] = "no-store"
     return response
 
 
+TITLES = {
+    400: N_("That could not be understood"),
+    401: N_("Please sign in"),
+    403: N_("That is not allowed"),
+    404: N_("There is nothing here"),
+    405: N_("That cannot be done here"),
+    409: N_("That did not work"),
+    410: N_("It is gone"),
+    412: N_("Somebody changed this meanwhile"),
+    413: N_("That is too large"),
+    429: N_("Too many requests"),
+}
+NOT_NOW = N_("This cannot be done now")
+
+
 def _http_error(error: HTTPException) -> ResponseReturnValue:
     if error.code is None or error.code < 400:
         return error.get_response()  # redirects that routing raises
-    return say(error.code, HTTPStatus(error.code).phrase, str(error.description or ""))
+    return say(error.code, TITLES.get(error.code, HTTPStatus(error.code).phrase), _detail(error))
+
+
+def _detail(error: HTTPException) -> str:
+    """What the code said; of what werkzeug says by itself, only what people understand."""
+    said = str(error.description or "")
+    if said == str(type(error).description) and not request.path.startswith("/api/"):
+        return _("Check the address, or go on from the overview.")
+    return said
+    response = make_response(say(error.code, HTTPStatus(error.code).phrase, str(error.description or "")))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(error.valid_methods)
+    return response
 
 
 def _provisioner_error(error: ProvisionerError) -> ResponseReturnValue:
     _log.warning("%s %s: %s", request.method, request.endpoint, error)
     if isinstance(error, OperatorError):
-        return say(
-            503, "This cannot be done now", f"{error.what}. {error.remedy[:1].upper()}{error.remedy[1:]}."
-        )
+        return say(503, NOT_NOW, f"{error.what}. {error.remedy[:1].upper()}{error.remedy[1:]}.")
     if isinstance(error, Gone):
-        return say(503, "This cannot be done now", f"{error}.")
-    return say(409, "That did not work", f"{error}.")
+        return say(503, NOT_NOW, f"{error}.")
+    return say(409, TITLES[409], f"{error}.")
 
 
 def _bug(error: Exception) -> ResponseReturnValue:
     _log.error("%s %s failed", request.method, request.endpoint, exc_info=error)
     return say(
-        500, "Something went wrong here", "The details are in the appliance's log. Nothing was changed."
+        500,
+        N_("Something went wrong here"),
+        N_("The details are in the appliance's log. Nothing was changed."),
     )
 
 
 def say(status: int, title: str, detail: str) -> ResponseReturnValue:
     """An answer that is only a message: a page for people, a problem document (RFC 9457) under /api/."""
     if not request.path.startswith("/api/"):
-        return render_template("message.html", title=title, detail=detail), status
+        return render_template("message.html", title=_(title), detail=told.tell(detail)), status
     response = api.problem(status, title, detail)
     if status == 401:
         response.headers["WWW-Authenticate"] = 'Bearer realm="provisioner"'

@@ -400,7 +400,8 @@ def read(given: Any, kind: Any, strict: bool = True) -> tuple[Any, list[Fault]]:
 def _fault(pointer: str, message: str) -> Fault:
     """A message of msgspec, `Expected …, got … - at `$.lines[0]``, as a fault at that place under `pointer`."""
     words, _, place = message.partition(" - at `$")
-    inside = re.sub(r"\[(\d+|\.\.\.)\]", r"/\1", place.rstrip("`")).replace(".", "/")
+    known = place.rstrip("`").partition("[...]")[0]  # it does not say which key of an object
+    inside = re.sub(r"\[(\d+)\]", r"/\1", known.replace(".", "/"))
     return Fault(
         pointer=pointer + inside, detail=f"is wrong: {words[:1].lower()}{words[1:]}".replace("`", "'")
     )

@@ -10,6 +10,7 @@ from provisioner.web import api, contract, staff
 from provisioner.web.phone import ask
 from provisioner.web.session import sources
 from provisioner.web.shapes import Shape
+from provisioner.web.sources import World
 
 pages = Blueprint("dhcp", __name__, url_prefix="/staff/dhcp")
 pages.before_request(staff.guard)
@@ -21,13 +22,23 @@ def _server() -> dhcp_help.Server:
     return dhcp_help.server(ask("status", {}), sources().snapshot())
 
 
+def asked(world: World) -> dict[str, float]:
+    """When a phone of each maker was last seen to ask, seconds since 1970; makers without one are left out."""
+    found: dict[str, float] = {}
+    for row in world.sightings:
+        if row["vendor"]:
+            found[row["vendor"]] = max(found.get(row["vendor"], 0.0), row["last_seen"])
+    return found
+
+
 @pages.get("")
 def show() -> Response:
     """The options by maker, and the text for one kind of server."""
-    kind, server = request.args.get("for", "dnsmasq"), _server()
+    kind, server, world = request.args.get("for", "dnsmasq"), _server(), sources().world()
     return staff.page(
         "dhcp.html",
-        sources().world(),
+        world,
+        asked=asked(world),
         server=server,
         makers=dhcp_help.makers(server),
         kinds=dhcp_help.SERVERS,

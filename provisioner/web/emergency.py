@@ -16,6 +16,7 @@ from provisioner.ipc import Json
 from provisioner.store.records import NoticeSecret, Notifying
 from provisioner.web import api, contract, shapes, staff, words
 from provisioner.web.contract import Body, Page, Paging, Text
+from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 from provisioner.web.shapes import Shape
 from provisioner.web.sources import World
@@ -25,7 +26,14 @@ LOG_SECONDS = 366 * 86_400.0  # on the page
 LEVELS: dict[str, Level] = {
     "passed": "good", "stale": "warn", "overdue": "warn", "failed": "bad", "never": "bad",
 }  # fmt: skip
-SECURITY = {"starttls": "STARTTLS", "tls": "TLS", "none": "none"}
+SECURITY = {"starttls": "STARTTLS", "tls": "TLS", "none": N_("none")}
+CHANNELS = {
+    "message": N_("text to"),
+    "ring": N_("call to"),
+    "mail": N_("e-mail to"),
+    "webhook": N_("webhook"),
+}
+STATES = {"delivered": N_("delivered"), "pending": N_("on its way"), "failed": N_("failed")}
 SECRETS = ("mail_password", "webhook_key")
 
 pages = Blueprint("emergency", __name__, url_prefix="/staff")
@@ -130,6 +138,8 @@ def _page(status: int = 200, error: str = "", typed: Notifying | None = None) ->
         settings=typed or settings(),
         secrets=shown(),
         security=SECURITY,
+        channels=CHANNELS,
+        states=STATES,
         error=error,
         done=request.args.get("done", ""),
     )

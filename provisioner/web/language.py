@@ -11,6 +11,7 @@ import io
 from pathlib import Path
 
 from babel import Locale
+from babel.messages.catalog import Catalog
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from flask import Flask, g, has_request_context, request
@@ -22,16 +23,31 @@ DIRECTORY = Path(__file__).parent / "languages"
 
 
 @functools.cache
-def catalogue(language: str) -> catalogues.NullTranslations:
-    """The texts of a language; English stands in the code itself."""
+def read(language: str) -> Catalog:
+    """The catalogue file of a language; empty where there is none: English stands in the code itself."""
     path = DIRECTORY / f"{language}.po"
     if not path.exists():
-        return catalogues.NullTranslations()
-    compiled = io.BytesIO()
+        return Catalog(language)
     with path.open("rb") as file:
-        write_mo(compiled, read_po(file, locale=language))
+        return read_po(file, locale=language)
+
+
+@functools.cache
+def catalogue(language: str) -> catalogues.NullTranslations:
+    """The texts of a language, to look them up in."""
+    compiled = io.BytesIO()
+    write_mo(compiled, read(language))
     compiled.seek(0)
     return catalogues.GNUTranslations(compiled)
+
+
+def pairs(language: str, context: str) -> list[tuple[str, str]]:
+    """Texts and translations of a language: those of `context`, then those without any; none that has a plural."""
+    texts = [(each.id, each.string, each.context) for each in read(language) if isinstance(each.id, str)]
+    chosen = [
+        (text, str(told)) for wanted in (None, context) for text, told, at in texts if text and at == wanted
+    ]
+    return [(text, told) for text, told in chosen if told]
 
 
 def current() -> str:

@@ -15,24 +15,25 @@ from provisioner.phones.notify import Dialects
 from provisioner.store.records import Phone, RetiredPhone
 from provisioner.web import api, contract, shapes, staff, views
 from provisioner.web.contract import Body, Page, Paging, Text
+from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 from provisioner.web.views import Level
 
 JOBS = 50
 SHOWN = 1000  # phones of a job on its page; those with trouble come first
-MODE_WORDS = {"resync": "Fetch files", "restart": "Restart", "reset": "Factory reset"}
+MODE_WORDS = {"resync": N_("Fetch files"), "restart": N_("Restart"), "reset": N_("Factory reset")}
 STATES: dict[str, tuple[str, Level]] = {
-    "planned": ("Its turn comes", "none"),
-    "busy": ("Waits", "warn"),
-    "due": ("Next", "none"),
-    "sent": ("Told", "busy"),
-    "fetched": ("Has its files", "busy"),
-    "back": ("Back", "good"),
-    "lost": ("Did not come back", "bad"),
-    "refused": ("Refused", "bad"),
-    "away": ("Not reached", "bad"),
-    "by-hand": ("To do at the phone", "warn"),
-    "broken-off": ("Broken off", "bad"),
+    "planned": (N_("Its turn comes"), "none"),
+    "busy": (N_("Waits"), "warn"),
+    "due": (N_("Next"), "none"),
+    "sent": (N_("Told"), "busy"),
+    "fetched": (N_("Has its files"), "busy"),
+    "back": (N_("Back"), "good"),
+    "lost": (N_("Did not come back"), "bad"),
+    "refused": (N_("Refused"), "bad"),
+    "away": (N_("Not reached"), "bad"),
+    "by-hand": (N_("To do at the phone"), "warn"),
+    "broken-off": (N_("Broken off"), "bad"),
 }
 UNDER_WAY = frozenset({"planned", "busy", "due", "sent", "fetched"})
 

@@ -15,6 +15,7 @@ from provisioner.phones import editing
 from provisioner.phones.adopt import WELCOME_SECONDS, welcome
 from provisioner.phones.catalogue import Catalogue, Model
 from provisioner.store.records import Key, Phone
+from provisioner.store.request_log import Asked
 from provisioner.web import api, contract, staff, views
 from provisioner.web.contract import Body, Page, Paging, Text
 from provisioner.web.session import sources, who
@@ -73,7 +74,7 @@ def _page(template: str, mac: str, status: int = 200, **values: object) -> Respo
 def overview(mac: str) -> Response:
     """One phone."""
     world = sources().world()
-    row = next((row for row in views.phones(world) if row.mac == mac), None)
+    row = next((row for row in views.phones(world, ignored=True) if row.mac == mac), None)
     if row is None:
         abort(404, "No phone with this address has asked for anything, and none is in the inventory.")
     return staff.page(
@@ -82,7 +83,7 @@ def overview(mac: str) -> Response:
         phone=row,
         record=world.snapshot.phones.get(mac),
         seen=next((seen for seen in world.sightings if seen["mac"] == mac), None),
-        requests=sources().journal.requests(LAST_REQUESTS, mac),
+        requests=sources().journal.requests(LAST_REQUESTS, Asked(mac=mac)),
         adopted_now="adopted" in request.args,
         welcomed="welcome" in request.args,
     )

@@ -22,6 +22,7 @@ from provisioner.web.views import PhoneRow
 PAGE = 50
 NONE = "none"  # in an address: those that have no group, or no location
 FIELDS = ("q", "status", "model", "group", "location", "firmware", "sort")
+STATUSES = {**views.PHONE_FILTERS, "ignored": N_("Ignored")}
 FIRMWARE = {"behind": N_("Behind"), "known": N_("As new as is known"), "unknown": N_("Not known")}
 
 
@@ -77,10 +78,10 @@ def _fits(row: PhoneRow, asked: Asked, snapshot: Snapshot, but: str = "") -> boo
         ("group", lambda: row.adopted and asked.group == (row.group or NONE)),
         ("location", lambda: row.adopted and _is_at(row, asked.location, snapshot)),
         ("firmware", lambda: asked.firmware == _firmware(row)),
-        ("status", lambda: views.has_status(row, asked.status)),
         ("q", lambda: views.matches(row, asked.q)),
     )
-    return all(name == but or not getattr(asked, name) or test() for name, test in own)
+    shown = views.has_status(row, asked.status)
+    return shown and all(name == but or not getattr(asked, name) or test() for name, test in own)
 
 
 def _is_at(row: PhoneRow, location: str, snapshot: Snapshot) -> bool:
@@ -131,7 +132,7 @@ def found(world: World, asked: Asked, rows: list[PhoneRow]) -> list[PhoneRow]:
 
 def all_rows(world: World) -> list[PhoneRow]:
     """All phones, each with the firmware that it could run where its own is older."""
-    rows = views.phones(world)
+    rows = views.phones(world, ignored=True)
     newest = sources().newest()
     for row in rows:
         row.newest = newest.of(row.vendor, row.model, row.version)
@@ -224,7 +225,7 @@ def page(world: World, status: int = 200, error: str = "", mac: str = "") -> Res
 
     counts = {
         name: sum(_fits(row, asked._replace(status=name), world.snapshot) for row in rows)
-        for name in views.PHONE_FILTERS
+        for name in STATUSES
     }
     return staff.page(
         "phones.html",
@@ -234,7 +235,7 @@ def page(world: World, status: int = 200, error: str = "", mac: str = "") -> Res
         asked=asked,
         link=link,
         facets=facets(world, asked, rows),
-        statuses=views.PHONE_FILTERS,
+        statuses={name: word for name, word in STATUSES.items() if counts[name] or name != "ignored"},
         counts=counts,
         any_phones=bool(rows),
         open_now=window_open(world.snapshot.practice, world.now),

@@ -138,6 +138,10 @@ GROUPS = (
                 wide=True,
             ),
             _field(
+                "keep_requests_days", N_("Keep the log of phones' requests for"),
+                N_("What phones asked for and were told. A million of them at most."), unit=N_("days"),
+            ),
+            _field(
                 "location_askers", N_("Networks that may ask where a phone is"),
                 N_("For programs that ask for locations (HELD, RFC 6155); empty: nobody but the phone itself."),
                 wide=True,

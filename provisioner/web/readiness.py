@@ -6,13 +6,14 @@ from flask import Blueprint, Response
 
 from provisioner.emergency import readiness
 from provisioner.web import api, contract, staff
+from provisioner.web.language import later as N_
 from provisioner.web.session import sources
 from provisioner.web.sources import World
 
 WORDS = {
-    "bad": "Not ready",
-    "warn": "Works; something is to be done",
-    "good": "Ready",
+    "bad": N_("Not ready"),
+    "warn": N_("Works; something is to be done"),
+    "good": N_("Ready"),
 }
 
 pages = Blueprint("readiness", __name__, url_prefix="/staff/emergency")

@@ -31,6 +31,14 @@ class Request(Shape, frozen=True):
     why: str
 
 
+class RequestSent(Request, frozen=True):
+    """A request with what was `sent`, secrets masked; `not_kept` says why that is not known. `remedy`: what to do."""
+
+    remedy: str
+    sent: str
+    not_kept: str
+
+
 class Sighting(Shape, frozen=True):
     """When a phone was seen, and what it said of itself."""
 

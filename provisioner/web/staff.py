@@ -14,7 +14,9 @@ from provisioner.web.sources import World
 LAST_CALLS = 8  # on the overview
 
 blueprint = Blueprint("staff", __name__, url_prefix="/staff")
-_BEFORE = frozenset({"wizard", "account", "signing", "language", "trunks.test_part"})  # the first start uses them
+_BEFORE = frozenset(
+    {"wizard", "account", "signing", "language", "trunks.test_part"}
+)  # the first start uses them
 _OPEN = frozenset({"staff.sign_in", "staff.signed_out", "staff.session_state"})
 
 

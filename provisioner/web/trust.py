@@ -14,32 +14,39 @@ from provisioner.phones.proof import window_open
 from provisioner.store.records import Practice
 from provisioner.web import api, contract, staff
 from provisioner.web.contract import Body, Text
+from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 from provisioner.web.shapes import Shape
 
 ADOPTION = {
     "open": (
-        "Open",
-        "Phones that nobody adopted show up as waiting and get a file without an account. Adopted phones may "
-        "have their first files without any proof, once.",
+        N_("Open"),
+        N_(
+            "Phones that nobody adopted show up as waiting and get a file without an account. Adopted phones may "
+            "have their first files without any proof, once."
+        ),
     ),
     "adopted": (
-        "Adopted phones only",
-        "Other phones are refused, but shown to you, and you can adopt them. An adopted phone proves that it is "
-        "that phone; without a proof it may have its first files for a day after its adoption.",
+        N_("Adopted phones only"),
+        N_(
+            "Other phones are refused, but shown to you, and you can adopt them. An adopted phone proves that it is "
+            "that phone; without a proof it may have its first files for a day after its adoption."
+        ),
     ),
     "certificate": (
-        "With the maker's certificate only",
-        "Phones ask over HTTPS and show the certificate that their maker put into them. The makers' authorities "
-        "have to be installed here.",
+        N_("With the maker's certificate only"),
+        N_(
+            "Phones ask over HTTPS and show the certificate that their maker put into them. The makers' authorities "
+            "have to be installed here."
+        ),
     ),
 }
 WINDOWS = {
-    "15": "for 15 minutes",
-    "60": "for an hour",
-    "480": "for 8 hours",
-    "1440": "for a day",
-    "": "until I close it",
+    "15": N_("for 15 minutes"),
+    "60": N_("for an hour"),
+    "480": N_("for 8 hours"),
+    "1440": N_("for a day"),
+    "": N_("until I close it"),
 }
 
 pages = Blueprint("trust", __name__, url_prefix="/staff/trust")

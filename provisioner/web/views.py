@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Literal, TypedDict
+from functools import partial
+from typing import Literal
 
 import msgspec
 
 from provisioner.emergency import moved
 from provisioner.emergency.calling import calling_number
 from provisioner.ipc import Json
-from provisioner.phones.identity import normal_mac, of_agent
+from provisioner.phones.identity import of_agent
 from provisioner.phones.trust import RULES
 from provisioner.store.records import Location, Number, Phone, Snapshot
-from provisioner.web import words
+from provisioner.web import call_words, words
+from provisioner.web.language import gettext
 from provisioner.web.language import later as N_
 from provisioner.web.sources import World
 
@@ -29,6 +30,7 @@ PHONE_STATUS: dict[str, tuple[str, Level]] = {
     "offline": (N_("Offline"), "bad"),
     "unknown": (N_("Not known"), "none"),
     "waiting": (N_("Waiting"), "warn"),
+    "ignored": (N_("Ignored"), "none"),
 }
 
 PHONE_FILTERS = {
@@ -40,19 +42,30 @@ PHONE_FILTERS = {
 }
 
 CALL_STATE: dict[str, tuple[str, Level]] = {
-    "ringing": ("Ringing", "warn"),
-    "talking": ("Talking", "busy"),
-    "menu": ("Transfer: in the menu", "busy"),
-    "collecting": ("Transfer: keying the target", "busy"),
-    "resolve": ("Transfer: looking up {target}", "busy"),
-    "dialling": ("Transfer: calling {target}", "busy"),
-    "consulting": ("Transfer: talking to {target}, caller hears music", "busy"),
-    "completing": ("Transfer: about to hand over to {target}", "busy"),
-    "joined": ("Transferred to {target}", "good"),
-    "ended": ("Ended", "none"),
+    "ringing": (N_("Ringing"), "warn"),
+    "talking": (N_("Talking"), "busy"),
+    "menu": (N_("Transfer: in the menu"), "busy"),
+    "collecting": (N_("Transfer: keying the target"), "busy"),
+    "resolve": (N_("Transfer: looking up {target}"), "busy"),
+    "dialling": (N_("Transfer: calling {target}"), "busy"),
+    "consulting": (N_("Transfer: talking to {target}, caller hears music"), "busy"),
+    "completing": (N_("Transfer: about to hand over to {target}"), "busy"),
+    "referred": (N_("Transfer by the phone's own key to {target}"), "busy"),
+    "recall": (N_("Ringing again: the desk phone was hung up"), "warn"),
+    "group": (N_("Ringing the group"), "warn"),
+    "kept": (N_("Caller gone; talking to {target}"), "busy"),
+    "farewell": (N_("Caller gone"), "none"),
+    "refused": (N_("Refused: hears why"), "warn"),
+    "joined": (N_("Transferred to {target}"), "good"),
+    "ended": (N_("Ended"), "none"),
 }
 
-DIRECTION = {"internal": "Internal", "inbound": "Inbound", "outbound": "Outbound", "emergency": "Emergency"}
+DIRECTION = {
+    "internal": N_("Internal"),
+    "inbound": N_("Inbound"),
+    "outbound": N_("Outbound"),
+    "emergency": N_("Emergency"),
+}
 
 
 class LineRow(msgspec.Struct, kw_only=True):
@@ -125,7 +138,7 @@ class Party(msgspec.Struct):
 
 
 class CallRow(msgspec.Struct, kw_only=True):
-    """One call, live or past."""
+    """One call, live or past. `steps`, `story`: seconds after it began, and the state, or what happened in words."""
 
     id: str
     direction: str
@@ -140,6 +153,7 @@ class CallRow(msgspec.Struct, kw_only=True):
     ended: float | None
     outcome: str
     steps: list[tuple[float, str]]
+    story: list[tuple[float, str]] = []  # the steps in words
     ring_seconds: float | None = None
     talk_seconds: float | None = None
     loss: float | None = None
@@ -152,7 +166,19 @@ class CallRow(msgspec.Struct, kw_only=True):
 
     @property
     def direction_word(self) -> str:
-        return DIRECTION.get(self.direction, self.direction)
+        return gettext(DIRECTION.get(self.direction, self.direction))
+
+    @property
+    def transferred(self) -> bool:
+        return any(what.startswith("joined") for _at, what in self.steps)
+
+    @property
+    def outcome_words(self) -> str:
+        return call_words.outcome(self.outcome or "ended")
+
+    @property
+    def quality(self) -> tuple[str, str]:
+        return call_words.quality(self.mos)
 
     @property
     def live(self) -> bool:
@@ -181,8 +207,8 @@ class Emergency(msgspec.Struct, kw_only=True):
     not_told: list[str]
 
 
-def phones(world: World) -> list[PhoneRow]:
-    """All phones: those waiting for adoption first, then by extension."""
+def phones(world: World, ignored: bool = False) -> list[PhoneRow]:
+    """All phones: those waiting for adoption first, then by extension; those that are `ignored` only if wanted."""
     seen = {str(row["mac"]): row for row in world.sightings}
     registered = {str(row["mac"]): row for row in (world.edge or {}).get("registrations", [])}
     busy = {str(call.get("desk")) for call in live_calls(world)}
@@ -194,7 +220,9 @@ def phones(world: World) -> list[PhoneRow]:
     ]
     for row in rows:
         row.doubt = ", and ".join(moved.WORDS.get(why, why) for why in doubts.get(row.mac, []))
-    rows += [_waiting(row) for mac, row in seen.items() if mac not in world.snapshot.phones]
+    left_out = {} if ignored else world.snapshot.ignored_phones
+    ours = world.snapshot.phones
+    rows += [_waiting(world, row) for mac, row in seen.items() if mac not in ours and mac not in left_out]
     return sorted(rows, key=lambda row: (row.adopted, row.lines[0].extension if row.lines else "", row.mac))
 
 
@@ -257,8 +285,11 @@ def _sighted(mac: str, seen: Json) -> PhoneRow:
     )
 
 
-def _waiting(seen: Json) -> PhoneRow:
-    return _sighted(str(seen["mac"]), seen)
+def _waiting(world: World, seen: Json) -> PhoneRow:
+    row = _sighted(str(seen["mac"]), seen)
+    if row.mac in world.snapshot.ignored_phones:
+        row.status = "ignored"
+    return row
 
 
 def matches(row: PhoneRow, query: str) -> bool:
@@ -275,7 +306,9 @@ def matches(row: PhoneRow, query: str) -> bool:
 
 
 def has_status(row: PhoneRow, wanted: str) -> bool:
-    """Whether a phone belongs to the filter `wanted`: a status, `attention`, or empty for all."""
+    """Whether a phone belongs to the filter `wanted`: a status, `attention`, or empty for all but ignored ones."""
+    if row.status == "ignored":
+        return wanted == "ignored"
     if wanted == "attention":
         return row.needs_attention
     return not wanted or row.status == wanted or (wanted == "ready" and row.status == "in-call")
@@ -286,34 +319,6 @@ def why(rule: str | None) -> str:
     return RULES[rule][1] if rule in RULES else rule or ""
 
 
-def matches_request(row: Json, query: str) -> bool:
-    """Whether a row of the request log fits what someone typed."""
-    wanted = query.strip().lower()
-    compact = wanted.translate(str.maketrans("", "", ":-."))
-    shown = [str(row[name] or "") for name in ("path", "address", "status", "rule", "agent", "method")]
-    return wanted in " ".join([*shown, why(row["rule"])]).lower() or (
-        bool(compact) and compact in str(row["mac"] or "")
-    )
-
-
-class WantedRequests(TypedDict):
-    """Which requests `Journal.requests` is to find."""
-
-    mac: str
-    rule: str
-    status: int
-
-
-def wanted_requests(args: Mapping[str, str]) -> WantedRequests:
-    """What a query asks for by `mac` (in any spelling), `rule` and `status`; what makes no sense finds nothing."""
-    mac, status = args.get("mac", "").strip(), args.get("status", "")
-    return {
-        "mac": normal_mac(mac) or mac,
-        "rule": args.get("rule", ""),
-        "status": int(status) if status.isdecimal() and len(status) < 4 else -1 if status else 0,
-    }
-
-
 def live_calls(world: World) -> list[Json]:
     """The calls that the edge holds now."""
     return [call for call in (world.edge or {}).get("calls", []) if call.get("state") != "ended"]
@@ -321,7 +326,9 @@ def live_calls(world: World) -> list[Json]:
 
 def calls_now(world: World) -> list[CallRow]:
     """Live calls, the newest first."""
-    return sorted((_call(world.snapshot, call) for call in live_calls(world)), key=lambda row: -row.started)
+    return sorted(
+        (call_row(world.snapshot, call) for call in live_calls(world)), key=lambda row: -row.started
+    )
 
 
 def calls_past(world: World) -> list[CallRow]:
@@ -334,15 +341,17 @@ def past_call(row: Json) -> Json:
     return {**row, "from": row["caller"], "to": row["called"], "state": "ended"}
 
 
-def _call(snapshot: Snapshot, call: Json) -> CallRow:
+def call_row(snapshot: Snapshot, call: Json) -> CallRow:
+    """A CallView, live or made of a row of the journal, as pages and API show it."""
     state = str(call["state"])
     word, level = CALL_STATE.get(state, (state, "none"))
     target = party(snapshot, str(call.get("target") or ""))
+    called_so = partial(_name, snapshot)
     return CallRow(
         id=str(call["id"]),
         direction=str(call["direction"]),
         state=state,
-        state_word=word.format(target=target),
+        state_word=gettext(word).format(target=target),
         level=level,
         caller=party(snapshot, str(call.get("from") or "")),
         callee=party(snapshot, str(call.get("to") or "")),
@@ -352,6 +361,7 @@ def _call(snapshot: Snapshot, call: Json) -> CallRow:
         ended=call.get("ended"),
         outcome=str(call.get("outcome") or ""),
         steps=[(float(at), str(what)) for at, what in call.get("steps") or []],
+        story=call_words.story(call, called_so) if call.get("steps") else [],
         **{name: call.get(name) for name in ("ring_seconds", "talk_seconds", "loss", "jitter_ms", "mos")},
     )
 
@@ -359,18 +369,23 @@ def _call(snapshot: Snapshot, call: Json) -> CallRow:
 def past(world: World, calls: list[Json]) -> list[CallRow]:
     """Rows of the journal, in their order, without those that are live."""
     live = {str(call["id"]) for call in live_calls(world)}
-    return [_call(world.snapshot, past_call(call)) for call in calls if str(call["id"]) not in live]
+    return [call_row(world.snapshot, past_call(call)) for call in calls if str(call["id"]) not in live]
 
 
 def party(snapshot: Snapshot, value: str) -> Party:
     """Who an extension or number is: a line's or number's own name where the inventory has one."""
     held = snapshot.line(value)
     if held:
-        return Party(held[0].lines[held[1]].name or "Extension", value)
+        return Party(held[0].lines[held[1]].name or gettext("Extension"), value)
     known: Number | None = snapshot.numbers.get(value)
     if known:
         return Party(known.label or words.number(value), words.number(value) if known.label else "")
-    return Party(words.number(value) or "Not known")
+    return Party(words.number(value) or gettext("Not known"))
+
+
+def _name(snapshot: Snapshot, value: str) -> str:
+    """The same in a sentence; "" for nobody."""
+    return party(snapshot, value).name if value else ""
 
 
 def matches_call(row: CallRow, query: str) -> bool:
@@ -391,7 +406,7 @@ def emergencies(world: World) -> list[Emergency]:
     live = {str(call["id"]): call for call in live_calls(world)}
     recent = {
         str(row["id"]): past_call(row)
-        for row in world.calls
+        for row in world.alarms
         if world.now - float(row["started"]) < BANNER_SECONDS
     }
     calls = [call for call in (recent | live).values() if call["direction"] == "emergency"]
@@ -407,7 +422,7 @@ def _emergency(world: World, call: Json) -> Emergency:
     )
     told = [each for each in world.notices if each["call"] == str(call["id"])]
     return Emergency(
-        call=_call(world.snapshot, call),
+        call=call_row(world.snapshot, call),
         phone=party(world.snapshot, str(call.get("desk") or call.get("from") or "")),
         callback=words.number(callback),
         callback_known=known,

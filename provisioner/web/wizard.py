@@ -449,7 +449,9 @@ def _emergency(world: World) -> dict[str, Any]:
     tests = [call for call in views.live_calls(world) if call["direction"] == "emergency"]
     return {
         "report": report,
-        "testing": {str(call.get("desk")): call["state"] for call in tests if str(call["to"]).endswith("933")},
+        "testing": {
+            str(call.get("desk")): call["state"] for call in tests if str(call["to"]).endswith("933")
+        },
         "levels": readiness.WORDS,
         "country": first_start.held(world.snapshot).country,
         "typed": {},

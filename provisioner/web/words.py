@@ -6,27 +6,38 @@ import re
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from babel.dates import format_date, format_datetime
+from babel.numbers import format_decimal
+
 from provisioner.store.records import Snapshot
+from provisioner.web import language
+from provisioner.web.language import gettext as _
+from provisioner.web.language import later as N_
+from provisioner.web.language import ngettext
 
 _CIVIC_LINES = (  # RFC 5139 section 3.4 element names, in the order of a US postal address
     ("HNO", "HNS", "PRD", "RD", "STS", "POD"),
     ("NAM", "BLD", "LMK", "FLR", "UNIT", "ROOM", "LOC"),
     ("A3", "A1", "PC"),
 )
-_CIVIC_PREFIX = {"FLR": "floor ", "ROOM": "room ", "UNIT": "unit ", "BLD": "building "}
-
+_CIVIC_PREFIX = {
+    "FLR": N_("floor {name}"),
+    "ROOM": N_("room {name}"),
+    "UNIT": N_("unit {name}"),
+    "BLD": N_("building {name}"),
+}
 
 BANS = {
-    "scanner": "It said that it is a program for finding telephone systems to misuse",
-    "many-targets": "It asked for many different extensions or numbers without ever proving who it is",
-    "wrong-passwords": "It tried many wrong passwords",
-    "flood": "It sent far more than a phone sends, and did not stop when told",
-    "junk": "It sent what no phone sends",
+    "scanner": N_("It said that it is a program for finding telephone systems to misuse"),
+    "many-targets": N_("It asked for many different extensions or numbers without ever proving who it is"),
+    "wrong-passwords": N_("It tried many wrong passwords"),
+    "flood": N_("It sent far more than a phone sends, and did not stop when told"),
+    "junk": N_("It sent what no phone sends"),
 }
 
 QUARANTINE = {
-    "sweep": "It asked for the files of many phones that it is not",
-    "flood": "It asked for far more files than phones do, and did not stop when told",
+    "sweep": N_("It asked for the files of many phones that it is not"),
+    "flood": N_("It asked for far more files than phones do, and did not stop when told"),
 }
 
 
@@ -42,31 +53,41 @@ def mac(value: str) -> str:
     return ":".join(value[at : at + 2] for at in range(0, len(value), 2))
 
 
+_AGO = (  # from how many seconds on, the unit, words
+    (86400, 86400, N_("{count} d ago")),
+    (3600, 3600, N_("{count} h ago")),
+    (60, 60, N_("{count} min ago")),
+    (5, 1, N_("{count} s ago")),
+)
+
+
 def ago(at: float | None, now: float) -> str:
     """How long before `now` the time `at` was, in the largest fitting unit; both in seconds since 1970."""
     if not at:
-        return "never"
+        return _("never")
     seconds = max(0, int(now - at))
-    for size, word in ((86400, "d"), (3600, "h"), (60, "min")):
-        if seconds >= size:
-            return f"{seconds // size} {word} ago"
-    return "just now" if seconds < 5 else f"{seconds} s ago"
+    for least, unit, words in _AGO:
+        if seconds >= least:
+            return _(words).format(count=seconds // unit)
+    return _("just now")
 
 
 def ban(reason: str) -> str:
     """Why the edge shut an address out."""
-    return BANS.get(reason, "It behaved like an attacker")
+    return _(BANS.get(reason, N_("It behaved like an attacker")))
 
 
 def quarantine(reason: str) -> str:
     """Why the front put a source in quarantine."""
-    return QUARANTINE.get(reason, "It behaved like an attacker")
+    return _(QUARANTINE.get(reason, N_("It behaved like an attacker")))
 
 
 def ahead(at: float, now: float) -> str:
     """How long after `now` the time `at` is, in whole minutes or hours; both in seconds since 1970."""
     minutes = max(1, round((at - now) / 60))
-    return f"in {minutes} min" if minutes < 120 else f"in {round(minutes / 60)} h"
+    if minutes < 120:
+        return _("in {count} min").format(count=minutes)
+    return _("in {count} h").format(count=round(minutes / 60))
 
 
 def duration(seconds: float | None) -> str:
@@ -86,12 +107,20 @@ def zone(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+_DAYS = {"en": "MMM d, HH:mm", "es": "d MMM, HH:mm"}  # CLDR patterns
+
+
 def clock(at: float, now: float, tz: ZoneInfo) -> str:
-    """`14:03:22` for today, `Nov 21, 14:03` for earlier days, in the practice's time zone."""
+    """`14:03:22` for today, `Nov 21, 14:03` or `21 nov, 14:03` for earlier days, in the practice's time zone."""
     moment, today = datetime.fromtimestamp(at, tz), datetime.fromtimestamp(now, tz)
     if moment.date() == today.date():
         return f"{moment:%H:%M:%S}"
-    return f"{moment:%b} {moment.day}, {moment:%H:%M}"
+    return format_datetime(moment, _DAYS[language.current()], locale=language.locale())
+
+
+def day(at: float, tz: ZoneInfo) -> str:
+    """`Nov 21, 2026` or `21 nov 2026`, in the practice's time zone."""
+    return format_date(datetime.fromtimestamp(at, tz), "medium", locale=language.locale())
 
 
 def stamp(at: float, tz: ZoneInfo) -> str:
@@ -103,7 +132,11 @@ def civic(elements: dict[str, str]) -> str:
     """A civic address (RFC 5139 elements by name) on one line."""
     lines = []
     for names in _CIVIC_LINES:
-        parts = [_CIVIC_PREFIX.get(name, "") + elements[name] for name in names if elements.get(name)]
+        parts = [
+            _(_CIVIC_PREFIX[name]).format(name=elements[name]) if name in _CIVIC_PREFIX else elements[name]
+            for name in names
+            if elements.get(name)
+        ]
         joined = (", " if names[0] == "NAM" else " ").join(parts)
         if joined:
             lines.append(joined)
@@ -118,31 +151,45 @@ def plural(count: int, one: str, many: str = "") -> str:
 _ACRONYMS = re.compile(r"\b(vlan|dtmf|srtp|ntp|lldp|cdp|dhcp|qos|pnp|pc|id)\b")
 
 
-def setting(name: str) -> str:
-    """`pc_vlan_id` as `PC VLAN ID`, `poll_seconds` as `Poll seconds`."""
+def setting_name(name: str) -> str:
+    """`pc_vlan_id` as `PC VLAN ID`, `poll_seconds` as `Poll seconds`: in English, and the text of the catalogues."""
     text = _ACRONYMS.sub(lambda found: found[0].upper(), name.replace("_", " "))
     return text[:1].upper() + text[1:]
 
 
+def setting(name: str) -> str:
+    """A setting of the phones in words."""
+    return _(setting_name(name))
+
+
+LAYERS = {
+    "site": N_("All phones of the site"),
+    "built-in": N_("Built in"),
+    "practice": N_("The practice"),
+}
+
+
 def layer(name: str, snapshot: Snapshot) -> str:
     """A layer of settings in words."""
-    kind, _, what = name.partition(":")
+    kind, _colon, what = name.partition(":")
     if kind == "group" and what in snapshot.phone_groups:
-        return f"Group {snapshot.phone_groups[what].name}"
+        return _("Group {name}").format(name=snapshot.phone_groups[what].name)
     if kind == "phone":
         phone = snapshot.phones.get(what)
         line = phone.lines[0] if phone and phone.lines else None
-        return f"Phone {line.extension} {line.name}".rstrip() if line else f"Phone {mac(what)}"
+        called = f"{line.extension} {line.name}".rstrip() if line else mac(what)
+        return _("Phone {name}").format(name=called)
     if kind == "model":
-        vendor, _, model = what.partition("/")
-        return f"All {vendor.capitalize()} {model}"
-    named = {"site": "All phones of the site", "built-in": "Built in", "practice": "The practice"}
-    return named.get(name) or (f"All {what.capitalize()} phones" if kind == "vendor" else name)
+        vendor, _colon, model = what.partition("/")
+        return _("All {model}").format(model=f"{vendor.capitalize()} {model}")
+    if kind == "vendor":
+        return _("All {maker} phones").format(maker=what.capitalize())
+    return _(LAYERS[name]) if name in LAYERS else name
 
 
 def size(count: int) -> str:
     """Bytes in the largest fitting unit."""
-    for unit, word in ((1 << 20, "MB"), (1 << 10, "KB")):
+    for unit, word in ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "KB")):
         if count >= unit:
-            return f"{count / unit:.1f} {word}"
-    return f"{count} bytes"
+            return f"{format_decimal(count / unit, '0.0', locale=language.locale())} {word}"
+    return ngettext("{count} byte", "{count} bytes", count).format(count=count)

@@ -172,6 +172,6 @@ def test_the_banner_says_who_was_told_and_who_was_not(app, staff: FlaskClient, e
     journal.write("notices", told)
     journal.write("notices", notice("n2", "c911", AT, "pending"))
     assert journal.flush()
-    page = staff.get("/staff/").get_data(as_text=True)
-    assert "Told: text to 101." in page
-    assert "Not told: webhook hooks.example: the server answered 500." in page
+    page = practice.text_of(staff.get("/staff/"))
+    assert "Told text to 101" in page
+    assert "Not told webhook hooks.example: the server answered 500" in page

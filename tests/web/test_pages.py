@@ -148,9 +148,9 @@ def test_calls_live_and_past(staff, edge):
     page = text(staff, "/staff/calls")
     assert "talked, the caller hung up" in page
     assert "2:00" in page
-    assert "1 step" in page
+    assert "/staff/calls/p1" in staff.get("/staff/calls").get_data(as_text=True)
     found = text(staff, "/staff/calls?q=adams")
-    assert "no answer" in found
+    assert "Not answered in time" in found
     assert "hung up" not in found
 
 
@@ -190,9 +190,9 @@ def emergency(**changes: object) -> dict[str, object]:
 def test_a_911_call_is_on_every_page(staff, edge, path):
     edge["status"] = practice.status(calls=[emergency()])
     page = text(staff, path)
-    assert "Emergency call from Dr. Adams (102), going on now" in page
+    assert "Emergency call from Dr. Adams (102) going on now" in page
     assert (
-        "call-back number (415) 555-0102 · at Lab, 500 Terry Francois Blvd, floor 2, San Francisco CA" in page
+        "Where Lab, 500 Terry Francois Blvd, floor 2, San Francisco CA Call-back number (415) 555-0102" in page
     )
 
 
@@ -224,8 +224,8 @@ def test_a_test_call_is_called_so_and_988_is_not_shown(staff, edge):
 def test_an_emergency_without_a_place_says_so(staff, edge):
     edge["status"] = practice.status(calls=[emergency(**{"from": "199", "desk": "199"})])
     page = text(staff, "/staff/")
-    assert "call-back number (415) 555-0100, whose address is not registered for this place" in page
-    assert "no known place: an operator has to ask" in page
+    assert "Call-back number (415) 555-0100 (its address is not registered for this place)" in page
+    assert "No known place: an operator has to ask" in page
 
 
 def test_the_callback_number_is_of_the_same_place(staff, edge, app):
@@ -235,7 +235,7 @@ def test_the_callback_number_is_of_the_same_place(staff, edge, app):
         change.put(Number(id="+14155550102", label="Dr. Adams", extension="102", location="lab"))
     edge["status"] = practice.status(calls=[emergency()])
     page = text(staff, "/staff/")
-    assert "call-back number (415) 555-0103 ·" in page
+    assert "Call-back number (415) 555-0103 Dialed" in page
     assert "(415) 555-0102 has no registered emergency address" in page
 
 
