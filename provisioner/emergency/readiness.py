@@ -152,9 +152,11 @@ def _spot(snapshot: Snapshot, name: str) -> _Spot | None:
 
 def _tests(snapshot: Snapshot, edge: Row | None, rows: Sequence[Row], now: float) -> dict[str, LastTest]:
     """The last test of each extension that had one."""
+    tested = {row["extension"] for row in rows}
     networks = {
         row["extension"]: matrix.network_of(str(row["address"]).rpartition(":")[0].strip("[]"))
         for row in (edge or {}).get("registrations", [])
+        if row["extension"] in tested
     }
     cells = matrix.matrix(snapshot, rows, networks, now, snapshot.notifying.test_days)
     return {cell.extension: _test(cell, cell.results[0]) for cell in cells if cell.results}
