@@ -47,6 +47,9 @@ from provisioner.web import (
     orders,
     pending,
     phone,
+    phone_files,
+    phone_keys,
+    phone_life,
     places,
     practice,
     providers,
@@ -74,6 +77,7 @@ from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
 from provisioner.web.sources import PATIENCE, Sources
 
+ADDED = (phone_files, phone_keys, phone_life)  # imported: they add their tabs to the blueprints of `phone`
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
 _HEADERS = {
     # Pico draws its marks with data: images, hence img-src; nothing else comes from anywhere but here.

@@ -87,7 +87,7 @@ def _leg(snapshot: Snapshot, call: Json, leg: Json) -> LegRow:
     level, word = call_words.quality(mos)
     why = call_words.refusal(status) if status >= 300 else ""
     if called and answered is None and not why:
-        why = _("it rings") if call["state"] != "ended" else _("did not answer")
+        why = _not_answered(call)
     return LegRow(
         who=views.party(snapshot, who),
         mac=str(leg.get("mac", "")) if leg.get("mac") in snapshot.phones else "",
@@ -96,6 +96,13 @@ def _leg(snapshot: Snapshot, call: Json, leg: Json) -> LegRow:
         srtp=bool(leg.get("srtp")),
         **{name: str(leg.get(name, "")) for name in ("extension", "trunk", "codec", "transport", "address")},
     )  # fmt: skip
+
+
+def _not_answered(call: Json) -> str:
+    """Why a phone that rang has no more to say."""
+    if call.get("answered"):
+        return _("another phone took it")
+    return _("did not answer") if call["state"] == "ended" else _("it rings")
 
 
 def _notices(name: str) -> list[Notice]:

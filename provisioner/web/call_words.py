@@ -42,7 +42,7 @@ STORY = {
 WITH_TARGET = ("dialling", "referred", "consulting", "joined")  # the step names whom
 
 OUTCOMES = {
-    "ended": N_("Ended"),
+    "ended": N_("Hung up"),
     "busy": N_("Busy"),
     "no answer": N_("Not answered in time"),
     "nobody answered": N_("Nobody answered"),

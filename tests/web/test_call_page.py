@@ -90,6 +90,17 @@ def test_who_heard_whom_is_drawn(staff: FlaskClient, edge: Any, state: Any) -> N
     ]
 
 
+def test_why_a_phone_that_rang_has_no_more_to_say(staff: FlaskClient, edge: Any, state: Any) -> None:
+    rung = {"extension": "103", "called": True, "transport": "UDP", "from": 0.0, "to": 3.0}
+    write(
+        state,
+        ("calls", {**ROW, "legs": [rung]}),
+        ("calls", {**ROW, "id": "lost", "answered": None, "legs": [rung]}),
+    )
+    assert "another phone took it" in text(staff, "/staff/calls/moved")
+    assert "did not answer" in text(staff, "/staff/calls/lost")
+
+
 def test_all_calls_with_the_same_number_are_one_click_away(staff: FlaskClient, edge: Any, state: Any) -> None:
     write(state, ("calls", ROW))
     raw = staff.get("/staff/calls/moved").get_data(as_text=True)

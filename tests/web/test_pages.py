@@ -192,7 +192,8 @@ def test_a_911_call_is_on_every_page(staff, edge, path):
     page = text(staff, path)
     assert "Emergency call from Dr. Adams (102) going on now" in page
     assert (
-        "Where Lab, 500 Terry Francois Blvd, floor 2, San Francisco CA Call-back number (415) 555-0102" in page
+        "Where Lab, 500 Terry Francois Blvd, floor 2, San Francisco CA Call-back number (415) 555-0102"
+        in page
     )
 
 
