@@ -1,4 +1,4 @@
-"""The overview: the worst first and no more than a screenful, figures that lead to what they count, small when large."""
+"""The overview: the worst first, no more than a screenful, figures that lead to what they count, small when large."""
 
 from __future__ import annotations
 
