@@ -37,6 +37,7 @@ from provisioner.web import (
     features,
     groups,
     health,
+    https,
     language,
     layers,
     locations,
@@ -58,6 +59,7 @@ from provisioner.web import (
     ringing,
     roles,
     session,
+    settings_toml,
     signing,
     staff,
     tables,
@@ -150,8 +152,10 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         emergency,
         authorities,
         openapi,
+        settings_toml,
         work,
         audit,
+        https,
         users,
         tokens,
         account,
@@ -168,6 +172,8 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
 
 def _finish(response: Response) -> Response:
     response.headers.update(_HEADERS)
+    if hsts := https.header():
+        response.headers["Strict-Transport-Security"] = hsts
     if request.endpoint == "static":
         assets.finish(response)
     else:

@@ -72,6 +72,7 @@ TABS = (
     Row("settings", "dhcp.show", N_("DHCP"), PHONES),
     Row("settings", "staff.protection", N_("Protection"), SECURITY),
     Row("settings", "authorities.show", N_("Certificates and firmware"), SECURITY),
+    Row("settings", "https.show", N_("HTTPS"), SECURITY),
     Row("settings", "users.page", N_("Users"), SECURITY),
     Row("settings", "tokens.page", N_("API tokens"), SECURITY),
     Row("settings", "audit.page", N_("Audit log"), SECURITY),
@@ -89,6 +90,7 @@ TABS = (
 
 # Endpoints, or blueprints, whose pages belong to an area without being one of its tabs.
 OTHERS = {
+    "settings_toml": "settings",
     "pending": "phones",
     "wizard": "",
     "call_page": "calls",

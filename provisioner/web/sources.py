@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from provisioner.given import Given, held
 from provisioner.ipc import Gone, Json, Refused, ask
 from provisioner.keeping import kept
 from provisioner.keeping.kept import Last
@@ -41,6 +42,7 @@ class World(msgspec.Struct, kw_only=True):
     calls: list[Json] = []
     alarms: list[Json] = []  # calls of the last half hour to emergency numbers, for the banner
     notices: list[Json] = []
+    given: Given | None = None
     disk: Disk | None = None
     backups: tuple[BackupPlan, Last | None] | None = None
 
@@ -133,6 +135,7 @@ class Sources:
         Raises OperatorError when the store cannot be read.
         """
         world = World(now=self.now(), snapshot=self.snapshot())
+        world.given = held(self.state.root / "tls")
         world.sightings = self.journal.sightings()
         world.calls = self.journal.calls(calls)
         recent = Search(direction="emergency", since=world.now - NOTICES_SECONDS)

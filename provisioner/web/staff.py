@@ -13,7 +13,7 @@ from provisioner.web.sources import World
 
 blueprint = Blueprint("staff", __name__, url_prefix="/staff")
 _BEFORE = frozenset(
-    {"wizard", "account", "signing", "language", "trunks.test_part"}
+    {"wizard", "account", "signing", "language", "trunks.test_part", "backup", "work"}
 )  # the first start uses them
 _OPEN = frozenset({"staff.sign_in", "staff.signed_out", "staff.session_state"})
 
