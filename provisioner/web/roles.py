@@ -51,6 +51,7 @@ LEAST = {
     "providers.ask_import": _ALL,
     "practice": _CHANGES,
     "backup": _ALL,
+    "settings_toml": _CHANGES,
     "wizard": _ALL,
     "extensions.change_length": _CHANGES,
     "extensions_api.api_length": _CHANGES,
