@@ -33,6 +33,7 @@ OF = {
     "api.numbers": "numbers",
     "account": "status",
     "openapi": "status",
+    "dashboard": "status",
     "work": "status",
     "phone": "phones",
     "phones": "phones",
@@ -77,7 +78,7 @@ OF = {
     "tokens": "users",
     "audit": "users",
     "backup": "backup",
-    "exports": "backup",
+    "settings_toml": "backup",
     "metrics": "metrics",
 }
 
