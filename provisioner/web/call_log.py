@@ -95,7 +95,7 @@ def export_page() -> Response:
 
 
 @calls.get("/calls.csv")
-@contract.call(gives="text/csv", problems=(422,))
+@contract.call(gives="text/csv")
 def export(query: Export) -> Response:
     """All calls that are asked for as a table, oldest first."""
     return _export()
@@ -110,7 +110,7 @@ def _export() -> Response:
 
 
 @calls.get("/calls")
-@contract.call(problems=(422,))
+@contract.call()
 def list_calls(query: Wanted) -> Page[views.CallRow]:
     """Calls that are asked for: live first, then the newest past ones."""
     world, search = sources().world(), asked()
