@@ -105,7 +105,7 @@ class Records:
         """The legs so far of a call that is on, in the order in which they began."""
         held = self._calls.get(name)
         rows = [] if held is None else _leg_rows(began, held)
-        rows += [leg_row(leg, now, began) for leg in live]
+        rows += [{**leg_row(leg, now, began), "to": None} for leg in live]
         return sorted(rows, key=_order)
 
     @property

@@ -86,19 +86,21 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
 
 def rows(snapshot: Snapshot, now: float) -> list[Row]:
     """All numbers, what needs a person first."""
-    found = [_row(snapshot, number, now) for number in snapshot.numbers.values()]
+    shown: dict[str, set[str]] = {}
+    for phone in snapshot.phones.values():
+        for line in phone.lines:
+            shown.setdefault(line.number, set()).add(line.extension)
+    found = [_row(snapshot, number, now, shown.get(number.id, set())) for number in snapshot.numbers.values()]
     order: tuple[Level, ...] = ("bad", "warn", "busy", "none", "good")
     return sorted(found, key=lambda row: (order.index(row.level), row.number))
 
 
-def _row(snapshot: Snapshot, number: Number, now: float) -> Row:
+def _row(snapshot: Snapshot, number: Number, now: float, extensions: set[str]) -> Row:
     held = snapshot.registrations.get(number.id)
     status = registration.status(held, now) if held and held.reading else number.address_status
     word, level = _WORDS[status]
     place = snapshot.place(number.location)
     reading = held.reading if held else None
-    lines = [line for phone in snapshot.phones.values() for line in phone.lines if line.number == number.id]
-    extensions = {line.extension for line in lines}
     return Row(
         number=number.id,
         label=number.label,

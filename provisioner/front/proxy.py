@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shutil
 from collections import deque
 from pathlib import Path
 from typing import NamedTuple
@@ -16,6 +17,8 @@ from provisioner.front.connection import Request
 from provisioner.ipc import Gone, connect_unix
 
 MAX_REQUEST_BODY = 8 << 20  # an import of a large practice is under 1 MiB
+MAX_BACKUP = 4 << 30  # with the firmware of three makers
+_BACKUPS = frozenset({"/staff/backup/restore", "/api/v1/restores"})  # where they are uploaded
 MAX_ANSWER_HEAD = 64 << 10
 ANSWER_SECONDS = 60.0  # for web to begin an answer, and between two pieces of it
 _PIECE = 64 << 10
@@ -98,8 +101,7 @@ class Proxy:
         """Answer `request` with what web answers, or a page that says why not. Never raises."""
         connection = request.connection
         try:
-            if (request.body_length or 0) > MAX_REQUEST_BODY:
-                raise PeerError("this is too large to be sent here", 413)
+            self._check_room(request)
             reader, writer = await self._open()
             try:
                 await self._exchange(request, reader, writer)
@@ -114,6 +116,14 @@ class Proxy:
                 return
             self._explain(request, error)
         connection.done(request)
+
+    def _check_room(self, request: Request) -> None:
+        length = request.body_length or 0
+        if length > _most(request):
+            raise PeerError("this is too large to be sent here", 413)
+        # It lies on the disk three times for a moment: as it came, as it is kept, and opened.
+        if length > MAX_REQUEST_BODY and length * 3 > shutil.disk_usage(self._path.parent).free:
+            raise PeerError("there is no room on the appliance's disk for this: free space, then try again", 507)
 
     async def session(self, cookie: str, forwarded: tuple[str, str]) -> int:
         """The status of `GET /staff/session` with this Cookie header: 204 is signed in, 502 web is down."""
@@ -171,7 +181,7 @@ class Proxy:
             connection.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             while piece := await request.body.read():
-                if request.body.total > MAX_REQUEST_BODY:
+                if request.body.total > _most(request):
                     raise PeerError("this is too large to be sent here", 413)
                 writer.write(b"%x\r\n%b\r\n" % (len(piece), piece) if length is None else piece)
                 await writer.drain()
@@ -225,8 +235,8 @@ class Proxy:
         await connection.drain()
 
     def _explain(self, request: Request, error: BaseException) -> None:
-        if isinstance(error, PeerError) and error.status == 413:
-            status, words = 413, f"{error.reason[0].upper()}{error.reason[1:]}."
+        if isinstance(error, PeerError) and error.status in (413, 507):
+            status, words = error.status, f"{error.reason[0].upper()}{error.reason[1:]}."
         elif isinstance(error, TimeoutError):
             status, words = 504, "The staff pages take too long to answer; phones and calls go on. Try again."
         else:
@@ -244,6 +254,11 @@ class Proxy:
                 only_head=request.method == "HEAD",
             )
         )
+
+
+def _most(request: Request) -> int:
+    """How long a request's body may be, in bytes."""
+    return MAX_BACKUP if request.target.partition("?")[0] in _BACKUPS else MAX_REQUEST_BODY
 
 
 def _request_head(

@@ -113,7 +113,7 @@ def edit(
         except msgspec.ValidationError as error:
             raise Invalid({"user": f"{error}."}) from None
         change.put(after, revision)
-        _keep_one(change)
+        check_kept(change)
         if (after.role, after.disabled) != (before.role, before.disabled):
             change.end_tokens(name)
     return after
@@ -125,11 +125,12 @@ def remove(inventory: Inventory, name: str, who: str, revision: int | None = Non
         _known(change, name)
         change.delete(User, name, revision)
         change.delete(UserSecret, name)
-        _keep_one(change)
+        check_kept(change)
         change.end_tokens(name, api=True)
 
 
-def _keep_one(change: Change) -> None:
+def check_kept(change: Change) -> None:
+    """Raises OperatorError when users are left, and none of them could make others."""
     """Somebody must be left who can make users; a practice without any user uses links from the console."""
     left = change.all(User)
     if left and not any(user.role == "administrator" and not user.disabled for user in left):

@@ -51,7 +51,7 @@ def edit_phone(
         if location and change.get(Location, location) is None:
             raise OperatorError(f"there is no location {location!r}", "choose one that there is")
         modules = tuple(changes.get("modules", phone.modules))
-        _check_modules(catalogue.model(phone.vendor, phone.model), modules)
+        check_modules(catalogue.model(phone.vendor, phone.model), modules)
         names = {str(extension): _name(name) for extension, name in changes.get("names", {}).items()}
         if strange := sorted(names.keys() - {line.extension for line in phone.lines}):
             raise UsageError(f"this phone has no line {strange[0]}")
@@ -67,7 +67,7 @@ def set_keys(inventory: Inventory, mac: str, keys: Iterable[Key], who: str, cata
     """Make `keys` the keys of a phone. Raises ProvisionerError."""
     with inventory.change(who=who) as change:
         phone = _phone(change, mac)
-        sound = _checked(change, keys, phone.keys, places(phone, catalogue), len(phone.lines))
+        sound = checked_keys(change, keys, phone.keys, places(phone, catalogue), len(phone.lines))
         edited = msgspec.structs.replace(phone, keys=sound)
         change.put(edited)
     return edited
@@ -87,7 +87,7 @@ def put_group(
         if any(each.name.lower() == name.lower() and each.id != group for each in change.all(PhoneGroup)):
             raise UsageError(f"There is a group {name} already")
         before = held[0].keys if held else ()
-        sound = before if keys is None else _checked(change, keys, before, MAX_POSITION, MAX_POSITION)
+        sound = before if keys is None else checked_keys(change, keys, before, MAX_POSITION, MAX_POSITION)
         made = PhoneGroup(id=group or secrets.token_hex(4), name=name, keys=sound)
         change.put(made)
     return made
@@ -122,9 +122,16 @@ def join(inventory: Inventory, named: Sequence[str], group: str, who: str) -> in
 
 
 def set_layer(
-    inventory: Inventory, layer: str, changes: Mapping[str, Stored | None], who: str
+    inventory: Inventory,
+    layer: str,
+    changes: Mapping[str, Stored | None],
+    who: str,
+    revision: int | None = None,
 ) -> PhoneSettings:
-    """Set or (None) take back settings of one layer; a layer without any is gone. Raises OperatorError."""
+    """Set or (None) take back settings of one layer; a layer without any is gone. Raises OperatorError.
+
+    `revision`: of the layer that was looked at (0: there was none), None: any; Conflict when it is another now.
+    """
     with inventory.change(who=who) as change:
         held = change.get(PhoneSettings, layer)
         values = {**(held[0].values if held else {}), **changes}
@@ -135,11 +142,11 @@ def set_layer(
         check_layer(
             msgspec.structs.replace(record, values={n: v for n, v in changes.items() if v is not None})
         )
-        _exists(change, layer)
+        exists(change, layer)
         if record.values:
-            change.put(record)
+            change.put(record, revision)
         else:
-            change.delete(PhoneSettings, layer)
+            change.delete(PhoneSettings, layer, revision)
     return record
 
 
@@ -189,7 +196,8 @@ def _phone(change: Change, mac: str) -> Phone:
     return held[0]
 
 
-def _exists(change: Change, layer: str) -> None:
+def exists(change: Change, layer: str) -> None:
+    """Raises OperatorError when a layer is of a group or phone that is not there."""
     kind, _, name = layer.partition(":")
     known: dict[str, type[PhoneGroup] | type[Phone]] = {"group": PhoneGroup, "phone": Phone}
     if kind in known and change.get(known[kind], name) is None:
@@ -203,7 +211,8 @@ def _name(text: Any) -> str:
     return name
 
 
-def _check_modules(model: Model | None, modules: tuple[str, ...]) -> None:
+def check_modules(model: Model | None, modules: tuple[str, ...]) -> None:
+    """Raises UsageError when a model does not take these expansion modules."""
     allowed, most = (model.modules, model.module_count) if model else ((), 0)
     if len(modules) > most:
         raise UsageError(f"This model takes {most} expansion modules at most")
@@ -211,7 +220,7 @@ def _check_modules(model: Model | None, modules: tuple[str, ...]) -> None:
         raise UsageError(f"This model takes no {wrong}: it takes {', '.join(allowed)}")
 
 
-def _checked(
+def checked_keys(
     change: Change, keys: Iterable[Key], before: tuple[Key, ...], most: int, lines: int
 ) -> tuple[Key, ...]:
     """`keys` in order. Raises UsageError; a key that was there before is not judged anew."""

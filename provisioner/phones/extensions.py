@@ -7,6 +7,7 @@ processes give the same one. Times are seconds since 1970.
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from itertools import islice
@@ -315,9 +316,12 @@ def problems(snapshot: Snapshot) -> list[str]:
     """What is wrong with the extensions in use, as somebody may have put them there otherwise; all of it."""
     used = sorted(line.extension for phone in snapshot.phones.values() for line in phone.lines)
     length = snapshot.practice.extension_length
-    found = [f"{each} is on more than one line" for each in sorted(set(used)) if used.count(each) > 1]
-    found += [why for each in sorted(set(used)) if (why := fault(each, length, {*used} - {each}))]
+    found = [f"{each} is on more than one line" for each, lines in Counter(used).items() if lines > 1]
     known = {*used}
+    for each in sorted(known):
+        known.discard(each)  # itself is not in its own way; a set without it would cost a copy for each
+        found += [why] if (why := fault(each, length, known)) else []
+        known.add(each)
     for number in snapshot.numbers.values():
         if number.extension and number.extension not in known:
             found.append(f"{number.id} leads to {number.extension}, which no phone has")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -100,6 +100,52 @@ def edit(
         edited = msgspec.structs.replace(edited, label=label)
         change.put(edited, revision)
     return edited
+
+
+class Given(msgspec.Struct, frozen=True):
+    """What became of an extension that was to get a number of its own; `why`: none was given, else ""."""
+
+    extension: str
+    number: str = ""
+    why: str = ""
+
+
+def give(inventory: Inventory, extensions: Iterable[str], who: str) -> list[Given]:
+    """Give each of these extensions a number of its own: one in service that leads nowhere, of the phone's place.
+
+    Who shows one already keeps it. All in one transaction.
+    """
+    found = []
+    with inventory.change(who=who) as change:
+        snapshot = seen(change)
+        for extension in extensions:
+            given = _given(snapshot, extension)
+            found.append(given)
+            if not given.number or given.why:
+                continue
+            number = msgspec.structs.replace(snapshot.numbers[given.number], extension=extension)
+            change.put(number)
+            _show(change, extension, "", number.id)
+            snapshot = msgspec.structs.replace(snapshot, numbers={**snapshot.numbers, number.id: number})
+    return found
+
+
+def _given(snapshot: Snapshot, extension: str) -> Given:
+    """Which number an extension is to get, or why none."""
+    held = snapshot.line(extension)
+    if held is None:
+        return Given(extension, why="no phone has this extension")
+    phone, line = held[0], held[0].lines[held[1]]
+    if line.number in snapshot.numbers:
+        return Given(extension, line.number, "it has this number already")
+    for number in snapshot.numbers.values():
+        free = not (number.extension or number.ring_group or number.dial_through)
+        free = free and number.id != snapshot.practice.main_number
+        if free and in_service(number) and snapshot.covers(number.location, phone.location):
+            return Given(extension, number.id)
+    return Given(
+        extension, why=f"no number that is registered for {_place(snapshot, phone.location)} is free"
+    )
 
 
 def _show(change: Change, extension: str, only: str, number: str) -> None:

@@ -15,16 +15,19 @@ Row = dict[str, Any]
 
 
 class Memory:
-    """Makes rows for the journal's `served` and `skeletons`: none for a file that says what it said last."""
+    """Makes rows for the journal's `served` and `skeletons`: none for a file that was fetched of this revision before.
+
+    Of a newer revision a row is written though the file says the same: who has fetched since a change is told by it.
+    """
 
     def __init__(self) -> None:
-        self._last: dict[tuple[str, str], int] = {}
+        self._last: dict[tuple[str, str], tuple[int, int]] = {}
         self._told: dict[str, float] = {}
 
     def rows(self, name: str, made: Rendered, who: Identity, at: float) -> list[tuple[str, Row]]:
         """What to write when an adopted phone has got the file `name`, in this order."""
         mac = made.mac
-        mark = hash((made.skeleton.id, *made.own))
+        mark = (hash((made.skeleton.id, *made.own)), made.revision)
         if self._last.get((mac, name)) == mark:
             return []
         self._last[mac, name] = mark

@@ -95,7 +95,6 @@ def words(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer"
     if isinstance(error, OSError) and error.strerror:
-        return (
-            os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror
-        ).lower()  # asyncio has its own
+        code = error.errno or 0
+        return (os.strerror(code) if code > 0 else error.strerror).lower()  # asyncio has its own
     return "the connection was broken off"

@@ -9,7 +9,7 @@ import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,7 +18,9 @@ import msgspec
 from sqlite_utils import Database, Migrations
 
 from provisioner.errors import OperatorError, ProvisionerError
-from provisioner.store import database, tokens
+from provisioner.store import audit, database, tokens
+from provisioner.store.audit import Audit as Audit
+from provisioner.store.audit import Wanted
 from provisioner.store.records import APART_KINDS, KINDS, SECRET_KINDS, Practice, Record, Snapshot
 from provisioner.store.tokens import TokenKind, Tokens
 
@@ -146,6 +148,15 @@ def _people(db: Database) -> None:
     audit.create_index(["at"])
 
 
+@migrations(name="6")
+def _searchable_audit(db: Database) -> None:
+    """The audit log is searched by any three letters of its entries, and read by kind."""
+    db.table("audit").create_index(["kind", "seq"])
+    db.table("audit").create_index(["revision"])
+    columns = ["who", "kind", "id", "before", "after"]
+    db.table("audit").enable_fts(columns, fts_version="FTS5", tokenize="trigram", create_triggers=True)
+
+
 class Conflict(ProvisionerError):  # noqa: N818
     """The record is not the one that the caller read: somebody changed it meanwhile."""
 
@@ -165,19 +176,6 @@ def _decode(kind: str, name: str, body: str) -> Record:
         raise OperatorError(
             f"the inventory's {kind} {name} cannot be read", "put a backup of inventory.db back"
         ) from None
-
-
-class Audit(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of one record; `before` and `after` are JSON, null where there was or is none."""
-
-    seq: int
-    at: float
-    who: str
-    kind: str
-    id: str
-    revision: int
-    before: str | None
-    after: str | None
 
 
 class Change:
@@ -377,10 +375,24 @@ class Inventory:
 
     def audit(self, limit: int = 100, kind: str = "", name: str = "") -> list[Audit]:
         """The last changes, newest first; of one record when `kind` (`kind_of`) and its id are given."""
-        where, values = ("WHERE kind = ? AND id = ?", (kind, name)) if kind else ("", ())
-        sql = f"SELECT * FROM audit {where} ORDER BY seq DESC LIMIT ?"  # noqa: S608 - our own words
+        return self.trail(limit, Wanted(kind=kind, name=name))
+
+    def trail(self, limit: int, wanted: Wanted) -> list[Audit]:
+        """The entries of the audit log that are `wanted`, the newest first."""
         with self._reading() as connection:
-            rows = connection.execute(sql, (*values, limit)).fetchall()
+            return audit.search(connection, limit, wanted)
+
+    def names_in_audit(self) -> list[str]:
+        """Everybody who is named in the audit log."""
+        with self._reading() as connection:
+            return audit.names(connection)
+
+    def audit_after(self, seq: int, kinds: Collection[str]) -> list[Audit]:
+        """The changes of records of these kinds behind the one numbered `seq`, in their order."""
+        marks = ", ".join("?" * len(kinds))
+        sql = f"SELECT * FROM audit WHERE seq > ? AND kind IN ({marks}) ORDER BY seq"  # noqa: S608 - only marks
+        with self._reading() as connection:
+            rows = connection.execute(sql, (seq, *kinds)).fetchall()
         return [Audit(**dict(row)) for row in rows]
 
     def note(self, who: str, kind: str, name: str, told: Mapping[str, object]) -> None:

@@ -166,6 +166,12 @@ def _call_tables(db: Database) -> None:
     call_tables.create_minutes(db)
 
 
+@migrations(name="fetched")
+def _fetched(db: Database) -> None:
+    """Who has fetched since a change is asked on every page."""
+    db.table("served").create_index(["mac", "revision"])
+
+
 @migrations(name="requests-indices")
 def _requests_indices(db: Database) -> None:
     """Requests are found by phone, rule, status, address and time without reading the others."""
@@ -324,8 +330,13 @@ class Journal:
         sql = "SELECT * FROM call_slots WHERE slot >= ? AND slot < ? ORDER BY slot"
         return self._read(sql, int(since // call_tables.SLOT), int(until // call_tables.SLOT) + 1)
 
+    def busy_slots(self, since: float, until: float) -> list[Row]:
+        """Calls of each half hour, of all directions together: `slot`, `calls`."""
+        sql = "SELECT slot, sum(calls) AS calls FROM call_slots WHERE slot >= ? AND slot < ? GROUP BY slot"
+        return self._read(sql, int(since // call_tables.SLOT), int(until // call_tables.SLOT) + 1)
+
     def line_quality(self, since: float) -> list[Row]:
-        """How each line was heard since then (whole days): `extension`, `calls`, `poor`, mean `mos`, `loss`, `jitter`."""
+        """How lines were heard since then (whole days): `extension`, `calls`, `poor`, mean `mos`, `loss`, `jitter`."""
         sql = (
             "SELECT extension, sum(calls) AS calls, sum(poor) AS poor, sum(mos) / sum(calls) AS mos,"
             " sum(loss) / sum(calls) AS loss, sum(jitter) / sum(calls) AS jitter FROM line_days"
@@ -389,6 +400,10 @@ class Journal:
         where = "at >= ? AND state = ?" if state else "at >= ? AND state > ?"
         return self._read(f"SELECT * FROM notices WHERE {where} ORDER BY at, id", since, state)  # noqa: S608 - our own words
 
+    def notices_of(self, call: str) -> list[Row]:
+        """Who was told, or is to be, of one call; oldest first."""
+        return self._read("SELECT * FROM notices WHERE call = ? ORDER BY at, id", call)
+
     def resyncs(self, job: str = "", since: float = 0.0) -> list[Row]:
         """Each phone of the job `job`, else of all jobs that began after `since`; the newest job first."""
         where = "job = ?" if job else "at >= ?"
@@ -427,6 +442,11 @@ class Journal:
             " WHERE mac = ? ORDER BY name",
             mac,
         )
+
+    def fetched(self) -> dict[str, int]:
+        """The newest revision of the inventory that each phone has a file of, by MAC."""
+        rows = self._read("SELECT mac, max(revision) AS revision FROM served GROUP BY mac")
+        return {row["mac"]: row["revision"] for row in rows}
 
     def registrations(self) -> list[Row]:
         """The registrations that have not expired; `expires` in seconds since 1970."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Literal, NamedTuple
 
 import msgspec
@@ -13,34 +14,43 @@ from provisioner.emergency.providers.wire import Account
 from provisioner.emergency.registrar import ADAPTERS, act
 from provisioner.errors import ProvisionerError, UsageError
 from provisioner.store.records import Postal, Registration
-from provisioner.web import api, contract, staff
+from provisioner.web import api, contract, paging, staff, words
 from provisioner.web.contract import Body, Page, Paging, Text
+from provisioner.web.language import gettext as _
+from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 
-AUDITED = 5000  # changes in which a number's history is looked for
+AUDITED = 500  # changes of a number's registration in which its history is looked for
 HISTORY = 50
+FILTERS: dict[str, str] = {
+    "": N_("All"),
+    "bad": N_("Not registered"),
+    "warn": N_("Needs your decision"),
+    "busy": N_("On its way"),
+    "good": N_("Registered"),
+}
 FIELDS = {
-    "street": "Street",
-    "inside": "Floor, suite, room",
-    "city": "City",
-    "state": "State",
-    "postcode": "ZIP or postal code",
-    "country": "Country",
+    "street": N_("Street"),
+    "inside": N_("Floor, suite, room"),
+    "city": N_("City"),
+    "state": N_("State"),
+    "postcode": N_("ZIP or postal code"),
+    "country": N_("Country"),
 }
 STATES = {
-    "draft": "Not looked at yet",
-    "validating": "Being checked",
-    "needs_choice": "Several addresses fit",
-    "corrected": "The provider has it otherwise",
-    "invalid": "Not taken",
-    "submitting": "Being sent",
-    "pending": "The provider works on it",
-    "registered": "Registered",
-    "changing": "Being changed",
-    "removing": "Being taken away",
-    "unregistered": "No address",
-    "failed": "Failed",
-    "needs_provider_human": "The provider's support must help",
+    "draft": N_("Not looked at yet"),
+    "validating": N_("Being checked"),
+    "needs_choice": N_("Several addresses fit"),
+    "corrected": N_("The provider has it otherwise"),
+    "invalid": N_("Not taken"),
+    "submitting": N_("Being sent"),
+    "pending": N_("The provider works on it"),
+    "registered": N_("Registered"),
+    "changing": N_("Being changed"),
+    "removing": N_("Being taken away"),
+    "unregistered": N_("No address"),
+    "failed": N_("Failed"),
+    "needs_provider_human": N_("The provider's support must help"),
 }
 
 _PLAIN: dict[str, registration.Event] = {
@@ -78,8 +88,8 @@ def _row(number: str) -> accounts.Row:
 def history(number: str) -> list[Past]:
     """What became of a number's address, newest first; looks that changed nothing are left out."""
     found: list[Past] = []
-    for entry in sources().inventory.audit(AUDITED):
-        if entry.kind != "registration" or entry.id != number or not entry.after:
+    for entry in sources().inventory.audit(AUDITED, "registration", number):
+        if not entry.after:
             continue
         try:
             held = registration.decode(entry.after)
@@ -116,9 +126,41 @@ def _place(number: str, location: str | None, provider: str | None, who: str) ->
 
 @pages.get("/addresses")
 def page() -> Response:
-    """All numbers with how their addresses are, what needs a person first."""
-    world = sources().world()
-    return staff.page("addresses.html", world, rows=_rows(), providers=world.snapshot.providers)
+    """The numbers with how their addresses are, what needs a person first; fifty at a time."""
+    return _page()
+
+
+def _page(status: int = 200, error: str = "") -> Response:
+    world, rows = sources().world(), _rows()
+    query, show = request.args.get("q", "").strip().lower(), request.args.get("show", "")
+    found = [row for row in rows if (not show or row.level == show) and _fits(row, query)]
+    counts = Counter(row.level for row in rows)
+    return staff.page(
+        "addresses.html", world, status,
+        window=paging.window(found), link=paging.linker(), query=query, wanted=show, filters=FILTERS, counts=counts,
+        total=len(rows), error=error, done=request.args.get("done", ""),
+    )  # fmt: skip
+
+
+def _fits(row: accounts.Row, query: str) -> bool:
+    digits = "".join(each for each in query if each.isdecimal())
+    texts = (row.label, row.place, row.provider, row.words, *row.extensions)
+    return bool(digits and digits in row.number) or any(query in text.lower() for text in texts)
+
+
+@pages.post("/addresses/look")
+def look() -> Response:
+    """Have the provider asked again about each number that is ticked."""
+    chosen, wrong = request.form.getlist("number"), ""
+    for number in chosen:
+        try:
+            act(sources().inventory, number, registration.Asked(), who(), sources().now())
+        except ProvisionerError as error:
+            wrong = wrong or f"{words.number(number)}: {error}"
+    sources().reload()
+    if wrong or not chosen:
+        return _page(409, wrong or _("Tick numbers first"))
+    return make_response(redirect(url_for("addresses.page", done=len(chosen)), 303))
 
 
 @pages.get("/addresses/<number>")
@@ -147,7 +189,7 @@ def _one(number: str, status: int = 200, error: str = "") -> Response:
 
 
 def _line(address: Postal | None) -> str:
-    return postal.text(address) if address else "none"
+    return postal.text(address) if address else _("none")
 
 
 @pages.post("/addresses/<number>")

@@ -19,9 +19,14 @@ from provisioner.web import (
     account,
     addresses,
     api,
+    assets,
     audio,
+    audit,
     authorities,
+    backup,
+    backup_api,
     call_log,
+    call_page,
     calling,
     choose_language,
     dhcp,
@@ -39,6 +44,7 @@ from provisioner.web import (
     numbers,
     openapi,
     orders,
+    pending,
     phone,
     places,
     practice,
@@ -53,6 +59,7 @@ from provisioner.web import (
     tables,
     tokens,
     told,
+    trends,
     trunk_form,
     trunks,
     trust,
@@ -96,9 +103,11 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         setting=words.setting, layer=words.layer, size=words.size, shown=shown,
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=views.why)
+    assets.install(app)
     session.install(app)
     roles.install(app)
     language.install(app)
+    pending.install(app)
     told.install(app)
     menu.install(app)
     work.install(app)
@@ -108,6 +117,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         addresses,
         audio,
         call_log,
+        call_page,
         calling,
         extensions,
         features,
@@ -115,8 +125,10 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         orders,
         many,
         tables,
+        trends,
         request_log,
         phone,
+        pending,
         practice,
         places,
         layers,
@@ -134,12 +146,13 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         authorities,
         openapi,
         work,
+        audit,
         users,
         tokens,
         account,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
-    for blueprint in (*own, *parts):
+    for blueprint in (*own, *parts, backup.pages, backup_api.calls):
         app.register_blueprint(blueprint)
     app.after_request(_finish)
     app.register_error_handler(HTTPException, _http_error)
@@ -151,7 +164,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
 def _finish(response: Response) -> Response:
     response.headers.update(_HEADERS)
     if request.endpoint == "static":
-        response.headers["Cache-Control"] = "no-cache"  # kept, but asked again: the ETag answers
+        assets.finish(response)
     else:
         response.headers["Cache-Control"] = "no-store"
     return response

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Annotated, Literal
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Annotated, Literal, NamedTuple
 
 import msgspec
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
@@ -13,30 +14,48 @@ from provisioner.dialing.classify import Origin, classify
 from provisioner.dialing.extensions import LENGTHS
 from provisioner.errors import ProvisionerError
 from provisioner.phones import extensions as plan
+from provisioner.phones import numbers as numbering
 from provisioner.phones import renumber
 from provisioner.store.records import ExtensionRange, HeldExtension
-from provisioner.web import api, contract, staff
+from provisioner.web import api, contract, handling, paging, staff
 from provisioner.web.contract import Body, Page, Paging, Text
+from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 from provisioner.web.shapes import Shape
 from provisioner.web.sources import World
 from provisioner.web.views import Level
 
 PROPOSED = 10
-FILTERS = {"": "All", "in use": "In use", "reserved": "Reserved", "quarantine": "In quarantine"}
+FILTERS = {
+    "": N_("All"),
+    "in use": N_("In use"),
+    "reserved": N_("Reserved"),
+    "quarantine": N_("In quarantine"),
+}
+REGISTERED: dict[bool, tuple[str, Level]] = {
+    True: (N_("Ready"), "good"),
+    False: (N_("Not registered"), "bad"),
+}
+CALLS = {
+    "do_not_disturb": N_("do not disturb"),
+    "forward_always": N_("all forwarded"),
+    "forward_busy": N_("forwarded when busy"),
+    "forward_no_answer": N_("forwarded when not answered"),
+    "screening": N_("asked who picks up"),
+}
 STATES: dict[str, tuple[str, Level]] = {
-    "in use": ("In use", "good"),
-    "reserved": ("Reserved", "busy"),
-    "quarantine": ("In quarantine", "warn"),
-    "free": ("Free again", "none"),
+    "in use": (N_("In use"), "good"),
+    "reserved": (N_("Reserved"), "busy"),
+    "quarantine": (N_("In quarantine"), "warn"),
+    "free": (N_("Free again"), "none"),
 }
 GOES = {
-    "emergency": "An emergency call",
-    "emergency-test": "An emergency test call",
-    "crisis": "A call to the crisis line",
-    "extension": "A call inside, to extension",
-    "service": "A call to the service",
-    "outbound": "An outside call to",
+    "emergency": N_("An emergency call"),
+    "emergency-test": N_("An emergency test call"),
+    "crisis": N_("A call to the crisis line"),
+    "extension": N_("A call inside, to extension"),
+    "service": N_("A call to the service"),
+    "outbound": N_("An outside call to"),
 }
 
 pages = Blueprint("extensions", __name__, url_prefix="/staff")
@@ -55,6 +74,37 @@ def _rows(query: str, state: str) -> list[plan.Row]:
     ]
 
 
+class Listed(NamedTuple):
+    """A row of the plan with what else the page says: state in words, numbers of its own, what becomes of calls."""
+
+    row: plan.Row
+    word: str
+    level: Level
+    numbers: list[str]
+    calls: list[str]
+
+
+def _listed(world: World, rows: Sequence[plan.Row]) -> list[Listed]:
+    """The rows of one page, with what the edge and the records say of them."""
+    here, numbers, shown = handling.registered(world.edge), defaultdict(set), {row.extension for row in rows}
+    for phone in world.snapshot.phones.values():
+        for line in phone.lines:
+            if line.extension in shown and line.number:
+                numbers[line.extension].add(line.number)
+    for number in world.snapshot.numbers.values():
+        if number.extension in shown:
+            numbers[number.extension].add(number.id)
+    found = []
+    for row in rows:
+        word, level = STATES[row.state]
+        if row.state == "in use" and here is not None:
+            word, level = REGISTERED[row.extension in here]
+        features = world.snapshot.line_features.get(row.extension)
+        calls = [word for name, word in CALLS.items() if features and getattr(features, name)]
+        found.append(Listed(row, word, level, sorted(numbers[row.extension]), calls))
+    return found
+
+
 def _where(dialled: str, origin: Origin, extension: str = "") -> dict[str, object]:
     """Where `dialled` would go from the line with `extension`, "" for one that is like any."""
     found = classify(dialled, origin, plan.dial_plan(sources().snapshot(), extension))
@@ -71,12 +121,16 @@ def page() -> Response:
     return _page(sources().world())
 
 
-def _page(world: World, status: int = 200, error: str = "") -> Response:
+def _page(
+    world: World, status: int = 200, error: str = "", given: list[numbering.Given] | None = None
+) -> Response:
     query, state = request.args.get("q", ""), request.args.get("show", "")
     dialled = request.args.get("dialled", "").strip()
+    window = paging.window(_rows(query, state))
     return staff.page(
         "extensions.html", world, status,
-        rows=_rows(query, state), states=STATES, query=query, wanted=state, filters=FILTERS, error=error,
+        window=window, rows=_listed(world, window.rows), link=paging.linker(), query=query, wanted=state,
+        filters=FILTERS, error=error, given=given or [], done=request.args.get("done", ""),
         problems=plan.problems(world.snapshot), free=plan.proposed(world.snapshot, world.now, count=PROPOSED),
         ranges=list(world.snapshot.extension_ranges.values()), locations=world.snapshot.locations,
         groups=world.snapshot.phone_groups, lengths=[each for each in LENGTHS if each != _length(world)],
@@ -113,6 +167,14 @@ def reserve() -> Response:
 def release() -> Response:
     """Let an extension be given again."""
     return _done(lambda: plan.release(sources().inventory, _field("extension"), who()))
+
+
+@pages.post("/extensions/numbers")
+def give() -> Response:
+    """Give each extension that is ticked a number of its own."""
+    given = numbering.give(sources().inventory, request.form.getlist("extension"), who())
+    sources().reload()
+    return _page(sources().world(), given=given)
 
 
 @pages.post("/extensions/ranges")
@@ -331,3 +393,18 @@ def api_length(query: HowLength, body: Length) -> renumber.Plan:
 def api_dial(query: Dialled) -> dict[str, object]:
     """Where dialled digits would go, without placing a call."""
     return _where(query.digits, query.origin, query.extension)
+
+
+class Chosen(Body, frozen=True):
+    """The extensions that are to get a number."""
+
+    extensions: Annotated[list[Text], Meta(max_length=1000)]
+
+
+@calls.post("/extensions/numbers")
+@contract.call()
+def api_give(body: Chosen) -> list[numbering.Given]:
+    """Give each extension a number of its own, where one is registered for its place and leads nowhere."""
+    given = numbering.give(sources().inventory, body.extensions, who())
+    sources().reload()
+    return given

@@ -10,15 +10,17 @@ from flask import Blueprint, Response, abort, make_response, redirect, request, 
 from provisioner.dialing.classify import Plan
 from provisioner.dialing.forwarding import checked
 from provisioner.errors import UsageError
-from provisioner.store.records import LineFeatures
-from provisioner.web import api, contract, staff
+from provisioner.phones import handling as rules
+from provisioner.store.records import LineFeatures, RingGroup, Snapshot
+from provisioner.web import api, contract, handling, staff
+from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 
-SWITCHES = {"do_not_disturb": "Do not disturb", "screening": "Ask who picks up (press 1 to accept)"}
+SWITCHES = {"do_not_disturb": N_("Do not disturb"), "screening": N_("Ask who picks up (press 1 to accept)")}
 TARGETS = {
-    "forward_always": "Forward all calls to",
-    "forward_busy": "Forward when busy to",
-    "forward_no_answer": "Forward when not answered to",
+    "forward_always": N_("Forward all calls to"),
+    "forward_busy": N_("Forward when busy to"),
+    "forward_no_answer": N_("Forward when not answered to"),
 }
 SECONDS = range(5, 121)
 
@@ -108,7 +110,24 @@ def _page(extension: str, features: LineFeatures, status: int = 200, error: str 
         seconds=SECONDS,
         error=error,
         changed="changed" in request.args,
+        name=line[0].lines[line[1]].name if line else "",
+        steps=handling.told(
+            world.snapshot,
+            rules.of_extension(world.snapshot, extension),
+            handling.registered(world.edge),
+            linked=False,
+        ),
+        numbers=sorted(each.id for each in world.snapshot.numbers.values() if each.extension == extension),
+        groups=[
+            each for each in world.snapshot.ring_groups.values() if _rings(world.snapshot, each, extension)
+        ],
     )
+
+
+def _rings(snapshot: Snapshot, group: RingGroup, extension: str) -> bool:
+    """Whether an extension is a member, by itself or by its number."""
+    own = {each.id for each in snapshot.numbers.values() if each.extension == extension} | {extension}
+    return any(member.target in own for member in group.each)
 
 
 @pages.post("/extensions/<extension>")

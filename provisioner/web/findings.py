@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from provisioner.keeping import kept
 from provisioner.phones.numbers import in_service, warnings
 from provisioner.web import words
+from provisioner.web.language import gettext as _
 from provisioner.web.sources import World
 from provisioner.web.views import Finding, PhoneRow
 
@@ -24,7 +26,7 @@ class TrunkRow(NamedTuple):
 def findings(world: World, rows: list[PhoneRow]) -> list[Finding]:
     """All that needs a person, the bad before the merely unfinished."""
     found = [*_processes(world), *_trunks(world), *_bans(world), *_limits(world)]
-    found += [*_phones(rows), *_numbers(world, rows)]
+    found += [*_phones(rows), *_numbers(world, rows), *_backups(world)]
     return sorted(found, key=lambda finding: _ORDER[finding.level])
 
 
@@ -64,6 +66,27 @@ def _trunks(world: World) -> Iterator[Finding]:
             level="bad",
             what=f"{words.plural(refused, 'emergency call')} went out without a location: the core refused it",
             remedy="Set the trunk's location to what its provider takes, then call 933 (docs/trunks.md).",
+        )
+
+
+def _backups(world: World) -> Iterator[Finding]:
+    plan, last = world.backups or (None, None)
+    if plan is None or not plan.daily or last is None:
+        return
+    if last.error:
+        why = last.error
+        yield Finding(
+            level="bad",
+            what=_("The backup of each day failed: {why}").format(why=why),
+            remedy=_("It is tried again each hour. Mend that, or choose another folder."),
+            link="/staff/backup",
+        )
+    elif world.now - last.good > kept.LATE_SECONDS:
+        yield Finding(
+            level="warn",
+            what=_("The last backup is {days} days old").format(days=int((world.now - last.good) / 86_400)),
+            remedy=_("One is to be made each day. Make one now; if that does not go, look at the appliance's log."),
+            link="/staff/backup",
         )
 
 

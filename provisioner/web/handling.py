@@ -60,9 +60,12 @@ def registered(edge: Json | None) -> frozenset[str] | None:
     return frozenset(str(row["extension"]) for row in edge.get("registrations", [])) if edge else None
 
 
-def told(snapshot: Snapshot, steps: tuple[Step, ...], here: Set[str] | None = None) -> list[Told]:
-    """The steps in words; `here`: the extensions that are registered."""
-    return [_told(snapshot, step, here) for step in steps]
+def told(
+    snapshot: Snapshot, steps: tuple[Step, ...], here: Set[str] | None = None, linked: bool = True
+) -> list[Told]:
+    """The steps in words; `here`: the extensions that are registered. `linked`: the first ones to what decides them."""
+    found = [_told(snapshot, step, here) for step in steps]
+    return found if linked else [each._replace(extension="") for each in found]
 
 
 def _told(snapshot: Snapshot, step: Step, here: Set[str] | None) -> Told:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 from zoneinfo import available_timezones
 
@@ -15,11 +16,14 @@ from provisioner.phones.catalogue import Catalogue
 from provisioner.phones.identity import normal_mac
 from provisioner.phones.reach import Reach, layers_of, reach
 from provisioner.phones.vocabulary import SETTINGS, Setting, as_text, from_text, shown
-from provisioner.store.inventory import Audit
+from provisioner.store.audit import Audit
+from provisioner.store.inventory import Conflict
 from provisioner.store.records import PhoneSettings, Snapshot
 from provisioner.web import api, contract, staff, words
 from provisioner.web.contract import Page, Paging, Text
+from provisioner.web.language import gettext as _
 from provisioner.web.session import sources, who
+from provisioner.web.setting_groups import GROUPS
 from provisioner.web.shapes import LayerValues, Shape
 
 CHANGES = 10  # the last ones of a layer
@@ -130,30 +134,115 @@ def _known(layer: str) -> str:
     return f"model:{name.partition('/')[0]}/{model.name}" if model else layer
 
 
+NONE = (
+    '""'  # how nothing at all is written, where a setting may be that; an empty field is the inherited value
+)
+
+
+class Shown(NamedTuple):
+    """One setting on the page of a layer: what stands in its field, and what the field is without it."""
+
+    row: Row
+    text: str
+    inherited: str
+    error: str
+
+
+class Listed(NamedTuple):
+    """A group of settings on the page. `hidden`: how many more there are for who asks for all."""
+
+    title: str
+    settings: list[Shown]
+    hidden: int
+
+
 @pages.get("")
 def show() -> Response:
-    """One layer: what it sets, and what else there is."""
+    """One layer: every setting as it sees it, by groups."""
     named = request.args.get("phone", "").strip()
-    layer = _known(f"phone:{named}" if named else request.args.get("layer", "site"))
+    return _show(_known(f"phone:{named}" if named else request.args.get("layer", "site")))
+
+
+def _show(
+    layer: str,
+    status: int = 200,
+    typed: Mapping[str, str] | None = None,
+    errors: Mapping[str, str] | None = None,
+    conflict: bool = False,
+) -> Response:
     snapshot, catalogue = sources().snapshot(), sources().catalogue()
     reached = reach(snapshot, layer, catalogue)
-    query = request.args.get("q", "").strip().lower()
+    query, everything = request.values.get("q", "").strip(), bool(request.values.get("all"))
+    found = {row.setting.name: row for row in rows(snapshot, layer, reached, catalogue)}
+    stored = sources().inventory.get(PhoneSettings, layer)
     return staff.page(
-        "settings.html",
-        sources().world(),
-        layer=layer,
-        rows=[row for row in rows(snapshot, layer, reached, catalogue) if _matches(row, query)],
-        reached=reached,
-        choices=choices(snapshot, catalogue),
-        changes=changes(sources().inventory.audit(CHANGES, "phone_setting", layer)),
-        query=query,
-        saved=request.args.get("saved", ""),
-    )
+        "settings.html", sources().world(), status,
+        layer=layer, groups=_listed(found, query.lower(), everything, typed or {}, errors or {}),
+        own=[row for row in found.values() if row.here is not None], reached=reached,
+        choices=choices(snapshot, catalogue), query=query, everything=everything, errors=errors or {},
+        changes=changes(sources().inventory.audit(CHANGES, "phone_setting", layer)), conflict=conflict,
+        revision=stored[1] if stored else 0, saved=request.args.get("saved", ""), nothing=NONE,
+        zones=sorted(available_timezones()),
+    )  # fmt: skip
+
+
+def _listed(
+    found: Mapping[str, Row],
+    query: str,
+    everything: bool,
+    typed: Mapping[str, str],
+    errors: Mapping[str, str],
+) -> list[Listed]:
+    """The groups: all settings that fit a query; without one the basic ones, and those that are set or wrong."""
+    listed = []
+    for group in GROUPS:
+        names = [name for name in (*group.basic, *group.expert) if _matches(found[name], query)]
+        wanted = [
+            name
+            for name in names
+            if query or everything or name in group.basic or found[name].here is not None or name in errors
+        ]
+        if names:
+            made = [_shown(found[name], typed.get(name), errors.get(name, "")) for name in wanted]
+            listed.append(Listed(group.title, made, len(names) - len(wanted)))
+    return listed
+
+
+def _shown(row: Row, typed: str | None, error: str) -> Shown:
+    own = "" if row.here is None else as_text(row.here) or NONE
+    inherited = row.value if row.layer == "built-in" and row.setting.name in OWN else as_text(row.value)
+    return Shown(row, own if typed is None else typed, str(inherited) or NONE, error)
 
 
 def _matches(row: Row, query: str) -> bool:
     name = row.setting.name
-    return query in f"{name} {name.replace('_', ' ')} {row.setting.help}".lower()
+    words_of = f"{name} {name.replace('_', ' ')} {row.setting.help} {_(row.setting.help)}"
+    return query in words_of.lower()
+
+
+@pages.post("")
+def save_all() -> Response:
+    """Keep every field of the form; an empty one is inherited, and that which `reset` names."""
+    layer, form = _known(request.form.get("layer", "")), request.form
+    typed = {name: form[f"s-{name}"].strip() for name in SETTINGS if f"s-{name}" in form}
+    typed |= {form["reset"]: ""} if form.get("reset", "") in typed else {}
+    wanted, errors = {}, {}
+    for name, text in typed.items():
+        try:
+            wanted[name] = None if text == "" else from_text(name, "" if text == NONE else text)
+        except ProvisionerError as error:
+            errors[name] = f"{error}."
+    if errors:
+        return _show(layer, 422, typed, errors)
+    revision = form.get("revision", "")
+    try:
+        seen = int(revision) if revision.isdecimal() else None
+        editing.set_layer(sources().inventory, layer, wanted, who(), seen)
+    except Conflict:
+        return _show(layer, 409, typed, conflict=True)
+    sources().reload()
+    q, everything = form.get("q") or None, form.get("all") or None
+    return make_response(redirect(url_for("layers.show", layer=layer, saved="all", q=q, all=everything), 303))
 
 
 @pages.get("/<name>")

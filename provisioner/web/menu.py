@@ -51,10 +51,14 @@ TABS = (
     Row("extensions", "ringing.index", N_("Ring groups")),
     Row("extensions", "addresses.page", N_("Emergency addresses")),
     Row("calls", "staff.calls", N_("Calls")),
+    Row("calls", "trends.of_calls", N_("Trends and sound")),
     Row("calls", "audio.index", N_("Music and announcements")),
     Row("911", "readiness.page", N_("Readiness")),
     Row("911", "places.index", N_("Locations")),
     Row("911", "emergency.page", N_("Log, tests and notices")),
+    Row("911", "trends.of_tests", N_("Lines proven by 933")),
+    Row("requests", "staff.requests", N_("Requests")),
+    Row("requests", "trends.of_requests", N_("By minute")),
     Row("settings", "practice.show", N_("Practice")),
     Row("settings", "trunks.show", N_("Calling service")),
     Row("settings", "providers.show", N_("Providers")),
@@ -66,7 +70,9 @@ TABS = (
     Row("settings", "authorities.show", N_("Certificates and firmware")),
     Row("settings", "users.page", N_("Users")),
     Row("settings", "tokens.page", N_("API tokens")),
+    Row("settings", "audit.page", N_("Audit log")),
     Row("settings", "wizard.begin", N_("Set up again")),
+    Row("settings", "backup.show", N_("Backup")),
     Row("settings", "openapi.page", N_("API")),
     Row("phone", "staff.phone", N_("Overview")),
     Row("phone", "phone.edit", N_("Name and place")),
@@ -77,7 +83,16 @@ TABS = (
 )
 
 # Endpoints, or blueprints, whose pages belong to an area without being one of its tabs.
-OTHERS = {"wizard": "", "staff.phone": "phones", "phone": "phones", "features": "extensions"}
+OTHERS = {
+    "pending": "phones",
+    "wizard": "",
+    "call_page": "calls",
+    "call_log": "calls",
+    "calling": "calls",
+    "staff.phone": "phones",
+    "phone": "phones",
+    "features": "extensions",
+}
 
 
 def area(endpoint: str) -> str:

@@ -8,7 +8,7 @@ from http import HTTPStatus
 from typing import Any, NamedTuple, get_args, get_origin
 
 import msgspec
-from flask import Blueprint, Flask, Response, current_app
+from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.routing import Rule
 
 from provisioner import __version__
@@ -339,9 +339,18 @@ def told() -> Response:
 
 @pages.get("")
 def page() -> Response:
-    """All calls for people."""
+    """All calls for people: what there is, and one part of it in full, for all at once would be a heavy page."""
     by_tag: dict[str, list[tuple[Operation, dict[str, Any]]]] = {}
     held = document(current_app)
     for each in operations(current_app):
         by_tag.setdefault(_tag(each.path), []).append((each, held["paths"][each.path][each.method.lower()]))
-    return staff.page("api.html", sources().world(), tags=TAGS, groups=by_tag, about=ABOUT)
+    part = request.args.get("part", "")
+    groups = {part: by_tag[part]} if part in by_tag else by_tag
+    return staff.page(
+        "api.html",
+        sources().world(),
+        tags=TAGS,
+        groups=groups,
+        about=ABOUT,
+        part=part if part in by_tag else "",
+    )

@@ -6,7 +6,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import signal
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -17,15 +19,19 @@ from flask import Flask
 from waitress.server import BaseWSGIServer, create_server
 
 from provisioner.emergency.registrar import BROKEN_STORE, Registrar, connect
-from provisioner.errors import OperatorError
+from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.ipc import Gone, Refused, Server, ask, listen_unix
+from provisioner.keeping import kept
 from provisioner.paths import StateDir
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import Phone
 from provisioner.web.app import create_app
-from provisioner.web.sources import PATIENCE
+from provisioner.web.backup import MAX_UPLOAD
+from provisioner.web.jobs import Progress
+from provisioner.web.sources import PATIENCE, Sources
 
 THREADS = 8
+BACKUP_SECONDS = 30.0  # between looks at the plan of backups
 _log = logging.getLogger(__name__)
 CONNECTIONS = 1000  # the front keeps some open; waitress stops accepting at its own default of 100
 
@@ -43,6 +49,7 @@ def make_server(app: Flask, state: StateDir) -> BaseWSGIServer:
         sockets=[listen_unix(state.run / "web.http")],
         threads=THREADS,
         connection_limit=CONNECTIONS,
+        max_request_body_size=MAX_UPLOAD,
         asyncore_use_poll=True,
         ident=None,
         trusted_proxy="*",
@@ -90,6 +97,28 @@ def _busy(state: StateDir, inventory: Inventory, number: str) -> bool:
     )
 
 
+def _back_up(app: Flask, stop: threading.Event) -> None:
+    """Begin the backup of each day when its time has come, until `stop`."""
+    held, work = app.extensions["provisioner"], app.extensions["provisioner.jobs"]
+    while not stop.wait(BACKUP_SECONDS):
+        with suppress(ProvisionerError):  # a broken store is told of elsewhere, and by the pages
+            zone = held.snapshot().practice.time_zone
+            if kept.due(kept.plan(held.inventory), kept.last(held.state), held.now(), zone):
+                work.begin("daily", "plan", partial(_daily, held))
+
+
+def _daily(held: Sources, progress: Progress) -> dict[str, str]:
+    return {"name": kept.daily(held.state, held.inventory, progress, held.now).name}
+
+
+def _own_temporary_files(state: StateDir) -> None:
+    """Uploads wait on the disk of the state directory: /tmp may be in memory."""
+    folder = state.root / "tmp"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700)
+    tempfile.tempdir = str(folder)
+
+
 def _stop(_signal: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
 
@@ -99,9 +128,12 @@ def main(state: StateDir) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, _stop)
     with suppress(SystemExit):
-        server = make_server(create_app(state), state)
+        _own_temporary_files(state)
+        app = create_app(state)
+        server = make_server(app, state)
         # Daemon, and only now: an answer to ping means that pages are served too.
         threading.Thread(target=_keep_registered, args=(state, threading.Event()), daemon=True).start()
+        threading.Thread(target=_back_up, args=(app, threading.Event()), daemon=True).start()
         threading.Thread(target=_answer_pings, args=(state,), daemon=True).start()
         server.run()
         server.close()

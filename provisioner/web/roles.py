@@ -35,6 +35,8 @@ _USUAL = Least()
 LEAST = {
     "staff.sign_out": _OWN,
     "account": _OWN,
+    "call_log.find": _OWN,
+    "call_log_api.search_calls": _OWN,
     "users": _ALL,
     "tokens": _ALL,
     "audit": _CHANGES,

@@ -9,21 +9,26 @@ from collections.abc import Callable
 import msgspec
 
 from provisioner.ipc import Gone, Json, Refused, ask
+from provisioner.keeping import kept
+from provisioner.keeping.kept import Last
 from provisioner.paths import StateDir
 from provisioner.phones.catalogue import Catalogue
 from provisioner.store.answers import Answers
+from provisioner.store.call_log import Search
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
-from provisioner.store.records import Snapshot
+from provisioner.store.records import BackupPlan, Snapshot
 from provisioner.web.newest import Newest
 
 PATIENCE = 1.0  # seconds that a page waits for another process; longer feels broken, and a thread is held
-RECENT_CALLS = 200
+RECENT_CALLS = 20
+ALARMS = 100  # emergency calls of the last half hour
 NOTICES_SECONDS = 1800.0  # as long as the banner of an emergency stays
 
 
 class World(msgspec.Struct, kw_only=True):
-    """All that one page is made from. `away`: what to say of each process that gave no answer."""
+    """All that one page is made from. `away`: what to say of each process that gave no answer.
+    `backups`: the plan of those made by themselves, and how the last one went."""
 
     now: float
     snapshot: Snapshot
@@ -32,7 +37,9 @@ class World(msgspec.Struct, kw_only=True):
     away: dict[str, str] = {}
     sightings: list[Json] = []
     calls: list[Json] = []
+    alarms: list[Json] = []  # calls of the last half hour to emergency numbers, for the banner
     notices: list[Json] = []
+    backups: tuple[BackupPlan, Last | None] | None = None
 
 
 class Sources:
@@ -118,14 +125,17 @@ class Sources:
             return None, str(error)
 
     def world(self, calls: int = RECENT_CALLS) -> World:
-        """Everything at this moment, with the last `calls` calls (the banner needs those of half an hour).
+        """Everything at this moment, with the last `calls` calls.
 
         Raises OperatorError when the store cannot be read.
         """
         world = World(now=self.now(), snapshot=self.snapshot())
         world.sightings = self.journal.sightings()
         world.calls = self.journal.calls(calls)
+        recent = Search(direction="emergency", since=world.now - NOTICES_SECONDS)
+        world.alarms = self.journal.calls(ALARMS, recent)
         world.notices = self.journal.notices(world.now - NOTICES_SECONDS)
+        world.backups = kept.plan(self.inventory), kept.last(self.state)
         world.edge, edge_away = self.ask("edge", "status")
         world.front, front_away = self.ask("front", "status")
         world.away = {name: why for name, why in (("edge", edge_away), ("front", front_away)) if why}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Literal
 
 import msgspec
@@ -12,7 +13,8 @@ from provisioner.ipc import Json
 from provisioner.phones.identity import of_agent
 from provisioner.phones.trust import RULES
 from provisioner.store.records import Location, Number, Phone, Snapshot
-from provisioner.web import words
+from provisioner.web import call_words, words
+from provisioner.web.language import gettext
 from provisioner.web.language import later as N_
 from provisioner.web.sources import World
 
@@ -40,19 +42,30 @@ PHONE_FILTERS = {
 }
 
 CALL_STATE: dict[str, tuple[str, Level]] = {
-    "ringing": ("Ringing", "warn"),
-    "talking": ("Talking", "busy"),
-    "menu": ("Transfer: in the menu", "busy"),
-    "collecting": ("Transfer: keying the target", "busy"),
-    "resolve": ("Transfer: looking up {target}", "busy"),
-    "dialling": ("Transfer: calling {target}", "busy"),
-    "consulting": ("Transfer: talking to {target}, caller hears music", "busy"),
-    "completing": ("Transfer: about to hand over to {target}", "busy"),
-    "joined": ("Transferred to {target}", "good"),
-    "ended": ("Ended", "none"),
+    "ringing": (N_("Ringing"), "warn"),
+    "talking": (N_("Talking"), "busy"),
+    "menu": (N_("Transfer: in the menu"), "busy"),
+    "collecting": (N_("Transfer: keying the target"), "busy"),
+    "resolve": (N_("Transfer: looking up {target}"), "busy"),
+    "dialling": (N_("Transfer: calling {target}"), "busy"),
+    "consulting": (N_("Transfer: talking to {target}, caller hears music"), "busy"),
+    "completing": (N_("Transfer: about to hand over to {target}"), "busy"),
+    "referred": (N_("Transfer by the phone's own key to {target}"), "busy"),
+    "recall": (N_("Ringing again: the desk phone was hung up"), "warn"),
+    "group": (N_("Ringing the group"), "warn"),
+    "kept": (N_("Caller gone; talking to {target}"), "busy"),
+    "farewell": (N_("Caller gone"), "none"),
+    "refused": (N_("Refused: hears why"), "warn"),
+    "joined": (N_("Transferred to {target}"), "good"),
+    "ended": (N_("Ended"), "none"),
 }
 
-DIRECTION = {"internal": "Internal", "inbound": "Inbound", "outbound": "Outbound", "emergency": "Emergency"}
+DIRECTION = {
+    "internal": N_("Internal"),
+    "inbound": N_("Inbound"),
+    "outbound": N_("Outbound"),
+    "emergency": N_("Emergency"),
+}
 
 
 class LineRow(msgspec.Struct, kw_only=True):
@@ -125,7 +138,7 @@ class Party(msgspec.Struct):
 
 
 class CallRow(msgspec.Struct, kw_only=True):
-    """One call, live or past."""
+    """One call, live or past. `steps`, `story`: seconds after it began, and the state, or what happened in words."""
 
     id: str
     direction: str
@@ -140,6 +153,7 @@ class CallRow(msgspec.Struct, kw_only=True):
     ended: float | None
     outcome: str
     steps: list[tuple[float, str]]
+    story: list[tuple[float, str]] = []  # the steps in words
     ring_seconds: float | None = None
     talk_seconds: float | None = None
     loss: float | None = None
@@ -152,7 +166,19 @@ class CallRow(msgspec.Struct, kw_only=True):
 
     @property
     def direction_word(self) -> str:
-        return DIRECTION.get(self.direction, self.direction)
+        return gettext(DIRECTION.get(self.direction, self.direction))
+
+    @property
+    def transferred(self) -> bool:
+        return any(what.startswith("joined") for _at, what in self.steps)
+
+    @property
+    def outcome_words(self) -> str:
+        return call_words.outcome(self.outcome or "ended")
+
+    @property
+    def quality(self) -> tuple[str, str]:
+        return call_words.quality(self.mos)
 
     @property
     def live(self) -> bool:
@@ -300,7 +326,9 @@ def live_calls(world: World) -> list[Json]:
 
 def calls_now(world: World) -> list[CallRow]:
     """Live calls, the newest first."""
-    return sorted((_call(world.snapshot, call) for call in live_calls(world)), key=lambda row: -row.started)
+    return sorted(
+        (call_row(world.snapshot, call) for call in live_calls(world)), key=lambda row: -row.started
+    )
 
 
 def calls_past(world: World) -> list[CallRow]:
@@ -313,15 +341,17 @@ def past_call(row: Json) -> Json:
     return {**row, "from": row["caller"], "to": row["called"], "state": "ended"}
 
 
-def _call(snapshot: Snapshot, call: Json) -> CallRow:
+def call_row(snapshot: Snapshot, call: Json) -> CallRow:
+    """A CallView, live or made of a row of the journal, as pages and API show it."""
     state = str(call["state"])
     word, level = CALL_STATE.get(state, (state, "none"))
     target = party(snapshot, str(call.get("target") or ""))
+    called_so = partial(_name, snapshot)
     return CallRow(
         id=str(call["id"]),
         direction=str(call["direction"]),
         state=state,
-        state_word=word.format(target=target),
+        state_word=gettext(word).format(target=target),
         level=level,
         caller=party(snapshot, str(call.get("from") or "")),
         callee=party(snapshot, str(call.get("to") or "")),
@@ -331,6 +361,7 @@ def _call(snapshot: Snapshot, call: Json) -> CallRow:
         ended=call.get("ended"),
         outcome=str(call.get("outcome") or ""),
         steps=[(float(at), str(what)) for at, what in call.get("steps") or []],
+        story=call_words.story(call, called_so) if call.get("steps") else [],
         **{name: call.get(name) for name in ("ring_seconds", "talk_seconds", "loss", "jitter_ms", "mos")},
     )
 
@@ -338,18 +369,23 @@ def _call(snapshot: Snapshot, call: Json) -> CallRow:
 def past(world: World, calls: list[Json]) -> list[CallRow]:
     """Rows of the journal, in their order, without those that are live."""
     live = {str(call["id"]) for call in live_calls(world)}
-    return [_call(world.snapshot, past_call(call)) for call in calls if str(call["id"]) not in live]
+    return [call_row(world.snapshot, past_call(call)) for call in calls if str(call["id"]) not in live]
 
 
 def party(snapshot: Snapshot, value: str) -> Party:
     """Who an extension or number is: a line's or number's own name where the inventory has one."""
     held = snapshot.line(value)
     if held:
-        return Party(held[0].lines[held[1]].name or "Extension", value)
+        return Party(held[0].lines[held[1]].name or gettext("Extension"), value)
     known: Number | None = snapshot.numbers.get(value)
     if known:
         return Party(known.label or words.number(value), words.number(value) if known.label else "")
-    return Party(words.number(value) or "Not known")
+    return Party(words.number(value) or gettext("Not known"))
+
+
+def _name(snapshot: Snapshot, value: str) -> str:
+    """The same in a sentence; "" for nobody."""
+    return party(snapshot, value).name if value else ""
 
 
 def matches_call(row: CallRow, query: str) -> bool:
@@ -370,7 +406,7 @@ def emergencies(world: World) -> list[Emergency]:
     live = {str(call["id"]): call for call in live_calls(world)}
     recent = {
         str(row["id"]): past_call(row)
-        for row in world.calls
+        for row in world.alarms
         if world.now - float(row["started"]) < BANNER_SECONDS
     }
     calls = [call for call in (recent | live).values() if call["direction"] == "emergency"]
@@ -386,7 +422,7 @@ def _emergency(world: World, call: Json) -> Emergency:
     )
     told = [each for each in world.notices if each["call"] == str(call["id"])]
     return Emergency(
-        call=_call(world.snapshot, call),
+        call=call_row(world.snapshot, call),
         phone=party(world.snapshot, str(call.get("desk") or call.get("from") or "")),
         callback=words.number(callback),
         callback_known=known,

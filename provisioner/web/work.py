@@ -29,6 +29,9 @@ class Kind(NamedTuple):
 
 KINDS = {
     "import": Kind(N_("Import phones"), N_("Phones imported"), "work_import.html"),
+    "backup": Kind(N_("Backup"), N_("The backup is made"), "work_backup.html"),
+    "restore": Kind(N_("Restore a backup"), N_("The backup is restored"), "work_restore.html"),
+    "daily": Kind(N_("Backup of each day"), N_("The backup is made")),
 }
 STATES: dict[str, tuple[str, Level]] = {
     "running": (N_("Under way"), "busy"),

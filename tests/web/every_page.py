@@ -56,7 +56,11 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
     "numbers.one": (f"/numbers/{NUMBER}",),
     "addresses.page": ("/addresses",),
     "addresses.one": (f"/addresses/{NUMBER}",),
-    "staff.calls": ("/calls",),
+    "staff.calls": ("/calls", "/calls?show=missed"),
+    "call_page.show": ("/calls/c1", "/calls/moved"),
+    "trends.of_calls": ("/calls/trends",),
+    "trends.of_requests": ("/requests/trends",),
+    "trends.of_tests": ("/emergency/matrix",),
     "audio.index": ("/audio",),
     "staff.requests": ("/requests",),
     "readiness.page": ("/emergency/readiness",),
@@ -80,14 +84,14 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
     "providers.one": ("/providers/tel",),
     "dhcp.show": ("/dhcp", "/dhcp?for=windows"),
     "authorities.show": ("/certificates",),
-    "openapi.page": ("/api",),
+    "openapi.page": ("/api", "/api?part=calls"),
     "work.everything": ("/work",),
     "work.one": ("/work/WORK",),
 }
 NO_SESSION = {"staff.signed_out": ("/signed-out",), "signing.form": ("/sign-in",)}
 # Files, parts that scripts fetch, what leads elsewhere at once, and what asks another machine first.
 NO_PAGES = {
-    *("static", "staff.session_state", "staff.sign_in", "audio.listen", "call_log.export", "tables.table"),
+    *("static", "staff.session_state", "staff.sign_in", "audio.listen", "call_log.export_page", "tables.table"),
     *("emergency.api_csv", "emergency.api_evidence", "authorities.own", "trunks.test_part", "work.part"),
     *("providers.test", "providers.ask_import"),
 }
@@ -108,11 +112,17 @@ def _fill_inventory(path: Path) -> None:
     with inventory.change(who="test") as change:
         change.put(Provider(id="tel", api="telnyx"))
         change.put(ProviderSecret(id="tel", password="nobody-sees-this"))
-        change.put(PhoneGroup(id="nurses", name="Nurses", keys=(Key(position=1, function="blf", value="101"),)))
+        change.put(
+            PhoneGroup(id="nurses", name="Nurses", keys=(Key(position=1, function="blf", value="101"),))
+        )
         change.put(
             RetiredPhone(
-                id="0004f2000177", vendor="polycom", model="VVX 411", extensions=("117",),
-                at=practice.NOW - 9e5, who="Kim",
+                id="0004f2000177",
+                vendor="polycom",
+                model="VVX 411",
+                extensions=("117",),
+                at=practice.NOW - 9e5,
+                who="Kim",
             )
         )
         held = change.get(Phone, practice.YEALINK)[0]  # type: ignore[index]
@@ -140,13 +150,18 @@ def _correct(inventory: Inventory) -> None:
 
 def _fill_journal(journal: Any) -> None:
     at = practice.NOW - 9000
+    journal.write("calls", practice.MOVED)
     journal.write("emergencies", row("c911", at, "emergency"))
     journal.write("emergencies", row("t1", at - 90))
     journal.write("emergencies", row("t2", at - 9e4, answered=None, outcome="no route took the call"))
     journal.write("notices", notice("n1", "c911", at))
     journal.write("notices", notice("n2", "c911", at, "pending"))
     journal.write("notices", {**notice("n3", "", at, "pending"), "occasion": "trial"})
-    for mac, state in ((practice.POLYCOM, "back"), (practice.YEALINK, "refused"), (practice.GRANDSTREAM, "busy")):
+    for mac, state in (
+        (practice.POLYCOM, "back"),
+        (practice.YEALINK, "refused"),
+        (practice.GRANDSTREAM, "busy"),
+    ):
         done = state == "back"
         body = {
             "extension": "101", "note": "" if done else "It is in a call", "registered": at if done else 0.0,
@@ -203,4 +218,3 @@ def house(directory: Path) -> Iterator[House]:
         edge.close()
         front.close()
         sources.close()
-

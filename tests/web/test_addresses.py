@@ -105,7 +105,7 @@ def test_a_registered_number_says_when_it_was_confirmed_and_by_which_address(
 def test_a_gap_is_shown_loudly(staff: FlaskClient, record: Any) -> None:
     wanted = record(Read("absent")).wanted
     record(Read("registered", wanted, "a1"), Read("absent"))
-    assert "This number has no registered address, since" in text(staff, f"{PAGE}/{NUMBER}")
+    assert "This number has had no registered address since" in text(staff, f"{PAGE}/{NUMBER}")
 
 
 def test_a_number_that_moves_is_not_registered_any_more(

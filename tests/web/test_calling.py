@@ -56,7 +56,8 @@ def test_a_refusal_is_shown_and_what_was_typed_stays(
     assert answer.status_code == 409
     assert "the area code is missing" in page
     assert 'value="5551234"' in page
-    assert '<option value="102" selected>' in page
+    assert 'name="extension" list="lines" value="102"' in page
+    assert '<details class="panel" open>' in page
 
 
 @pytest.mark.rule("outbound.click-to-call")

@@ -109,7 +109,7 @@ def test_where_a_call_would_go(staff: FlaskClient) -> None:
     assert "An emergency call" in text(staff, f"{LIST}?dialled=911")
     assert "A call inside, to extension 102" in text(staff, f"{LIST}?dialled=102")
     assert "An outside call to (212) 555-1234" in text(staff, f"{LIST}?dialled=212-555-1234")
-    assert "which counts against the limit" in text(staff, f"{LIST}?dialled=8765551234")
+    assert "it counts against the limit a day" in text(staff, f"{LIST}?dialled=8765551234")
     assert "It is refused: begins with 911 but is longer" in text(staff, f"{LIST}?dialled=9112125551234")
 
 

@@ -63,7 +63,7 @@ def test_a_name_that_cannot_be(staff, csrf, inventory, group, name, words):
 def test_a_deleted_group_leaves_its_phones_and_takes_its_settings(staff, csrf, api, inventory, group):
     staff.post(f"{PAGE}/{group}/join", data={"csrf": csrf, "phones": "101"})
     api.patch(f"/api/v1/layers/group:{group}", json={"language": "es"})
-    assert "Group Nurses : 1 phone." in text(staff.get(f"/staff/settings?layer=group:{group}"))
+    assert "1 phone has these settings." in text(staff.get(f"/staff/settings?layer=group:{group}"))
     staff.post(f"{PAGE}/{group}/delete", data={"csrf": csrf})
     assert inventory.snapshot().phones[practice.POLYCOM].group == ""
     assert inventory.all(PhoneSettings) == []

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
-from web_practice import PATIENT
+from msgspec.structs import replace
+from web_practice import PATIENT, YEALINK
 from web_practice import text_of as text
 
 from provisioner.phones import ring_groups
-from provisioner.store.records import LineFeatures, Member, Number, RingGroup
+from provisioner.store.records import LineFeatures, Member, Number, Phone, RingGroup
 
 PAGE, CALL = "/staff/ring-groups", "/api/v1/ring-groups"
 MAIN = "+14155550100"
@@ -230,3 +231,43 @@ def test_the_api_tells_and_changes_a_number(api, inventory):
     through = api.patch(where, json={"dial_through": True})
     assert through.json["dial_through"] is True
     assert api.post(f"{where}/assign", json={"target": "101"}).status_code == 409
+
+
+def test_extensions_get_numbers_of_their_own(staff, csrf, inventory):
+    """One that is registered for the phone's place and leads nowhere; who has one keeps it."""
+    with inventory.change("test") as change:
+        for digits, status in (("0201", "unregistered"), ("0202", "registered"), ("0203", "registered")):
+            number = f"+1415555{digits}"
+            change.put(Number(id=number, label=number, location="lab", address_status=status))
+        phone = change.get(Phone, YEALINK)[0]
+        change.put(replace(phone, lines=(replace(phone.lines[0], number=""),)))
+    page = staff.post("/staff/extensions/numbers", data={"csrf": csrf, "extension": ["101", "102", "199"]})
+    assert "1 number was given" in text(page)
+    assert "102 : (415) 555-0202" in text(page)
+    assert "it has this number already" in text(page)
+    assert "no phone has this extension" in text(page)
+    snapshot = inventory.snapshot()
+    assert snapshot.phones[YEALINK].lines[0].number == "+14155550202"
+    assert snapshot.numbers["+14155550202"].extension == "102"
+
+
+def test_no_number_is_given_that_is_registered_elsewhere(api, inventory):
+    with inventory.change("test") as change:
+        change.put(Number(id="+14155550202", label="Desk", location="desk", address_status="registered"))
+        phone = change.get(Phone, YEALINK)[0]
+        change.put(replace(phone, lines=(replace(phone.lines[0], number=""),)))
+    (given,) = api.post("/api/v1/extensions/numbers", json={"extensions": ["102"]}).json
+    assert given == {"extension": "102", "number": "", "why": "no number that is registered for Lab is free"}
+
+
+def test_the_list_of_extensions_says_all_of_a_line(staff, inventory):
+    with inventory.change("test") as change:
+        change.put(LineFeatures(id="102", do_not_disturb=True, forward_busy="101"))
+    page = text(staff.get("/staff/extensions"))
+    assert "Ready" in page
+    assert "Not registered" in page  # 103
+    assert "do not disturb, forwarded when busy" in page
+    one = text(staff.get("/staff/extensions/102"))
+    assert "Dr. Adams (102) does not want to be disturbed" in one
+    assert "Front desk (101) rings, for up to 30 seconds" in one
+    assert "It is in: Main" in one

@@ -189,3 +189,22 @@ class Process:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(5)
         self._loop.close()
+
+
+STEPS = [[5.0, "talking"], [40.0, "menu"], [43.0, "collecting"], [48.0, "dialling 102"], [52.0, "consulting 102"],
+         [70.0, "completing"], [75.0, "joined 102"], [120.0, "ended"]]  # fmt: skip
+LEGS: list[Json] = [
+    {"trunk": "core", "codec": "PCMU", "transport": "TLS", "srtp": True, "address": "198.51.100.5", "from": 0.0,
+     "answered": 5.0, "to": 120.0, "mos": 4.3, "loss": 0.0, "jitter_ms": 1.5},
+    {"extension": "101", "mac": POLYCOM, "called": True, "codec": "PCMU", "transport": "UDP",
+     "address": "192.0.2.21", "from": 0.2, "answered": 5.0, "to": 75.0, "mos": 3.3, "loss": 6.5, "jitter_ms": 9.0},
+    {"extension": "103", "called": True, "transport": "UDP", "from": 0.2, "to": 3.0, "status": 486},
+    {"extension": "102", "called": True, "codec": "PCMU", "transport": "UDP", "from": 48.0, "answered": 52.0,
+     "to": 120.0},
+]  # fmt: skip
+MOVED: Json = {  # a call of the journal that was transferred
+    "id": "moved", "started": NOW - 600, "answered": NOW - 595, "ended": NOW - 480, "direction": "inbound",
+    "caller": PATIENT, "called": "+14155550100", "desk": "102", "target": "102", "outcome": "ended",
+    "emergency": 0, "steps": STEPS, "ring_seconds": 5.0, "talk_seconds": 115.0, "mos": 3.3, "loss": 6.5,
+    "jitter_ms": 9.0, "legs": LEGS,
+}  # fmt: skip

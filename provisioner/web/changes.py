@@ -1,0 +1,199 @@
+"""Entries of the audit log in words: what was changed, which fields, from what to what; grouped as they were made."""
+
+from __future__ import annotations
+
+from itertools import groupby
+from typing import Any, NamedTuple
+
+import msgspec
+from flask import current_app, url_for
+
+from provisioner.store.audit import Audit
+from provisioner.store.inventory import kind_of
+from provisioner.store.records import KINDS, SECRET_KINDS, Snapshot
+from provisioner.web import words
+from provisioner.web.language import gettext as _
+from provisioner.web.language import later as N_
+
+RECORDS = frozenset(kind_of(each) for each in KINDS)
+WORDS = {
+    "practice": N_("Practice"),
+    "location": N_("Location"),
+    "placement": N_("Whereabouts of a phone"),
+    "number": N_("Number"),
+    "dial_through": N_("Temporary number"),
+    "provider": N_("Provider"),
+    "provider_secret": N_("Password of a provider"),
+    "registration": N_("Emergency address"),
+    "phone": N_("Phone"),
+    "retired_phone": N_("Retired phone"),
+    "phone_group": N_("Group of phones"),
+    "phone_setting": N_("Phone settings"),
+    "extension_range": N_("Range of extensions"),
+    "held_extension": N_("Extension that is kept"),
+    "recording": N_("Recording"),
+    "ring_group": N_("Ring group"),
+    "line_feature": N_("Call handling of"),
+    "trunk": N_("Calling service"),
+    "trunk_secret": N_("Password of the calling service"),
+    "credential": N_("Secrets of a phone"),
+    "notice_setting": N_("Notices of emergency calls"),
+    "notice_secret": N_("Password of the notices"),
+    "user": N_("User"),
+    "user_secret": N_("Password of"),
+    "sign_in": N_("Sign-in"),
+    "session": N_("Sessions of"),
+    "token": N_("API token"),
+    "backup": N_("Backup"),
+    "certificate": N_("Certificate"),
+}
+# Where a record is seen: its endpoint, and the name that its id has there ("": none).
+PLACES = {
+    "practice": ("practice.show", ""),
+    "number": ("addresses.one", "number"),
+    "registration": ("addresses.one", "number"),
+    "provider": ("providers.one", "name"),
+    "phone": ("staff.phone", "mac"),
+    "credential": ("staff.phone", "mac"),
+    "placement": ("staff.phone", "mac"),
+    "phone_group": ("groups.group", "group"),
+    "phone_setting": ("layers.show", "layer"),
+    "ring_group": ("ringing.one", "group"),
+    "line_feature": ("features.page", "extension"),
+    "trunk": ("trunks.one", "name"),
+    "notice_setting": ("emergency.page", ""),
+    "user": ("users.one", "user"),
+    "user_secret": ("users.one", "user"),
+    "token": ("tokens.page", ""),
+    "certificate": ("authorities.show", ""),
+}
+_IDENTITIES = ("position", "extension", "target")  # by which the parts of a list are told apart
+
+
+class Field(NamedTuple):
+    """One field that changed; "" where there is nothing."""
+
+    label: str
+    before: str
+    after: str
+
+
+class Entry(NamedTuple):
+    """One entry in words. `act`: made, changed, removed or noted; `url`: where the record is seen, or ""."""
+
+    audit: Audit
+    what: str
+    name: str
+    act: str
+    url: str
+    fields: list[Field]
+
+
+class Change(NamedTuple):
+    """Entries that were made at once, by one person."""
+
+    at: float
+    who: str
+    revision: int
+    entries: list[Entry]
+    record: bool
+
+
+def _values(body: str | None) -> dict[str, str]:
+    held = msgspec.json.decode(body) if body else {}
+    return dict(_flat("", held)) if isinstance(held, dict) else {}
+
+
+def _flat(label: str, value: Any) -> list[tuple[str, str]]:
+    """A document as labels and texts, one for each that may change by itself."""
+    if isinstance(value, dict):
+        skipped = ("kind", "id") if not label else ()
+        parts = [(f"{label} {name}".strip(), each) for name, each in value.items() if name not in skipped]
+        return [pair for name, each in parts for pair in _flat(name, each)]
+    if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
+        found = []
+        for place, each in enumerate(value, 1):
+            key = next((name for name in _IDENTITIES if name in each), "")
+            rest = ", ".join(
+                _text(part) for name, part in each.items() if name != key and part not in ("", None)
+            )
+            found.append((f"{label} {each[key] if key else place}", rest or _("there")))
+        return found
+    return [(label, _text(value))]
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, float):
+        return f"{value:.15g}"
+    if isinstance(value, list):
+        return ", ".join(_text(each) for each in value)
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_text(each)}" for name, each in value.items())
+    text = "" if value is None else str(value)
+    return words.number(text) if text.startswith("+1") else text
+
+
+def fields(entry: Audit) -> list[Field]:
+    """What changed, field by field; all of it where a record was made or removed."""
+    if entry.kind in SECRET_KINDS:
+        return []
+    before, after = _values(entry.before), _values(entry.after)
+    names = list(dict.fromkeys([*before, *after]))
+    pairs = [(name, before.get(name, ""), after.get(name, "")) for name in names]
+    return [Field(words.setting(name), old, new) for name, old, new in pairs if old != new]
+
+
+def _name(entry: Audit, snapshot: Snapshot) -> str:
+    held = entry.after or entry.before
+    body = msgspec.json.decode(held) if held else {}
+    body = body if isinstance(body, dict) else {}
+    if entry.kind in ("phone", "credential", "placement", "retired_phone"):
+        lines = body.get("lines") if entry.kind == "phone" else ()
+        line = f"{lines[0]['extension']} {lines[0]['name']}" if lines else ""
+        phone = snapshot.phones.get(entry.id)
+        if not line and phone and phone.lines:
+            line = f"{phone.lines[0].extension} {phone.lines[0].name}"
+        return f"{line} · {words.mac(entry.id)}".strip(" ·")
+    if entry.kind == "phone_setting":
+        return words.layer(entry.id, snapshot)
+    if entry.kind in ("number", "registration"):
+        return words.number(entry.id)
+    if entry.kind in ("practice", "notice_setting", "notice_secret"):
+        return ""
+    name = body.get("name") if entry.kind in RECORDS - SECRET_KINDS else ""
+    return f"{name} ({entry.id})" if name and entry.kind == "user" else str(name or entry.id)
+
+
+def _act(entry: Audit) -> str:
+    if entry.kind not in RECORDS:
+        return "noted"
+    return "made" if entry.before is None else "removed" if entry.after is None else "changed"
+
+
+def _there(entry: Audit, snapshot: Snapshot) -> str:
+    """Where the record is seen; "" when it is gone, or has no page."""
+    endpoint, argument = PLACES.get(entry.kind, ("", ""))
+    if not endpoint or endpoint not in current_app.view_functions or entry.after is None:
+        return ""
+    held = getattr(snapshot, f"{entry.kind}s", None)
+    if isinstance(held, dict) and entry.kind != "line_feature" and entry.id not in held:
+        return ""
+    values: dict[str, Any] = {argument: entry.id} if argument else {}
+    return url_for(endpoint, **values)
+
+
+def told(entry: Audit, snapshot: Snapshot) -> Entry:
+    """An entry in words."""
+    what = _(WORDS.get(entry.kind, entry.kind))
+    return Entry(entry, what, _name(entry, snapshot), _act(entry), _there(entry, snapshot), fields(entry))
+
+
+def grouped(entries: list[Audit], snapshot: Snapshot) -> list[Change]:
+    """Entries, the newest first, as the changes that they were."""
+    found = []
+    key = lambda each: (each.revision, each.who, each.at, each.kind in RECORDS)  # noqa: E731
+    for (revision, who, at, record), each in groupby(entries, key):
+        found.append(Change(at, who, revision, [told(entry, snapshot) for entry in each], record))
+    return found
