@@ -19,7 +19,9 @@ from provisioner.errors import UsageError
 from provisioner.options import demo_directory, json_option, state_directory, state_option
 from provisioner.output import show_one, show_rows
 
-SECRET = frozenset({"password", "current", "mail_password", "webhook_key", "code"})  # never on a command line
+SECRET = frozenset(
+    {"password", "passphrase", "current", "mail_password", "webhook_key", "code"}
+)  # never on a command line
 TAKEN = frozenset({"state", "url", "token", "json", "ca", "all", "output"})
 
 
@@ -91,9 +93,14 @@ def _words(kind: Any) -> str:
     return found or next((text for each in get_args(kind) if (text := _words(each))), "")
 
 
+def _is_record(kind: Any) -> bool:
+    kind = _plain(kind)
+    return isinstance(kind, type) and issubclass(kind, msgspec.Struct)
+
+
 def _fields(kind: Any, of_query: bool) -> list[Field]:
     kind = _plain(kind)
-    if not (isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+    if not _is_record(kind):
         return []
     return [
         Field(each.encode_name, _plain(each.type), each.required, _words(each.type), of_query)
@@ -158,12 +165,17 @@ def _value(field: Field, given: Any) -> Any:
         return list(given) if isinstance(given, tuple) else given
     if field.kind in (bool, int, float, str) or get_origin(field.kind) is Literal:
         return given
+    return _json(f"--{_flag(field.name)}", given, text=field.kind is Any)
+
+
+def _json(name: str, given: str, text: bool = False) -> Any:
+    """JSON that was typed, or is in a file after an @; what is none is a `text` where that may be."""
     try:
-        return msgspec.json.decode(given)
+        return msgspec.json.decode(Path(given[1:]).read_bytes() if given.startswith("@") else given)
     except msgspec.DecodeError:
-        if field.kind is Any:
+        if text:
             return given
-        raise UsageError(f'--{_flag(field.name)} takes JSON, as \'{{"name": "value"}}\'') from None
+        raise UsageError(f"{name} must be JSON, or @FILE with it") from None
 
 
 def _argument(word: str, field: Field) -> click.Argument:
@@ -198,6 +210,8 @@ def command(row: Row) -> click.Command:
     parameters += [_option(each) for name, each in fields.items() if name not in {*fixed, *named}]
     if any(word.endswith("...") for word in words):
         parameters.append(click.Option(["--all", "everything"], is_flag=True, help="All that there are."))
+    if held.body is not None and not _is_record(held.body):
+        parameters.append(click.Argument(["whole"], metavar="JSON"))
     if held.takes:
         parameters.append(click.Argument(["file"], type=click.File("rb")))
     if held.gives != "application/json":
@@ -232,10 +246,11 @@ def _run(
     values: dict[str, Any] = {**fixed, **{name: _value(fields[name], value) for name, value in known.items()}}
     query = {name: value for name, value in values.items() if fields[name].of_query}
     body = {name: value for name, value in values.items() if not fields[name].of_query}
-    sends = held.body is not None and (body or not held.optional)
+    sent: Any = _json("JSON", given["whole"]) if "whole" in given else body
+    sends = held.body is not None and (sent or not held.optional)
     raw = given["file"].read() if held.takes else None
     answer = api.call(
-        how.client, row.method, path, query, body if sends else None, raw, held.takes or "application/json"
+        how.client, row.method, path, query, sent if sends else None, raw, held.takes or "application/json"
     )
     if held.gives != "application/json":
         write(answer.body, given.get("output"))
@@ -341,7 +356,7 @@ def any_call(method: str, path: str, body: str | None, media: str, output: Path 
     answer = api.call(known.client, method.upper(), path, raw=data, media=media)
     if output or answer.media not in ("application/json", ""):
         write(answer.body, output)
-    elif known.as_json or not answer.body:
-        click.echo(answer.body or b"null")
+    elif known.as_json:
+        click.echo(answer.body)
     else:
         click.echo(json.dumps(answer.json(), indent=2, ensure_ascii=False))

@@ -64,6 +64,12 @@ phones | jobs | GET /phones/jobs | | job at mode who states
 phones | job | GET /phones/jobs/{name} | | mac wave state body.note
 phones | retire | POST /phones/{mac}/retire | |
 phones | retired | GET /phones/retired | | id vendor model extensions at who
+phones | keys | PUT /phones/{mac}/keys | |
+phones | ignore | PUT /phones/{mac}/ignored | |
+phones | unignore | DELETE /phones/{mac}/ignored | |
+phones | ignored | GET /phones/ignored | |
+phones | behind | GET /phones/behind | |
+phones | discovery | GET /discovery | |
 phones | welcome | POST /phones/{mac}/welcome | |
 groups | list | GET /phone-groups | | id name members
 groups | show | GET /phone-groups/{group} | |
@@ -91,6 +97,7 @@ numbers | edit | PATCH /numbers/{number} | |
 numbers | assign | POST /numbers/{number}/assign | target? |
 numbers | addresses | GET /numbers/addresses | | number level words location registered.street remedy
 numbers | address | GET /numbers/{number}/address | |
+numbers | handling | GET /numbers/{number}/handling | |
 numbers | decide | POST /numbers/{number}/address | decision? |
 locations | list | GET /locations | | id name level parent civic
 locations | show | GET /locations/{name} | |
@@ -98,10 +105,12 @@ locations | put | PUT /locations/{name} | |
 locations | remove | DELETE /locations/{name} | |
 ring-groups | list | GET /ring-groups | | id name mode members
 ring-groups | show | GET /ring-groups/{group} | |
+ring-groups | handling | GET /ring-groups/{group}/handling | |
 ring-groups | add | POST /ring-groups | name |
 ring-groups | edit | PATCH /ring-groups/{group} | |
 ring-groups | remove | DELETE /ring-groups/{group} | |
 calls | list | GET /calls | | started direction state caller.name callee.name outcome mos
+calls | show | GET /calls/{call} | |
 calls | export | GET /calls.csv | |
 calls | place | POST /calls | extension to |
 dial-through | list | GET /dial-through | | id number phone target calling expires once
@@ -117,8 +126,10 @@ trunks | list | GET /trunks | | id uri order profile transfer has_password
 trunks | show | GET /trunks/{trunk} | |
 trunks | put | PUT /trunks/{trunk} | |
 trunks | remove | DELETE /trunks/{trunk} | |
+trunks | test | POST /trunks/{trunk}/test | |
+trunks | result | GET /trunks/tests/{test} | |
 trunks | profiles | GET /trunks/profiles | |
-providers | list | GET /providers | | id api account url numbers
+providers | list | GET /providers | | id api account url
 providers | show | GET /providers/{provider} | |
 providers | put | PUT /providers/{provider} | |
 providers | test | POST /providers/{provider}/test | |
@@ -142,10 +153,16 @@ users | show | GET /users/{user} | |
 users | add | POST /users | id |
 users | edit | PATCH /users/{user} | |
 users | password | PUT /users/{user}/password | |
+users | sessions | GET /users/{user}/sessions | |
+users | sign-out | DELETE /users/{user}/sessions | |
+users | no-second-factor | DELETE /users/{user}/second-factor | |
 users | remove | DELETE /users/{user} | |
 tokens | list | GET /tokens | | id name role scopes expires
 tokens | add | POST /tokens | name |
 tokens | remove | DELETE /tokens/{token} | |
+audit | list | GET /audit | | change at who kind id
+audit | show | GET /audit/{change} | |
+audit | undo | POST /audit/{change}/undo | |
  | requests | GET /requests | | at mac method path status why
  | status | GET /status | |
 """
