@@ -36,6 +36,7 @@ from provisioner.web import (
     features,
     groups,
     health,
+    https,
     language,
     layers,
     locations,
@@ -46,6 +47,9 @@ from provisioner.web import (
     orders,
     pending,
     phone,
+    phone_files,
+    phone_keys,
+    phone_life,
     places,
     practice,
     providers,
@@ -73,6 +77,7 @@ from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
 from provisioner.web.sources import PATIENCE, Sources
 
+ADDED = (phone_files, phone_keys, phone_life)  # imported: they add their tabs to the blueprints of `phone`
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
 _HEADERS = {
     # Pico draws its marks with data: images, hence img-src; nothing else comes from anywhere but here.
@@ -147,6 +152,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         openapi,
         work,
         audit,
+        https,
         users,
         tokens,
         account,
@@ -163,6 +169,8 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
 
 def _finish(response: Response) -> Response:
     response.headers.update(_HEADERS)
+    if hsts := https.header():
+        response.headers["Strict-Transport-Security"] = hsts
     if request.endpoint == "static":
         assets.finish(response)
     else:

@@ -12,6 +12,7 @@ from provisioner.web.language import gettext as _
 from provisioner.web.sources import World
 from provisioner.web.views import Finding, PhoneRow
 
+CERTIFICATE_SECONDS = 21 * 86_400.0  # before its end, when there is time to get another
 _ORDER = {"bad": 0, "warn": 1}
 
 
@@ -26,7 +27,7 @@ class TrunkRow(NamedTuple):
 def findings(world: World, rows: list[PhoneRow]) -> list[Finding]:
     """All that needs a person, the bad before the merely unfinished."""
     found = [*_processes(world), *_trunks(world), *_bans(world), *_limits(world)]
-    found += [*_phones(rows), *_numbers(world, rows), *_backups(world)]
+    found += [*_phones(rows), *_numbers(world, rows), *_backups(world), *_certificate(world)]
     return sorted(found, key=lambda finding: _ORDER[finding.level])
 
 
@@ -85,9 +86,27 @@ def _backups(world: World) -> Iterator[Finding]:
         yield Finding(
             level="warn",
             what=_("The last backup is {days} days old").format(days=int((world.now - last.good) / 86_400)),
-            remedy=_("One is to be made each day. Make one now; if that does not go, look at the appliance's log."),
+            remedy=_(
+                "One is to be made each day. Make one now; if that does not go, look at the appliance's log."
+            ),
             link="/staff/backup",
         )
+
+
+def _certificate(world: World) -> Iterator[Finding]:
+    held = world.given
+    if held is None or world.now < held.until - CERTIFICATE_SECONDS:
+        return
+    good, name = held.good(world.now), held.names[0] if held.names else ""
+    ends = _("The certificate of {name} ends in {days} days")
+    ended = _("The certificate of {name} has ended; browsers are shown the appliance's own, and warn")
+    days = int((held.until - world.now) // 86_400)
+    yield Finding(
+        level="warn" if good else "bad",
+        what=(ends if good else ended).format(name=name, days=days),
+        remedy=_("Ask who made it for a new one, and put it in."),
+        link="/staff/https",
+    )
 
 
 def _bans(world: World) -> Iterator[Finding]:

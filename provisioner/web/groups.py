@@ -12,7 +12,7 @@ from provisioner.phones import editing
 from provisioner.store.records import Key, PhoneGroup
 from provisioner.web import api, contract, staff, views
 from provisioner.web.contract import Body, Page, Paging, Text
-from provisioner.web.phone import typed_keys
+from provisioner.web.phone_keys import typed_keys
 from provisioner.web.session import sources, who
 from provisioner.web.shapes import Shape
 

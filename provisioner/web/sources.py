@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from provisioner.given import Given, held
 from provisioner.ipc import Gone, Json, Refused, ask
 from provisioner.keeping import kept
 from provisioner.keeping.kept import Last
@@ -39,6 +40,7 @@ class World(msgspec.Struct, kw_only=True):
     calls: list[Json] = []
     alarms: list[Json] = []  # calls of the last half hour to emergency numbers, for the banner
     notices: list[Json] = []
+    given: Given | None = None
     backups: tuple[BackupPlan, Last | None] | None = None
 
 
@@ -130,6 +132,7 @@ class Sources:
         Raises OperatorError when the store cannot be read.
         """
         world = World(now=self.now(), snapshot=self.snapshot())
+        world.given = held(self.state.root / "tls")
         world.sightings = self.journal.sightings()
         world.calls = self.journal.calls(calls)
         recent = Search(direction="emergency", since=world.now - NOTICES_SECONDS)
