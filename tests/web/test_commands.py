@@ -275,7 +275,7 @@ def test_calls_are_found(capfdbinary: Any, state: StateDir) -> None:
     assert [row["id"] for row in found] == ["p2", "p1"]
     assert run(capfdbinary, state, "calls", "list", "--q", "nobody") == "There is none.\n"
     assert "must be a date" in run(capfdbinary, state, "calls", "list", "--since", "soon", code=2)
-    lines = run(capfdbinary, state, "calls", "export", "--since", "2026-09-21T13:20").splitlines()
+    lines = run(capfdbinary, state, "calls", "export", "--since", "2026-09-21T06:20").splitlines()
     assert len(lines) == 2
 
 
