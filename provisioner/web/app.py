@@ -29,6 +29,7 @@ from provisioner.web import (
     call_page,
     calling,
     choose_language,
+    dashboard,
     dhcp,
     discovery,
     emergency,
@@ -58,6 +59,7 @@ from provisioner.web import (
     ringing,
     roles,
     session,
+    settings_toml,
     signing,
     staff,
     tables,
@@ -117,7 +119,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     menu.install(app)
     work.install(app)
     trunk_form.install(app)
-    own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages, signing.pages)
+    own = (dashboard.calls, staff.blueprint, api.blueprint, health.blueprint, choose_language.pages, signing.pages)
     rooms = (
         addresses,
         audio,
@@ -150,6 +152,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         emergency,
         authorities,
         openapi,
+        settings_toml,
         work,
         audit,
         https,

@@ -90,6 +90,7 @@ TABS = (
 
 # Endpoints, or blueprints, whose pages belong to an area without being one of its tabs.
 OTHERS = {
+    "settings_toml": "settings",
     "pending": "phones",
     "wizard": "",
     "call_page": "calls",

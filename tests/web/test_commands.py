@@ -27,7 +27,7 @@ from provisioner.web.session import AT_CONSOLE
 
 PROCESSES = {"run", "media", "edge", "notifier", "web", "front", "core", "simulate", "training"}
 TEXT_ONLY = {  # what prints no table or record: links, files, sentences
-    "version", "sign-in", "phones export", "emergency test", "emergency export",
+    "version", "sign-in", "export", "phones export", "emergency test", "emergency export",
     "providers add", "providers remove",
 }  # fmt: skip
 
