@@ -587,18 +587,17 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """Whom emergency calls are told to."""
         return self.notice_settings.get("notices") or Notifying(id="notices")
 
-    def line(self, extension: str) -> tuple[Phone, int] | None:
-        """The phone and 0-based line index that hold `extension`."""
-        return self._lines.get(extension)
-
     @cached_property
-    def _lines(self) -> dict[str, tuple[Phone, int]]:
-        """The first that holds each extension."""
+    def _holders(self) -> dict[str, tuple[Phone, int]]:
         found: dict[str, tuple[Phone, int]] = {}
         for phone in self.phones.values():
             for index, line in enumerate(phone.lines):
                 found.setdefault(line.extension, (phone, index))
         return found
+
+    def line(self, extension: str) -> tuple[Phone, int] | None:
+        """The phone and 0-based line index that hold `extension`."""
+        return self._holders.get(extension)
 
     @cached_property
     def _places(self) -> dict[str, Location | None]:

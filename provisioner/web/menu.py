@@ -19,6 +19,7 @@ class Row(NamedTuple):
     area: str
     endpoint: str
     text: str
+    group: str = ""  # of an area with many tabs: the first row shows the groups, the second the tabs of one
 
 
 class Link(NamedTuple):
@@ -38,6 +39,8 @@ NAV = (
     Row("requests", "staff.requests", N_("Requests")),
     Row("settings", "layers.show", N_("Settings")),
 )
+
+PRACTICE, PHONES, SECURITY, APPLIANCE = N_("Practice"), N_("Phones"), N_("Security"), N_("Appliance")
 
 # Tabs in their order. A page that is no tab is in the area of the tabs of its blueprint, or in OTHERS.
 TABS = (
@@ -59,31 +62,35 @@ TABS = (
     Row("911", "trends.of_tests", N_("Lines proven by 933")),
     Row("requests", "staff.requests", N_("Requests")),
     Row("requests", "trends.of_requests", N_("By minute")),
-    Row("settings", "practice.show", N_("Practice")),
-    Row("settings", "trunks.show", N_("Calling service")),
-    Row("settings", "providers.show", N_("Providers")),
-    Row("settings", "layers.show", N_("Phone settings")),
-    Row("settings", "groups.groups", N_("Groups")),
-    Row("settings", "trust.show", N_("Trust")),
-    Row("settings", "staff.protection", N_("Protection")),
-    Row("settings", "dhcp.show", N_("DHCP")),
-    Row("settings", "authorities.show", N_("Certificates and firmware")),
-    Row("settings", "users.page", N_("Users")),
-    Row("settings", "tokens.page", N_("API tokens")),
-    Row("settings", "audit.page", N_("Audit log")),
-    Row("settings", "wizard.begin", N_("Set up again")),
-    Row("settings", "backup.show", N_("Backup")),
-    Row("settings", "openapi.page", N_("API")),
+    Row("settings", "practice.show", N_("Practice"), PRACTICE),
+    Row("settings", "trunks.show", N_("Calling service"), PRACTICE),
+    Row("settings", "providers.show", N_("Providers"), PRACTICE),
+    Row("settings", "wizard.begin", N_("Set up again"), PRACTICE),
+    Row("settings", "layers.show", N_("Phone settings"), PHONES),
+    Row("settings", "groups.groups", N_("Groups"), PHONES),
+    Row("settings", "trust.show", N_("Trust"), PHONES),
+    Row("settings", "dhcp.show", N_("DHCP"), PHONES),
+    Row("settings", "staff.protection", N_("Protection"), SECURITY),
+    Row("settings", "authorities.show", N_("Certificates and firmware"), SECURITY),
+    Row("settings", "https.show", N_("HTTPS"), SECURITY),
+    Row("settings", "users.page", N_("Users"), SECURITY),
+    Row("settings", "tokens.page", N_("API tokens"), SECURITY),
+    Row("settings", "audit.page", N_("Audit log"), SECURITY),
+    Row("settings", "backup.show", N_("Backup"), APPLIANCE),
+    Row("settings", "openapi.page", N_("API"), APPLIANCE),
     Row("phone", "staff.phone", N_("Overview")),
-    Row("phone", "phone.edit", N_("Name and place")),
+    Row("phone", "phone.edit", N_("Name and group")),
     Row("phone", "phone.keys", N_("Keys")),
     Row("phone", "phone.settings", N_("Settings")),
     Row("phone", "phone.files", N_("Files")),
     Row("phone", "staff.requests", N_("Requests")),
+    Row("phone", "phone.show_calls", N_("Calls")),
+    Row("phone", "phone.show_history", N_("History")),
 )
 
 # Endpoints, or blueprints, whose pages belong to an area without being one of its tabs.
 OTHERS = {
+    "settings_toml": "settings",
     "pending": "phones",
     "wizard": "",
     "call_page": "calls",
@@ -129,11 +136,26 @@ def nav() -> list[Link]:
 def tabs(name: str = "", **args: str) -> list[Link]:
     """The tabs of an area, by default of this page's where it is one of them; `args`: which phone."""
     rows = [row for row in TABS if row.area == (name or area(request.endpoint or ""))]
-    if not name and request.endpoint not in {row.endpoint for row in rows}:
+    here = next((row for row in rows if row.endpoint == request.endpoint), None)
+    if not name and here is None:
         return []
-    return _links(rows, args, "") if len(rows) > 1 else []
+    group = here.group if here else ""
+    found = _links([row for row in rows if row.group == group], args, "")
+    return found if len(found) > 1 else []
+
+
+def groups() -> list[Link]:
+    """The groups of this page's area, where it has some: each leads to the first of its tabs that one may see."""
+    rows = [row for row in TABS if row.area == area(request.endpoint or "") and row.group]
+    here = next((row.group for row in rows if row.endpoint == request.endpoint), None)
+    first = {row.group: row for row in reversed(rows) if roles.may(row.endpoint)}
+    return [
+        Link(url_for(first[group].endpoint), gettext(group), "true" if group == here else "")
+        for group in dict.fromkeys(row.group for row in rows)
+        if here and group in first
+    ]
 
 
 def install(app: Flask) -> None:
-    """Give the templates `nav()` and `tabs()`."""
-    app.jinja_env.globals.update(nav=nav, tabs=tabs)
+    """Give the templates `nav()`, `tabs()` and `groups_of_tabs()`."""
+    app.jinja_env.globals.update(nav=nav, tabs=tabs, groups_of_tabs=groups)

@@ -47,6 +47,7 @@ LEAST = {
     "providers": _CHANGES,
     "practice": _CHANGES,
     "backup": _ALL,
+    "settings_toml": _CHANGES,
     "wizard": _ALL,
     "extensions.change_length": _CHANGES,
     "extensions_api.api_length": _CHANGES,

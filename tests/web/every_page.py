@@ -1,22 +1,27 @@
-"""Every page of the staff, with a practice in which there is something to show on each; for the walks over all of them."""
+"""Every page of the staff, and a practice in which there is something to show on each: for walks over all of them."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import people
 import web_practice as practice
 from flask import Flask
+from flask.testing import FlaskClient
 from msgspec.structs import replace
 
 from provisioner.emergency import registration
 from provisioner.emergency.providers.wire import Account
 from provisioner.emergency.registrar import ADAPTERS
 from provisioner.emergency.registration import Context, Corrected, Read
+from provisioner.keeping import making
 from provisioner.paths import StateDir
+from provisioner.phones.first_start import STEPS
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import (
     Key,
@@ -29,8 +34,10 @@ from provisioner.store.records import (
 )
 from provisioner.web.app import create_app
 from provisioner.web.jobs import Jobs
+from provisioner.web.restores import Restores
 from tests.store.test_emergencies import notice, row
 
+_NAMES = re.compile("WORK|UPLOAD")
 JOB = "feedfeedfeedfeed"
 NUMBER = "+14155550101"
 LONG = "Dr. Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh, Pediatrics"
@@ -73,6 +80,10 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
     "ringing.index": ("/ring-groups",),
     "ringing.new": ("/ring-groups/new",),
     "ringing.one": ("/ring-groups/main",),
+    "places.index": ("/locations", "/locations?q=desk"),
+    "places.new": ("/locations/new?level=building",),
+    "places.one": ("/locations/desk",),
+    "pending.page": ("/pending",),
     "trust.show": ("/trust",),
     "staff.protection": ("/protection",),
     "trunks.show": ("/trunks",),
@@ -85,14 +96,41 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
     "dhcp.show": ("/dhcp", "/dhcp?for=windows"),
     "authorities.show": ("/certificates",),
     "openapi.page": ("/api", "/api?part=calls"),
+    "request_log.show": ("/requests/1",),
+    "places.index": ("/locations",),
+    "places.new": ("/locations/new",),
+    "places.one": ("/locations/lab",),
+    "wizard.show": tuple(f"/setup/{step}" for step in STEPS),
+    "discovery.show": ("/discovery",),
+    "users.page": ("/users",),
+    "users.new": ("/users/new",),
+    "users.one": ("/users/bert",),
+    "users.ask_remove": ("/users/bert/remove",),
+    "tokens.page": ("/tokens",),
+    "account.page": ("/account",),
+    "pending.page": ("/pending",),
+    "audit.page": ("/audit",),
+    "audit.one": ("/audit/2",),
+    "backup.show": ("/backup",),
+    "backup.upload_form": ("/backup/restore",),
+    "backup.look": ("/backup/restore/UPLOAD",),
+    "account.offer": ("/account/second-factor",),
     "work.everything": ("/work",),
     "work.one": ("/work/WORK",),
 }
 NO_SESSION = {"staff.signed_out": ("/signed-out",), "signing.form": ("/sign-in",)}
 # Files, parts that scripts fetch, what leads elsewhere at once, and what asks another machine first.
 NO_PAGES = {
-    *("static", "staff.session_state", "staff.sign_in", "audio.listen", "call_log.export_page", "tables.table"),
+    *(
+        "static",
+        "staff.session_state",
+        "staff.sign_in",
+        "audio.listen",
+        "call_log.export_page",
+        "tables.table",
+    ),
     *("emergency.api_csv", "emergency.api_evidence", "authorities.own", "trunks.test_part", "work.part"),
+    *("request_log.export", "account.picture", "wizard.begin", "backup.download"),
     *("providers.test", "providers.ask_import"),
 }
 
@@ -165,7 +203,8 @@ def _fill_journal(journal: Any) -> None:
         done = state == "back"
         body = {
             "extension": "101", "note": "" if done else "It is in a call", "registered": at if done else 0.0,
-            "sent": at if done else 0.0, "status": 200 if done else 0, "files": [["x.cfg", at, 200, 41]] if done else [],
+            "sent": at if done else 0.0, "status": 200 if done else 0,
+            "files": [["x.cfg", at, 200, 41]] if done else [],
         }  # fmt: skip
         one = {"job": JOB, "mac": mac, "at": at, "who": "Kim", "mode": "resync", "wave": 1}
         journal.write("resyncs", {**one, "state": state, "body": body})
@@ -188,11 +227,16 @@ class House:
 
     app: Flask
     state: StateDir
-    work: str  # the job that has ended
+    names: dict[str, str]  # what stands for WORK (a job that has ended) and UPLOAD (a backup) in the paths
+
+    def browser(self) -> FlaskClient:
+        """A browser in which an administrator is signed in."""
+        return people.browser(self.app, "kim")
 
     def paths(self) -> list[str]:
         """All that is walked with a session."""
-        return [f"/staff{path}".replace("WORK", self.work) for found in PAGES.values() for path in found]
+        paths = [f"/staff{path}" for found in PAGES.values() for path in found]
+        return [_NAMES.sub(lambda found: self.names[found[0]], path) for path in paths]
 
 
 @contextmanager
@@ -210,10 +254,16 @@ def house(directory: Path) -> Iterator[House]:
     front = practice.Process(state, "front", {**methods, "status": lambda _: told})
     edge = practice.Process(state, "edge", {"status": lambda _: {**practice.status(), **STATUS}})
     jobs: Jobs = app.extensions["provisioner.jobs"]
+    people.add(app, "kim", "administrator")
+    people.add(app, "bert", "viewer")
     work = jobs.begin("import", "Kim", lambda progress: {"new": 2, "change": 1})
     assert jobs.wait(work.id, 5)
+    backup = directory.with_suffix(".zip")
+    making.make(state, backup, making.Wanted(), now=lambda: practice.NOW)
+    with backup.open("rb") as source:
+        upload = Restores(state, sources.now).take(source)
     try:
-        yield House(app, state, work.id)
+        yield House(app, state, {"WORK": work.id, "UPLOAD": upload})
     finally:
         edge.close()
         front.close()
