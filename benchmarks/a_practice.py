@@ -1,4 +1,4 @@
-"""A large practice with a long past, made fast: 1,000 phones, a million calls and requests (for benchmarks/pages.py)."""
+"""A large practice with a long past, made fast: 1,000 phones, a million calls, a million requests (pages.py)."""
 
 from __future__ import annotations
 
@@ -134,8 +134,8 @@ def _requests(rng: random.Random, now: float) -> Iterator[tuple[object, ...]]:
             ((200, "known"), (200, "known"), (304, "known"), (404, "no-file"), (401, "challenge"))
         )
         yield (
-            now - (REQUESTS - at) * 2.0, mac(index), f"10.0.{index // 250}.{index % 250 + 1}", "GET", f"/{mac(index)}.cfg",
-            status, 22_000, rule, MODELS[index % 3][3],
+            now - (REQUESTS - at) * 2.0, mac(index), f"10.0.{index // 250}.{index % 250 + 1}", "GET",
+            f"/{mac(index)}.cfg", status, 22_000, rule, MODELS[index % 3][3],
         )  # fmt: skip
 
 
@@ -167,7 +167,7 @@ def _served(now: float) -> Iterator[tuple[object, ...]]:
 def journal(path: Path, now: float) -> None:
     """The rows at once, without triggers and indices; then these, as the migration makes them."""
     database.prepare(path, migrations)
-    rng = random.Random(1)  # noqa: S311 - the same past each time
+    rng = random.Random(1)  # the same past each time
     with closing(database.connect(path)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("PRAGMA cache_size = -200000")
@@ -185,7 +185,7 @@ def journal(path: Path, now: float) -> None:
         for _kind, _name, sql in later:
             connection.execute(sql)
         _insert(connection, "emergencies", COLUMNS["emergencies"], _tests(now))
-        _insert(connection, "skeletons", COLUMNS["skeletons"], iter([("s1", now, "cfg", "", "[]")]))
+        _insert(connection, "skeletons", COLUMNS["skeletons"], iter([("s1", now, "lines", "", "[]")]))
         _insert(connection, "served", COLUMNS["served"], _served(now))
         _insert(connection, "sightings", COLUMNS["sightings"], _sightings(now))
         connection.execute("COMMIT")

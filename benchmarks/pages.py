@@ -22,9 +22,10 @@ import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import a_practice
+
 from provisioner import ipc
 from provisioner.paths import StateDir
 from provisioner.store.inventory import Inventory
@@ -38,19 +39,22 @@ ARGUMENTS = {
 }  # fmt: skip
 NAMES = {  # what `name` is, by endpoint
     "trunks.one": "core", "trunks.ask_remove": "core", "layers.setting": "codecs", "places.one": "b1",
-    "locations_api.api_one": "b1", "phone.file": f"{a_practice.mac(1)}.cfg", "phone_api.api_file": f"{a_practice.mac(1)}.cfg",
+    "locations_api.api_one": "b1", "phone.file": f"{a_practice.mac(1)}.cfg",
+    "phone_api.api_file": f"{a_practice.mac(1)}.cfg",
 }  # fmt: skip
 MORE = (  # searches and filters, which find little, much, and nothing
-    "/staff/calls?show=missed", "/staff/calls?show=poor&direction=outbound", "/staff/calls?extension=2100&show=transferred",
+    "/staff/calls?show=missed", "/staff/calls?show=poor&direction=outbound",
+    "/staff/calls?extension=2100&show=transferred",
     "/staff/calls?q=2125550142", "/staff/calls?q=555", "/staff/calls?q=Desk+17", "/staff/calls?q=nobody+answered",
     "/staff/calls?q=zebra", "/staff/calls?since=2026-01-01&until=2026-07-01&q=212", "/staff/phones?q=desk+500",
-    "/staff/phones?status=attention", "/staff/requests?status=401", "/api/v1/calls?limit=1000", "/api/v1/phones?limit=1000",
-    f"/staff/requests?mac={a_practice.mac(1)}", "/staff/requests?q=zebra", "/metrics", "/api/v1/calls/trends",
+    "/staff/phones?status=attention", "/staff/requests?status=401", "/api/v1/calls?limit=1000",
+    "/api/v1/phones?limit=1000",
+    f"/staff/requests?mac={a_practice.mac(1)}", "/staff/requests?q=zebra",
 )  # fmt: skip
 # Whole exports, what changes or ends something, what asks another machine, and what needs an upload or a job first.
 LEFT_OUT = re.compile(
     r"\.csv|\.zip|\.wav|sign-in/<|static|/session$|tests/<|/test$|/import$|jobs/<|work/<|backups?/|setup|ca\.<|"
-    r"users/<|providers/<|audit/<|groups/<group>|requests/<|phone-groups/<|settings/<name>.*x|second-factor|/behind"
+    r"users/<|providers/<|audit/<|groups/<group>|requests/<|phone-groups/<|settings/<name>.*x|second-factor|account/sessions|extensions/length"
 )
 
 
