@@ -16,6 +16,7 @@ from provisioner import __version__, cli_api, cli_settings, cli_table, logs
 from provisioner.cli_addresses import number_commands, providers, training
 from provisioner.cli_emergency import emergency
 from provisioner.cli_keeping import backup, export_settings, import_settings, restore
+from provisioner.cli_people import audit, tokens, users
 from provisioner.cli_phones import phones
 from provisioner.cli_plan import check_extensions
 from provisioner.errors import OperatorError, ProvisionerError, UsageError
@@ -70,7 +71,7 @@ def cli() -> None:
 
 
 cli.add_command(training)
-for _command in (backup, restore, export_settings, import_settings):
+for _command in (users, tokens, audit, backup, restore, export_settings, import_settings):
     cli.add_command(_command)
 
 

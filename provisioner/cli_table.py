@@ -31,9 +31,6 @@ GROUPS = {
     "recordings": "What callers hear.",
     "certificates": "Certificate authorities.",
     "jobs": "The appliance's own long work.",
-    "users": "Who may sign in to the staff page.",
-    "tokens": "Tokens for programs.",
-    "audit": "Who changed what.",
 }
 
 HELP = {  # where the call's own words say too much or too little
@@ -148,21 +145,6 @@ certificates | remove | DELETE /certificates/makers/{maker} | |
 jobs | list | GET /jobs | | id kind state done total what who
 jobs | show | GET /jobs/{name} | |
 jobs | cancel | DELETE /jobs/{name} | |
-users | list | GET /users | | id role name disabled
-users | show | GET /users/{user} | |
-users | add | POST /users | id |
-users | edit | PATCH /users/{user} | |
-users | password | PUT /users/{user}/password | |
-users | sessions | GET /users/{user}/sessions | |
-users | sign-out | DELETE /users/{user}/sessions | |
-users | no-second-factor | DELETE /users/{user}/second-factor | |
-users | remove | DELETE /users/{user} | |
-tokens | list | GET /tokens | | id name role scopes expires
-tokens | add | POST /tokens | name |
-tokens | remove | DELETE /tokens/{token} | |
-audit | list | GET /audit | | change at who kind id
-audit | show | GET /audit/{change} | |
-audit | undo | POST /audit/{change}/undo | |
  | requests | GET /requests | | at mac method path status why
  | status | GET /status | |
 """
