@@ -264,7 +264,7 @@ def _days() -> tuple[float, float]:
 
 
 @calls.get("/emergency/calls")
-@contract.call(answer=Page[shapes.EmergencyCall], problems=(422,))
+@contract.call(answer=Page[shapes.EmergencyCall])
 def api_log(query: Wanted) -> Page[Json]:
     """The emergency log, newest first."""
     return contract.listed(log(*_days(), query.offset + query.limit + 1), query, None)
@@ -272,7 +272,7 @@ def api_log(query: Wanted) -> Page[Json]:
 
 @pages.get("/emergency/calls.csv")
 @calls.get("/emergency/calls.csv")
-@contract.call(gives="text/csv", problems=(422,))
+@contract.call(gives="text/csv")
 def api_csv(query: Days) -> Response:
     """The emergency log as a table, oldest first."""
     zone = sources().snapshot().practice.time_zone
@@ -284,7 +284,7 @@ def api_csv(query: Days) -> Response:
 
 @pages.get("/emergency/evidence.zip")
 @calls.get("/emergency/evidence.zip")
-@contract.call(gives="application/zip", problems=(422,))
+@contract.call(gives="application/zip")
 def api_evidence(query: Days) -> Response:
     """The evidence of emergency calls and tests as a ZIP file; without days of the last year."""
     now, snapshot = sources().now(), sources().snapshot()

@@ -313,5 +313,5 @@ def _call_count(row: dict[str, Any]) -> CallCount:
     counted = ("calls", "answered", "missed", "emergency", "transferred", "poor")
     return CallCount(
         at=float(row["slot"] * SLOT), direction=row["direction"], talk_seconds=round(row["talk"], 1),
-        mos=round(row["mos"] / row["heard"], 2) if row["heard"] else None, **{name: row[name] for name in counted},
+        mos=round(row["mos"] / row["heard"], 2) if row["heard"] else None, **{name: int(row[name]) for name in counted},
     )  # fmt: skip
