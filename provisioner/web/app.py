@@ -42,6 +42,7 @@ from provisioner.web import (
     locations,
     many,
     menu,
+    metrics,
     numbers,
     openapi,
     orders,
@@ -160,7 +161,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         account,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
-    for blueprint in (*own, *parts, backup.pages, backup_api.calls):
+    for blueprint in (*own, *parts, backup.pages, backup_api.calls, metrics.blueprint):
         app.register_blueprint(blueprint)
     app.after_request(_finish)
     app.register_error_handler(HTTPException, _http_error)

@@ -76,7 +76,7 @@ OF = {
     "tokens": "users",
     "audit": "users",
     "backup": "backup",
-    "exports": "backup",
+    "settings_toml": "backup",
     "metrics": "metrics",
 }
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
