@@ -16,6 +16,7 @@ from provisioner import __version__, logs
 from provisioner.cli_addresses import number_commands, providers, training
 from provisioner.cli_emergency import emergency
 from provisioner.cli_keeping import backup, export_settings, import_settings, restore
+from provisioner.cli_people import audit, tokens, users
 from provisioner.cli_phones import phones
 from provisioner.cli_plan import extensions, numbers
 from provisioner.errors import OperatorError, ProvisionerError, UsageError
@@ -70,6 +71,9 @@ def cli() -> None:
 
 
 cli.add_command(phones)
+cli.add_command(users)
+cli.add_command(tokens)
+cli.add_command(audit)
 cli.add_command(extensions)
 cli.add_command(numbers)
 cli.add_command(emergency)

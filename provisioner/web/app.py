@@ -29,6 +29,7 @@ from provisioner.web import (
     call_page,
     calling,
     choose_language,
+    dashboard,
     dhcp,
     discovery,
     emergency,
@@ -63,6 +64,7 @@ from provisioner.web import (
     signing,
     staff,
     tables,
+    through,
     tokens,
     told,
     trends,
@@ -119,7 +121,14 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     menu.install(app)
     work.install(app)
     trunk_form.install(app)
-    own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages, signing.pages)
+    own = (
+        dashboard.calls,
+        staff.blueprint,
+        api.blueprint,
+        health.blueprint,
+        choose_language.pages,
+        signing.pages,
+    )
     rooms = (
         addresses,
         audio,
@@ -132,6 +141,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         orders,
         many,
         tables,
+        through,
         trends,
         request_log,
         phone,

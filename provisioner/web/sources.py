@@ -19,6 +19,8 @@ from provisioner.store.call_log import Search
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 from provisioner.store.records import BackupPlan, Snapshot
+from provisioner.web import disk
+from provisioner.web.disk import Disk
 from provisioner.web.newest import Newest
 
 PATIENCE = 1.0  # seconds that a page waits for another process; longer feels broken, and a thread is held
@@ -41,6 +43,7 @@ class World(msgspec.Struct, kw_only=True):
     alarms: list[Json] = []  # calls of the last half hour to emergency numbers, for the banner
     notices: list[Json] = []
     given: Given | None = None
+    disk: Disk | None = None
     backups: tuple[BackupPlan, Last | None] | None = None
 
 
@@ -138,6 +141,7 @@ class Sources:
         recent = Search(direction="emergency", since=world.now - NOTICES_SECONDS)
         world.alarms = self.journal.calls(ALARMS, recent)
         world.notices = self.journal.notices(world.now - NOTICES_SECONDS)
+        world.disk = disk.measured(self.state)
         world.backups = kept.plan(self.inventory), kept.last(self.state)
         world.edge, edge_away = self.ask("edge", "status")
         world.front, front_away = self.ask("front", "status")

@@ -69,15 +69,16 @@ class Row(NamedTuple):
 
 def _done(world: World) -> dict[str, bool]:
     snapshot = world.snapshot
+    over = not first_start.pending(snapshot)
     return {
         "account": bool(sources().inventory.all(User)),
         "practice": snapshot.practice.name != UNNAMED,
-        "network": STEPS.index(first_start.current(snapshot)) > STEPS.index("network"),
+        "network": over or STEPS.index(first_start.current(snapshot)) > STEPS.index("network"),
         "trunk": bool(snapshot.trunks),
         "numbers": bool(snapshot.numbers),
         "place": bool(snapshot.locations),
         "phones": bool(snapshot.phones),
-        "emergency": bool(first_start.held(snapshot).done),
+        "emergency": over,
     }
 
 
@@ -201,6 +202,7 @@ def _practice(world: World) -> dict[str, Any]:
 
 def _save_practice(form: Mapping[str, str]) -> Response:
     values = {name: form.get(name, "") for name in ("name", "time_zone")}
+    first_start.begin(sources().inventory, who())
     first_start.settle_country(sources().inventory, form.get("country", ""), who())
     practice_rules.change(sources().inventory, values, who())
     sources().reload()
@@ -506,7 +508,7 @@ class NewNumber(contract.Body, frozen=True):
 
 
 class NewNumbers(contract.Body, frozen=True):
-    """Numbers of the practice, and the provider that they are with (""): none that registers addresses)."""
+    """Numbers of the practice, and the provider that they are with ("": none that registers addresses)."""
 
     numbers: Annotated[list[NewNumber], Meta(min_length=1, max_length=1000)]
     provider: str = ""
