@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ import pytest
 import web_practice as practice
 from flask import Flask
 from flask.testing import FlaskClient
+from msgspec.structs import replace
+from test_browser import FLAGS, Front
 
+from provisioner.emergency import accounts
 from provisioner.paths import StateDir
 from provisioner.phones import first_start
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
-from provisioner.store.records import Phone, Practice, RingGroup, Setup, User
+from provisioner.store.records import Number, Phone, Practice, Provider, Registration, RingGroup, Setup, User
 from provisioner.web import network
 
 PASSWORD = "four quiet lamps at noon"
@@ -39,7 +43,7 @@ def state(tmp_path: Path) -> StateDir:
 @pytest.fixture
 def processes(state: StateDir) -> Iterator[dict[str, Any]]:
     """Edge and front; what was asked of the edge."""
-    asked: dict[str, Any] = {"tests": [], "calls": []}
+    asked: dict[str, Any] = {"tests": [], "calls": [], "done": True}
 
     def emergency(args: dict[str, Any]) -> dict[str, Any]:
         asked["calls"].append(args["extension"])
@@ -47,7 +51,7 @@ def processes(state: StateDir) -> Iterator[dict[str, Any]]:
 
     def trunk(args: dict[str, Any]) -> dict[str, Any]:
         asked["tests"].append(args)
-        return {"test": "t1", "trunk": "x", "done": True, "steps": STEPS}
+        return {"test": "t1", "trunk": "x", "done": asked["done"], "steps": STEPS}
 
     status = {**practice.status(calls=[]), "sips": "", "registrations": practice.REGISTRATIONS}
     edge = practice.Process(state, "edge", {
@@ -301,3 +305,85 @@ def test_a_directory_without_any_practice(app, staff, processes, held) -> None:
         .endswith("/network")
     )
     assert held.snapshot().practice.name == "Larkspur"
+
+
+@pytest.mark.peer("chromium")
+def test_a_walk_in_a_browser_without_script(app, processes, held) -> None:
+    """The links that say "load again" stand in for what is live."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    front = Front(app)
+    token = app.extensions["provisioner"].inventory.new_token("sign-in", 60, "administrator")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        page = browser.new_context(
+            java_script_enabled=False, viewport={"width": 390, "height": 800}
+        ).new_page()
+        page.set_default_timeout(10_000)
+        page.goto(f"{front.url}/staff/sign-in/{token}")
+        page.get_by_role("button", name="Skip", exact=True).click()
+        page.get_by_label("Name of the practice").fill("Larkspur")
+        page.get_by_role("button", name="Next").click()
+        page.get_by_role("button", name="Next").click()
+        page.get_by_label("Calling service").first.select_option("generic")
+        page.get_by_label("Address of the service").fill("sip.example")
+        processes["done"] = False
+        page.get_by_role("button", name="Test", exact=True).click()
+        page.get_by_text("Testing").wait_for()
+        processes["done"] = True
+        page.get_by_role("link", name="Load again to see how far it is").click()
+        page.get_by_text("It works").wait_for()
+        page.get_by_role("button", name="Save and go on").click()
+        page.get_by_label("Your telephone numbers").fill("(415) 555-0100 Main")
+        page.get_by_role("button", name="Next").click()
+        page.get_by_label("Address").fill(ADDRESS)
+        page.get_by_role("button", name="Read it").click()
+        page.get_by_role("button", name="It is right: save it").click()
+        page.get_by_role("link", name="Load again to see how far it is").click()
+        page.get_by_role("button", name="Next").click()
+        page.get_by_role("link", name="Load again to see who has asked").click()
+        page.get_by_role("link", name="Back").click()
+        page.get_by_role("button", name="Next").click()
+        page.get_by_role("button", name="Leave the rest for later").click()
+        page.get_by_role("heading", name="Calls now").wait_for()
+        browser.close()
+    front.close()
+    assert held.snapshot().practice.main_number == "+14155550100"
+
+
+def test_a_correction_of_the_provider_is_decided_in_place(walk, held) -> None:
+    walk.post("numbers", numbers="(415) 555-0100 Main")
+    walk.post("place", do="keep", text=ADDRESS)
+    with held.change("test") as change:
+        change.put(Provider(id="tel", api="telnyx"))
+    accounts.place(held, "+14155550100", None, "tel", "test", practice.NOW)
+    registered = held.get(Registration, "+14155550100")[0]
+    offered = replace(registered.wanted, city="Northfield")
+    with held.change("test") as change:
+        change.put(replace(registered, state="corrected", step="", choices=(offered,)))
+        change.put(replace(change.get(Number, "+14155550100")[0], address_status="correction"))
+    assert "Take 500 Terry Francois BLVD, Northfield 94158" in walk.text("place")
+    assert walk.post("place", do="decide", number="+14155550100", choice="0").endswith("/place")
+    assert held.get(Registration, "+14155550100")[0].accepted == offered
+    assert "is none of" not in walk.post("place", 400, do="decide", number="+14155550199", choice="look")
+
+
+def test_numbers_are_taken_from_a_provider(walk, held, state) -> None:
+    found = {"+14155550120": {"civic": {}, "name": "Main"}, "+14155550121": {"civic": {}, "name": ""}}
+    core = practice.Process(state, "core", {"addresses": lambda _: found, "ping": lambda _: {"uptime": 1.0}})
+    try:
+        assert "The stand-in core" in walk.text("numbers?api=core")
+        assert walk.post("numbers", do="provider", api="core").endswith("imported=2")
+    finally:
+        core.close()
+    assert "2 numbers came from the provider" in walk.text("numbers?imported=2")
+    snapshot = held.snapshot()
+    assert snapshot.practice.main_number == "+14155550120"
+    assert {number.provider for number in snapshot.numbers.values()} == {"core"}
+    assert walk.post("numbers", main="+14155550121").endswith("/place")
+    assert held.snapshot().practice.main_number == "+14155550121"
+
+
+def test_dhcp_text_in_the_words_of_the_server(walk) -> None:
+    assert "dhcp-option=tag:yealink,66" in walk.text("phones")
+    assert "Set-DhcpServerv4OptionValue" in walk.text("phones?for=windows")
+    assert "dhcp-option=tag:yealink,66" in walk.text("phones?for=nothing")
