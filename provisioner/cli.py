@@ -15,6 +15,7 @@ import click
 from provisioner import __version__, logs
 from provisioner.cli_addresses import number_commands, providers, training
 from provisioner.cli_emergency import emergency
+from provisioner.cli_keeping import backup, export_settings, import_settings, restore
 from provisioner.cli_phones import phones
 from provisioner.cli_plan import extensions, numbers
 from provisioner.errors import OperatorError, ProvisionerError, UsageError
@@ -74,6 +75,8 @@ cli.add_command(numbers)
 cli.add_command(emergency)
 cli.add_command(providers)
 cli.add_command(training)
+for _command in (backup, restore, export_settings, import_settings):
+    cli.add_command(_command)
 for _command in number_commands:
     numbers.add_command(_command)
 

@@ -20,8 +20,8 @@ from provisioner import __version__, demo
 from provisioner.errors import OperatorError
 from provisioner.interfaces import holder, local_addresses
 from provisioner.paths import StateDir, write_atomically
+from provisioner.phones import first_start
 from provisioner.store.inventory import Inventory
-from provisioner.store.records import Practice
 from provisioner.supervisor import Child, NotStartedError, Supervisor, only_one
 
 DAY = 86_400.0
@@ -190,9 +190,7 @@ def prepare(options: Options, ports: Mapping[str, int]) -> Inventory | None:
         if options.demo:
             demo.seed(inventory, core, options.transfer, options.own_core)
         else:
-            with inventory.change(who="first start") as change:
-                if change.get(Practice, "practice") is None:
-                    change.put(Practice(id="practice", name="New practice", main_number=""))
+            first_start.begin(inventory, "first start")
             if core:
                 demo.set_trunk(inventory, core, "command line", options.transfer)
     except OperatorError as error:

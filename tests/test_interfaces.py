@@ -78,3 +78,29 @@ def test_loopback_only_when_there_is_no_other(by_psutil, monkeypatch):
 
 def test_this_machine_has_loopback():
     assert "127.0.0.1" in [address for interface in interfaces.interfaces() for address in interface.ipv4]
+
+
+def test_who_has_a_port():
+    with socket.socket() as sock, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+        sock.bind(("127.0.0.1", 0))
+        datagrams.bind(("127.0.0.1", 0))
+        assert interfaces.holder(sock.getsockname()[1]) == ""  # nobody listens yet
+        sock.listen()
+        mine = f"{psutil.Process().name()} (process {psutil.Process().pid})"
+        assert interfaces.holder(sock.getsockname()[1]) == mine
+        assert interfaces.holder(datagrams.getsockname()[1], datagram=True) == mine
+
+
+@pytest.mark.parametrize(
+    ("pid", "error", "words"), [(None, None, "another program"), (7, psutil.NoSuchProcess(7), "")]
+)
+def test_a_holder_that_is_not_shown(monkeypatch, pid, error, words):
+    held = SimpleNamespace(laddr=SimpleNamespace(port=80), status=psutil.CONN_LISTEN, pid=pid)
+    monkeypatch.setattr(psutil, "net_connections", lambda _kind: [held])
+
+    def gone(_pid):
+        raise error
+
+    monkeypatch.setattr(psutil, "Process", gone)
+    assert interfaces.holder(80) == words
+    assert interfaces.holder(81) == ""

@@ -88,4 +88,5 @@ def test_a_port_that_is_taken_is_one_line(tmp_path):
         )
     assert (found.returncode, found.stdout) == (1, "")
     (line,) = found.stderr.splitlines()
-    assert line.startswith(f"provisioner: port {port} on 127.0.0.1 cannot be opened")
+    assert line.startswith(f"provisioner: port {port} on 127.0.0.1 cannot be opened (")
+    assert f"(process {os.getpid()}) has it" in line

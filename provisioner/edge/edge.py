@@ -294,6 +294,8 @@ class Edge:
             "contact": binding.contact,
             "address": f"{binding.flow.remote[0]}:{binding.flow.remote[1]}",
             "agent": binding.agent,
+            "transport": binding.flow.transport,
+            "since": self.wall_clock() - self.registrar.age(binding),
             "expires_in": self.registrar.remaining(binding) if registered else 0,
         }
 
@@ -318,6 +320,7 @@ class Edge:
             "agent": binding.agent,
             "call_id": binding.call_id,
             "cseq": binding.cseq,
+            "since": row["since"],
         }
         expires = self.wall_clock() + row["expires_in"]
         self.record(

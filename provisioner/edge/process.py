@@ -239,6 +239,7 @@ class Process:
                     body["agent"],
                     body["call_id"],
                     body["cseq"],
+                    monotonic + body["since"] - now if "since" in body else None,
                 )
             except (KeyError, TypeError, IndexError):
                 continue

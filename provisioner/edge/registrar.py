@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from provisioner.errors import PeerError
 from provisioner.sip.headers import NameAddr, split_list
@@ -28,6 +28,7 @@ class Binding:
     agent: str
     call_id: str
     cseq: int
+    since: float | None = None  # by the registrar's clock: without a pause since then
 
 
 class IntervalTooBriefError(PeerError):
@@ -108,6 +109,9 @@ class Registrar:
         old = held.get(binding.key)
         if old:
             self._by_address.pop(old.flow.remote, None)
+        went_on = old is not None and old.expires > self._clock()
+        began = old.since if old and went_on else binding.since
+        binding = replace(binding, since=self._clock() if began is None else began)
         held[binding.key] = binding
         self._by_address[binding.flow.remote] = binding.extension
         self._on_change(binding, True)
@@ -123,6 +127,10 @@ class Registrar:
         else:
             self._by_address.pop(remote, None)
         self._on_change(binding, False)
+
+    def age(self, binding: Binding) -> float:
+        """Seconds since it registered first, without a pause between."""
+        return self._clock() - binding.since if binding.since is not None else 0.0
 
     def restore(self, binding: Binding) -> None:
         """Take back a binding from before a restart."""

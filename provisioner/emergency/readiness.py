@@ -93,22 +93,70 @@ def report(
     routes = tuple(_routes(edge))
     general = tuple(_of_practice(snapshot, edge, routes))
     gets_out = bool(routes) and any(route.up is not False for route in routes)
+    facts = _facts(snapshot, edge, gets_out)
     rows = [
-        _line(snapshot, phone, line, edge or {}, tests.get(line.extension if line else ""), gets_out)
+        _line(snapshot, phone, line, facts, tests.get(line.extension if line else ""))
         for phone in snapshot.phones.values()
         for line in phone.lines or (None,)
     ]
-    rows += [_stranger(snapshot, mac, gets_out) for mac in waiting if mac not in snapshot.phones]
+    rows += [_stranger(snapshot, mac, facts) for mac in waiting if mac not in snapshot.phones]
     rows.sort(key=lambda row: (ORDER.index(row.level), row.extension, row.mac))
     levels = [*(row.level for row in rows), *(problem.level for problem in general)]
     return Report(at=now, level=_worst(levels), routes=routes, problems=general, phones=tuple(rows))
 
 
+class _Spot(msgspec.Struct, frozen=True):
+    """A location as all phones there have it."""
+
+    name: str
+    address: str
+    problems: tuple[Problem, ...]
+
+
+class _Facts(msgspec.Struct, frozen=True):
+    """What many phones share, found once: spots by location id, extensions that are registered, doubts by MAC."""
+
+    there: bool
+    gets_out: bool
+    spots: dict[str, _Spot]
+    reached: frozenset[str]
+    doubts: dict[str, list[str]]
+
+
+def _facts(snapshot: Snapshot, edge: Row | None, gets_out: bool) -> _Facts:
+    used = {phone.location for phone in snapshot.phones.values()}
+    used |= {number.location for number in snapshot.numbers.values()}
+    return _Facts(
+        there=edge is not None,
+        gets_out=gets_out,
+        spots={name: spot for name in used if (spot := _spot(snapshot, name))},
+        reached=frozenset(str(row["extension"]) for row in (edge or {}).get("registrations", [])),
+        doubts={row["mac"]: row["why"] for row in (edge or {}).get("suspects", [])},
+    )
+
+
+def _spot(snapshot: Snapshot, name: str) -> _Spot | None:
+    place = snapshot.place(name)
+    if place is None:
+        return None
+    problems = tuple(
+        Problem(
+            level="bad" if fault.blocks else "warn",
+            what=f"The address of {place.name}: {fault.what}",
+            remedy=fault.remedy,
+        )
+        for fault in civic.problems(place.civic)
+    )
+    return _Spot(place.name, _text(place.civic), problems)
+
+
 def _tests(snapshot: Snapshot, edge: Row | None, rows: Sequence[Row], now: float) -> dict[str, LastTest]:
     """The last test of each extension that had one."""
+    tested = {row["extension"] for row in rows}
     networks = {
         row["extension"]: matrix.network_of(str(row["address"]).rpartition(":")[0].strip("[]"))
         for row in (edge or {}).get("registrations", [])
+        if row["extension"] in tested
     }
     cells = matrix.matrix(snapshot, rows, networks, now, snapshot.notifying.test_days)
     return {cell.extension: _test(cell, cell.results[0]) for cell in cells if cell.results}
@@ -172,35 +220,36 @@ def _of_practice(snapshot: Snapshot, edge: Row | None, routes: tuple[Route, ...]
 
 
 def _line(
-    snapshot: Snapshot, phone: Phone, line: Line | None, edge: Row, test: LastTest | None, gets_out: bool
+    snapshot: Snapshot, phone: Phone, line: Line | None, facts: _Facts, test: LastTest | None
 ) -> Readiness:
     calling = calling_number(snapshot, phone, line.number if line else "")
-    shown = _shown(snapshot, calling.number)
-    place = snapshot.place(phone.location)
+    shown = _shown(snapshot, calling.number, facts.spots)
+    spot = facts.spots.get(phone.location)
     extension = line.extension if line else ""
-    reachable = any(row["extension"] == extension for row in edge.get("registrations", []) if extension)
-    problems = [*_of_place(snapshot, phone), *_of_number(snapshot, line, calling.number, calling.known)]
-    problems += _of_phone(phone, line, edge, reachable)
+    reachable = extension in facts.reached
+    problems = [*(spot.problems if spot else (_PLACELESS,))]
+    problems += _of_number(snapshot, line, calling.number, calling.known)
+    problems += _of_phone(phone, line, facts, reachable)
     problems += _of_test(test)
     problems.sort(key=lambda problem: ORDER.index(problem.level))
-    level = _worst([*(problem.level for problem in problems), "good" if gets_out else "bad"])
+    level = _worst([*(problem.level for problem in problems), "good" if facts.gets_out else "bad"])
     return Readiness(
         mac=phone.id,
         extension=extension,
         name=(line.name if line else "") or f"{phone.vendor.capitalize()} {phone.model}".strip(),
         level=level,
-        gets_out=gets_out,
+        gets_out=facts.gets_out,
         number=calling.number,
         number_known=calling.known,
         shown=shown,
-        sent=Place(name=place.name, address=_text(place.civic)) if place else Place(),
+        sent=Place(name=spot.name, address=spot.address) if spot else Place(),
         reachable=reachable,
         test=test,
         problems=tuple(problems),
     )
 
 
-def _stranger(snapshot: Snapshot, mac: str, gets_out: bool) -> Readiness:
+def _stranger(snapshot: Snapshot, mac: str, facts: _Facts) -> Readiness:
     calling = calling_number(snapshot, None, "")
     problem = Problem(
         level="bad",
@@ -212,10 +261,10 @@ def _stranger(snapshot: Snapshot, mac: str, gets_out: bool) -> Readiness:
         extension="",
         name="Waiting for adoption",
         level="bad",
-        gets_out=gets_out,
+        gets_out=facts.gets_out,
         number=calling.number,
         number_known=False,
-        shown=_shown(snapshot, calling.number),
+        shown=_shown(snapshot, calling.number, facts.spots),
         sent=Place(),
         reachable=False,
         test=None,
@@ -223,16 +272,16 @@ def _stranger(snapshot: Snapshot, mac: str, gets_out: bool) -> Readiness:
     )
 
 
-def _shown(snapshot: Snapshot, number: str) -> Place:
+def _shown(snapshot: Snapshot, number: str, spots: dict[str, _Spot]) -> Place:
     """Where the provider would send help for a number."""
     held = snapshot.numbers.get(number)
-    place = snapshot.place(held.location) if held else None
+    spot = spots.get(held.location) if held else None
     if held is None or held.address_status != "registered":
         return Place()
     registration = snapshot.registrations.get(number)
     confirmed = registration.reading.at if registration and registration.reading else 0.0
     return Place(
-        name=place.name if place else "", address=_text(place.civic) if place else "", confirmed=confirmed
+        name=spot.name if spot else "", address=spot.address if spot else "", confirmed=confirmed
     )
 
 
@@ -242,21 +291,11 @@ def _text(elements: dict[str, str]) -> str:
     return ", ".join(part for part in parts if part)
 
 
-def _of_place(snapshot: Snapshot, phone: Phone) -> Iterable[Problem]:
-    place = snapshot.place(phone.location)
-    if place is None:
-        yield Problem(
-            level="bad",
-            what="It has no location",
-            remedy="Nobody can be sent to the right room. Give it a location on its page.",
-        )
-        return
-    for fault in civic.problems(place.civic):
-        yield Problem(
-            level="bad" if fault.blocks else "warn",
-            what=f"The address of {place.name}: {fault.what}",
-            remedy=fault.remedy,
-        )
+_PLACELESS = Problem(
+    level="bad",
+    what="It has no location",
+    remedy="Nobody can be sent to the right room. Give it a location on its page.",
+)
 
 
 def _of_number(snapshot: Snapshot, line: Line | None, number: str, known: bool) -> Iterable[Problem]:
@@ -286,21 +325,20 @@ def _doubtful(registration: Registration) -> bool:
     return registration.reading is None or registration.reading.status != "registered"
 
 
-def _of_phone(phone: Phone, line: Line | None, edge: Row, reachable: bool) -> Iterable[Problem]:
+def _of_phone(phone: Phone, line: Line | None, facts: _Facts, reachable: bool) -> Iterable[Problem]:
     if line is None:
         yield Problem(
             level="bad",
             what="It has no line",
             remedy="Give it an extension; an emergency centre cannot call it back.",
         )
-    elif not reachable and edge:
+    elif not reachable and facts.there:
         yield Problem(
             level="bad",
             what="It is not registered: it may be off, and a centre that calls back does not reach it",
             remedy="Check its power and network cable, then restart it.",
         )
-    doubt = next((row["why"] for row in edge.get("suspects", []) if row["mac"] == phone.id), ())
-    if doubt:
+    if doubt := facts.doubts.get(phone.id):
         yield Problem(
             level="bad",
             what="It may have been moved: " + ", and ".join(MOVED.get(why, why) for why in doubt),

@@ -37,6 +37,7 @@ from provisioner.front.server import Server
 from provisioner.front.tftp_server import TftpServer
 from provisioner.front.uploads import Uploads
 from provisioner.front.watch import Watch
+from provisioner.given import Server as GivenCertificate
 from provisioner.ipc import Client, Json
 from provisioner.ipc import Server as ControlServer
 from provisioner.paths import StateDir
@@ -113,6 +114,7 @@ class Front:
         self._edge = Client(state.socket("edge"), on_event=self._of_edge, on_connect=self._edge_is_back)
         self._listeners: list[asyncio.Server | tls.TlsListener] = []
         self._makers: tls.Stamp = ()
+        self._given = GivenCertificate(state.root / "tls")
         self._tasks: list[asyncio.Task[None]] = []
         self._tftp: TftpServer | None = None
         self._pnp: PnpServer | None = None
@@ -188,7 +190,9 @@ class Front:
         options, folder = self._options, self._state.root / "tls"
 
         def contexts() -> list[ssl.SSLContext]:
-            return [certificates.context(folder, _names(options)) for _ in range(4)]
+            self._given.load()
+            own = [certificates.context(folder, _names(options)) for _ in range(4)]
+            return [*map(self._given.choose, own[:2]), *own[2:]]
 
         plain, asking, old, old_asking = await asyncio.to_thread(contexts)
         self._lookup.authority = certificates.authority(folder)
@@ -220,6 +224,8 @@ class Front:
         for listener in self._listeners:
             if isinstance(listener, tls.TlsListener):
                 context = await asyncio.to_thread(certificates.context, folder, names)
+                if listener.plain.sni_callback is not None:
+                    self._given.choose(context)
                 listener.ask(tls.alike(context, listener.plain), self._maker_folder)
 
     @property
@@ -320,6 +326,7 @@ class Front:
 
     async def _reload(self, _args: Json) -> Json:
         assert self._watch
+        await asyncio.to_thread(self._given.load)
         await self._ask_anew()
         return {"revision": await self._watch.reload()}
 

@@ -123,7 +123,9 @@ class Proxy:
             raise PeerError("this is too large to be sent here", 413)
         # It lies on the disk three times for a moment: as it came, as it is kept, and opened.
         if length > MAX_REQUEST_BODY and length * 3 > shutil.disk_usage(self._path.parent).free:
-            raise PeerError("there is no room on the appliance's disk for this: free space, then try again", 507)
+            raise PeerError(
+                "there is no room on the appliance's disk for this: free space, then try again", 507
+            )
 
     async def session(self, cookie: str, forwarded: tuple[str, str]) -> int:
         """The status of `GET /staff/session` with this Cookie header: 204 is signed in, 502 web is down."""

@@ -167,6 +167,19 @@ def has_passphrase(inventory: Inventory) -> bool:
 
 def set_plan(inventory: Inventory, new: BackupPlan, passphrase: str | None, who: str) -> None:
     """Change the plan; `passphrase` None leaves it as it is, "" takes it away. Raises Invalid or OperatorError."""
+    errors = faults(new)
+    if passphrase and len(passphrase) < making.MIN_PASSPHRASE:
+        errors["passphrase"] = f"A passphrase has at least {making.MIN_PASSPHRASE} characters."
+    if errors:
+        raise Invalid(errors)
+    with inventory.change(who=who) as change:
+        change.put(msgspec.structs.replace(new, id=PLAN))
+        if passphrase is not None:
+            change.put(BackupSecret(id=PLAN, passphrase=passphrase))
+
+
+def faults(new: BackupPlan) -> dict[str, str]:
+    """What is wrong with a plan, field by field."""
     errors = {}
     if not _TIME.fullmatch(new.at):
         errors["at"] = "The time of day is written as 02:30."
@@ -176,14 +189,7 @@ def set_plan(inventory: Inventory, new: BackupPlan, passphrase: str | None, who:
         errors["folder"] = problem
     if unknown := {name for name in new.optional if not PARTS.get(name, PARTS["inventory"]).optional}:
         errors["optional"] = f"{sorted(unknown)[0]} is no part that can be chosen."
-    if passphrase and len(passphrase) < making.MIN_PASSPHRASE:
-        errors["passphrase"] = f"A passphrase has at least {making.MIN_PASSPHRASE} characters."
-    if errors:
-        raise Invalid(errors)
-    with inventory.change(who=who) as change:
-        change.put(msgspec.structs.replace(new, id=PLAN))
-        if passphrase is not None:
-            change.put(BackupSecret(id=PLAN, passphrase=passphrase))
+    return errors
 
 
 def _unusable(place: Path) -> str:

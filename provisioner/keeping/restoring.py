@@ -255,7 +255,7 @@ def _write(change: Change, backup: Backup, parts: frozenset[str], now: float) ->
     if "users" in parts:
         change.keep_tokens(_tokens(backup))
     if {"inventory", "secrets"} & parts:
-        _settle_secrets(change, now)
+        settle_secrets(change, now)
 
 
 def _asked_again(record: Record, now: float) -> Record:
@@ -265,7 +265,7 @@ def _asked_again(record: Record, now: float) -> Record:
     return record
 
 
-def _settle_secrets(change: Change, now: float) -> None:
+def settle_secrets(change: Change, now: float) -> None:
     """Every phone has secrets, new ones where the backup had none; what is no more has none."""
     for secret, owner in _OWNERS:
         for held in change.all(secret):

@@ -27,6 +27,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `agents`: its names in user agents where they differ from `name`. `modules`: the expansion modules that it takes,
     at most `module_count` of them. `capabilities`: words that templates and pages ask for (docs/phones.md).
     Of `keys`, the first `virtual_keys` are drawn on a display; of those the first `line_keys` are lines by themselves.
+    `key_page`: so many of them are beside the display at once, where another turns the page; 0: all, or not known.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Model(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     keys: int = 0
     line_keys: int = 0
     virtual_keys: int = 0
+    key_page: int = 0
     modules: tuple[str, ...] = ()
     module_count: int = 0
     agents: tuple[str, ...] = ()
@@ -73,10 +75,11 @@ class Family(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Module(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An expansion module: how many keys it adds."""
+    """An expansion module: how many keys it adds, and how many of them are seen at once (0: all, or not known)."""
 
     name: str
     keys: int
+    key_page: int = 0
 
 
 class Quirk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -195,6 +198,10 @@ class Catalogue:
     def module_keys(self, vendor: str, name: str) -> int:
         """How many keys an expansion module has; 0 when it is not known."""
         return next((module.keys for module in self.vendors[vendor].modules if module.name == name), 0)
+
+    def module(self, vendor: str, name: str) -> Module | None:
+        """An expansion module, None when it is not known."""
+        return next((module for module in self.vendors[vendor].modules if module.name == name), None)
 
     def effects(self, vendor: str, model: Model | None, version: str) -> frozenset[str]:
         """The effects of the quirks that such a phone has with this firmware.

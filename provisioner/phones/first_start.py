@@ -56,6 +56,13 @@ def reached(inventory: Inventory, step: str, who: str) -> None:
         change.put(replace(setup, step=STEPS[furthest]))
 
 
+def begin(inventory: Inventory, who: str) -> None:
+    """Make the practice, where `provisioner run` has not."""
+    with inventory.change(who) as change:
+        if change.get(Practice, "practice") is None:
+            change.put(Practice(id="practice", name=UNNAMED, main_number=""))
+
+
 def finish(inventory: Inventory, who: str, now: float) -> None:
     """End the first start, whatever of it was done."""
     with inventory.change(who) as change:

@@ -6,6 +6,7 @@ Every record has a kind (the struct's tag), an id and, in the database, a revisi
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Literal
 
 import msgspec
@@ -554,7 +555,7 @@ APART_KINDS = frozenset(  # not in snapshots either: no call needs them
 )
 
 
-class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
+class Snapshot(msgspec.Struct, frozen=True, kw_only=True, dict=True):
     """The whole inventory at one revision, as edge and front hold it in memory; by id."""
 
     revision: int
@@ -586,13 +587,17 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True):
         """Whom emergency calls are told to."""
         return self.notice_settings.get("notices") or Notifying(id="notices")
 
-    def line(self, extension: str) -> tuple[Phone, int] | None:
-        """The phone and 0-based line index that hold `extension`."""
+    @cached_property
+    def _holders(self) -> dict[str, tuple[Phone, int]]:
+        found: dict[str, tuple[Phone, int]] = {}
         for phone in self.phones.values():
             for index, line in enumerate(phone.lines):
-                if line.extension == extension:
-                    return phone, index
-        return None
+                found.setdefault(line.extension, (phone, index))
+        return found
+
+    def line(self, extension: str) -> tuple[Phone, int] | None:
+        """The phone and 0-based line index that hold `extension`."""
+        return self._holders.get(extension)
 
     def lineage(self, location: str) -> tuple[Location, ...]:
         """A location and those that it is a part of, the innermost first; () when there is none of that id."""

@@ -29,6 +29,7 @@ from provisioner.web import (
     call_page,
     calling,
     choose_language,
+    dashboard,
     dhcp,
     discovery,
     emergency,
@@ -36,6 +37,7 @@ from provisioner.web import (
     features,
     groups,
     health,
+    https,
     language,
     layers,
     locations,
@@ -46,6 +48,9 @@ from provisioner.web import (
     orders,
     pending,
     phone,
+    phone_files,
+    phone_keys,
+    phone_life,
     places,
     practice,
     providers,
@@ -54,6 +59,7 @@ from provisioner.web import (
     ringing,
     roles,
     session,
+    settings_toml,
     signing,
     staff,
     tables,
@@ -73,6 +79,7 @@ from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
 from provisioner.web.sources import PATIENCE, Sources
 
+ADDED = (phone_files, phone_keys, phone_life)  # imported: they add their tabs to the blueprints of `phone`
 MAX_FORM = 64 << 10  # bytes; the largest form is one short field
 _HEADERS = {
     # Pico draws its marks with data: images, hence img-src; nothing else comes from anywhere but here.
@@ -112,7 +119,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     menu.install(app)
     work.install(app)
     trunk_form.install(app)
-    own = (staff.blueprint, api.blueprint, health.blueprint, choose_language.pages, signing.pages)
+    own = (dashboard.calls, staff.blueprint, api.blueprint, health.blueprint, choose_language.pages, signing.pages)
     rooms = (
         addresses,
         audio,
@@ -145,8 +152,10 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         emergency,
         authorities,
         openapi,
+        settings_toml,
         work,
         audit,
+        https,
         users,
         tokens,
         account,
@@ -163,6 +172,8 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
 
 def _finish(response: Response) -> Response:
     response.headers.update(_HEADERS)
+    if hsts := https.header():
+        response.headers["Strict-Transport-Security"] = hsts
     if request.endpoint == "static":
         assets.finish(response)
     else:

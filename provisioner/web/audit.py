@@ -124,7 +124,9 @@ class WantedEntries(Body, frozen=True):
 
     limit: Annotated[int, Meta(ge=1, le=MAX_ROWS, description="So many entries at most.")] = ROWS
     before: Annotated[int, Meta(ge=0, le=LARGEST, description="Older than this `seq`; 0: the newest.")] = 0
-    who: Annotated[str, Meta(max_length=200, description="Made by: a user, `console link`, `token NAME`.")] = ""
+    who: Annotated[
+        str, Meta(max_length=200, description="Made by: a user, `console link`, `token NAME`.")
+    ] = ""
     kind: Annotated[str, Meta(max_length=60, description="Of this kind of record, as `phone`.")] = ""
     id: Annotated[str, Meta(max_length=200, description="Of the record with this id.")] = ""
     since: Annotated[float, Meta(ge=0, le=LARGEST, description="Seconds since 1970.")] = 0.0

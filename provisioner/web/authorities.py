@@ -47,7 +47,8 @@ def _told(certificate: x509.Certificate) -> Certificate:
     return Certificate(certificate.subject.rfc4514_string(), until, digest)
 
 
-def _own() -> Certificate | None:
+def own_authority() -> Certificate | None:
+    """The appliance's own authority; None before its first start."""
     try:
         pem = certificates.authority(sources().state.root / "tls")["pem"]
     except OperatorError:
@@ -82,7 +83,7 @@ def _page(status: int = 200, error: str = "") -> Response:
         "certificates.html",
         sources().world(),
         status,
-        own=_own(),
+        own=own_authority(),
         makers=_makers(),
         firmware=_firmware(),
         most=MAX_IMAGES,
@@ -166,7 +167,7 @@ def _held(certificate: Certificate) -> Held:
 def api_show() -> Authorities:
     """The certificate authorities that are here, and the firmware images."""
     front, _ = sources().ask("front", "status")
-    own = _own()
+    own = own_authority()
     return Authorities(
         authority=_held(own) if own else None,
         makers={maker: [_held(each) for each in held] for maker, held in _makers().items()},

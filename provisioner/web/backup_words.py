@@ -46,6 +46,8 @@ OPTIONAL = {name: PART_WORDS[name] for name in ("calls", "requests", "firmware")
 
 KIND_WORDS = {
     "practice": N_("practice settings"),
+    "setup": N_("how far the first start has come"),
+    "ignored_phone": N_("ignored phones"),
     "location": N_("locations"),
     "placement": N_("confirmed places"),
     "number": N_("numbers"),

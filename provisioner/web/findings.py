@@ -8,10 +8,15 @@ from typing import NamedTuple
 from provisioner.keeping import kept
 from provisioner.phones.numbers import in_service, warnings
 from provisioner.web import words
+from provisioner.web.disk import Disk
 from provisioner.web.language import gettext as _
+from provisioner.web.language import ngettext
 from provisioner.web.sources import World
+from provisioner.web.told import tell
 from provisioner.web.views import Finding, PhoneRow
 
+CERTIFICATE_SECONDS = 21 * 86_400.0  # before its end, when there is time to get another
+EACH = 3  # numbers with one thing wrong that are named each by itself
 _ORDER = {"bad": 0, "warn": 1}
 
 
@@ -25,8 +30,8 @@ class TrunkRow(NamedTuple):
 
 def findings(world: World, rows: list[PhoneRow]) -> list[Finding]:
     """All that needs a person, the bad before the merely unfinished."""
-    found = [*_processes(world), *_trunks(world), *_bans(world), *_limits(world)]
-    found += [*_phones(rows), *_numbers(world, rows), *_backups(world)]
+    found = [*_processes(world), *_trunks(world), *_disk(world.disk), *_bans(world), *_limits(world)]
+    found += [*_phones(rows), *_numbers(world, rows), *_backups(world), *_certificate(world)]
     return sorted(found, key=lambda finding: _ORDER[finding.level])
 
 
@@ -34,14 +39,18 @@ def _processes(world: World) -> Iterator[Finding]:
     if "edge" in world.away:
         yield Finding(
             level="bad",
-            what="The call process does not answer; which phones are ready and which calls run is not known",
-            remedy="It is started again by itself. If this stays for a minute, look at the appliance's log.",
+            what=_(
+                "The call process does not answer; which phones are ready and which calls run is not known"
+            ),
+            remedy=_(
+                "It is started again by itself. If this stays for a minute, look at the appliance's log."
+            ),
         )
     if "front" in world.away:
         yield Finding(
             level="bad",
-            what="The process that serves the phones their files does not answer",
-            remedy="Phones that restart now get no settings. If this stays, look at the appliance's log.",
+            what=_("The process that serves the phones their files does not answer"),
+            remedy=_("Phones that restart now get no settings. If this stays, look at the appliance's log."),
         )
 
 
@@ -49,24 +58,55 @@ def _trunks(world: World) -> Iterator[Finding]:
     if not world.snapshot.trunks:
         yield Finding(
             level="bad",
-            what="No connection to a calling service is set up",
-            remedy="Only calls between extensions work; 911 does not. Add a trunk to the inventory.",
+            what=_("No connection to a calling service is set up"),
+            remedy=_("Only calls between extensions work; 911 does not. Add a trunk."),
+            link="/staff/trunks/new",
         )
     for trunk in (world.edge or {}).get("trunks", []):
+        name = trunk_name(world, str(trunk["id"]))
         if not trunk["up"]:
             yield Finding(
                 level="bad",
-                what=f"The calling service at {trunk_name(world, str(trunk['id']))} does not answer",
-                remedy="Calls outside fail until it does. Check the internet connection and the firewall, "
-                "then the provider's status.",
+                what=_("The calling service at {name} does not answer").format(name=name),
+                remedy=_(
+                    "Calls outside fail until it does. Check the internet connection and the firewall, "
+                    "then the provider's status."
+                ),
+                link="/staff/trunks",
+            )
+        elif trunk.get("registered") is False:
+            yield Finding(
+                level="bad",
+                what=_("The calling service at {name} does not let this appliance sign in").format(name=name),
+                remedy=_("Nobody can call in until it does. Test the trunk: it says why."),
+                link=f"/staff/trunks/{trunk['id']}",
             )
     refused = int((world.edge or {}).get("counters", {}).get("location-refused", 0))
     if refused:
         yield Finding(
             level="bad",
-            what=f"{words.plural(refused, 'emergency call')} went out without a location: the core refused it",
-            remedy="Set the trunk's location to what its provider takes, then call 933 (docs/trunks.md).",
+            what=ngettext(
+                "{count} emergency call went out without a location: the core refused it",
+                "{count} emergency calls went out without a location: the core refused it",
+                refused,
+            ).format(count=refused),
+            remedy=_("Set the trunk's location to what its provider takes, then call 933 (docs/trunks.md)."),
+            link="/staff/trunks",
         )
+
+
+def _disk(held: Disk | None) -> Iterator[Finding]:
+    if held is None or held.level == "good":
+        return
+    yield Finding(
+        level="bad" if held.level == "bad" else "warn",
+        what=_("The disk is nearly full: {free} are free").format(free=words.size(held.free)),
+        remedy=_(
+            "Without room no change is kept, and the call log ends; calls go on. Delete what is not needed, or "
+            "keep the call log for fewer days."
+        ),
+        link="/staff/practice",
+    )
 
 
 def _backups(world: World) -> Iterator[Finding]:
@@ -85,9 +125,27 @@ def _backups(world: World) -> Iterator[Finding]:
         yield Finding(
             level="warn",
             what=_("The last backup is {days} days old").format(days=int((world.now - last.good) / 86_400)),
-            remedy=_("One is to be made each day. Make one now; if that does not go, look at the appliance's log."),
+            remedy=_(
+                "One is to be made each day. Make one now; if that does not go, look at the appliance's log."
+            ),
             link="/staff/backup",
         )
+
+
+def _certificate(world: World) -> Iterator[Finding]:
+    held = world.given
+    if held is None or world.now < held.until - CERTIFICATE_SECONDS:
+        return
+    good, name = held.good(world.now), held.names[0] if held.names else ""
+    ends = _("The certificate of {name} ends in {days} days")
+    ended = _("The certificate of {name} has ended; browsers are shown the appliance's own, and warn")
+    days = int((held.until - world.now) // 86_400)
+    yield Finding(
+        level="warn" if good else "bad",
+        what=(ends if good else ended).format(name=name, days=days),
+        remedy=_("Ask who made it for a new one, and put it in."),
+        link="/staff/https",
+    )
 
 
 def _bans(world: World) -> Iterator[Finding]:
@@ -95,16 +153,24 @@ def _bans(world: World) -> Iterator[Finding]:
     if count:
         yield Finding(
             level="warn",
-            what=f"{words.plural(count, 'address is', 'addresses are')} shut out of the phone service",
-            remedy="Each behaved like an attacker. If one is a phone of yours, let it in again.",
+            what=ngettext(
+                "{count} address is shut out of the phone service",
+                "{count} addresses are shut out of the phone service",
+                count,
+            ).format(count=count),
+            remedy=_("Each behaved like an attacker. If one is a phone of yours, let it in again."),
             link="/staff/protection",
         )
-    held = (world.front or {}).get("quarantine", [])
+    held = len((world.front or {}).get("quarantine", []))
     if held:
         yield Finding(
             level="warn",
-            what=f"{words.plural(len(held), 'host')} in quarantine asked for phones' files",
-            remedy="Find out what each is, by its address and MAC. If it is yours, release it.",
+            what=ngettext(
+                "{count} host in quarantine asked for phones' files",
+                "{count} hosts in quarantine asked for phones' files",
+                held,
+            ).format(count=held),
+            remedy=_("Find out what each is, by its address and MAC. If it is yours, release it."),
             link="/staff/protection",
         )
 
@@ -113,9 +179,15 @@ def _limits(world: World) -> Iterator[Finding]:
     for reason, count in (world.edge or {}).get("limits", {}).get("refused", {}).items():
         yield Finding(
             level="warn",
-            what=f"{words.plural(count, 'outside call was', 'outside calls were')} refused today: {reason}",
-            remedy="If nobody here placed them, somebody may be calling at your cost: look at the calls. "
-            "Else raise the limit of the practice.",
+            what=ngettext(
+                "{count} outside call was refused today: {reason}",
+                "{count} outside calls were refused today: {reason}",
+                count,
+            ).format(count=count, reason=tell(reason)),
+            remedy=_(
+                "If nobody here placed them, somebody may be calling at your cost: look at the calls. "
+                "Else raise the limit of the practice."
+            ),
             link="/staff/calls",
         )
 
@@ -134,64 +206,110 @@ def trunk_name(world: World, trunk: str) -> str:
 
 
 def _phones(rows: list[PhoneRow]) -> Iterator[Finding]:
+    if not rows:
+        yield Finding(
+            level="warn",
+            what=_("No phone has asked for its files yet"),
+            remedy=_(
+                "Connect one to the network and start it; the page shows how phones find this appliance."
+            ),
+            link="/staff/setup/phones",
+        )
     offline = [row for row in rows if row.status == "offline"]
     if offline:
         yield Finding(
             level="bad",
-            what=f"{words.plural(len(offline), 'phone')} offline: {_names(offline)}",
-            remedy="Check power and network cable of each, then restart it.",
+            what=ngettext(
+                "{count} phone offline: {names}", "{count} phones offline: {names}", len(offline)
+            ).format(count=len(offline), names=_names(offline)),
+            remedy=_("Check power and network cable of each, then restart it."),
             link="/staff/phones?status=offline",
         )
     placeless = [row for row in rows if row.adopted and not row.location]
     if placeless:
         yield Finding(
             level="bad",
-            what=f"{words.plural(len(placeless), 'phone')} without a location: {_names(placeless)}",
-            remedy="After a 911 call from there, nobody can be sent to the right room. Give each a location.",
+            what=ngettext(
+                "{count} phone without a location: {names}",
+                "{count} phones without a location: {names}",
+                len(placeless),
+            ).format(count=len(placeless), names=_names(placeless)),
+            remedy=_(
+                "After a 911 call from there, nobody can be sent to the right room. Give each a location."
+            ),
             link="/staff/phones?status=attention",
         )
     moved = [row for row in rows if row.doubt]
     if moved:
         yield Finding(
             level="bad",
-            what=f"{words.plural(len(moved), 'phone')} may have been moved: {_names(moved)}",
-            remedy="Their 911 calls still say the old place. Go and see where each is, then confirm it on its page.",
+            what=ngettext(
+                "{count} phone may have been moved: {names}",
+                "{count} phones may have been moved: {names}",
+                len(moved),
+            ).format(count=len(moved), names=_names(moved)),
+            remedy=_(
+                "Their 911 calls still say the old place. Go and see where each is, then confirm it on its page."
+            ),
             link="/staff/phones?status=attention",
         )
-    waiting = [row for row in rows if row.status == "waiting"]
+    waiting = sum(row.status == "waiting" for row in rows)
     if waiting:
         yield Finding(
             level="warn",
-            what=f"{words.plural(len(waiting), 'phone')} waiting for adoption",
-            remedy="Adopt those that are yours; the others get no account here.",
+            what=ngettext(
+                "{count} phone waiting for adoption", "{count} phones waiting for adoption", waiting
+            ).format(count=waiting),
+            remedy=_("Adopt those that are yours; the others get no account here."),
             link="/staff/phones?status=waiting",
         )
 
 
 def _numbers(world: World, rows: list[PhoneRow]) -> Iterator[Finding]:
     shown = sorted({line.number for row in rows for line in row.lines if line.number})
-    for number in shown:
-        held = world.snapshot.numbers.get(number)
-        if held is None or held.address_status != "registered":
-            yield Finding(
-                level="bad",
-                what=f"{words.number(number)} has no registered emergency address",
-                remedy="911 still goes out, but an operator will have to ask where the caller is, "
-                "and a fee is likely. Register the address with the provider.",
-                link="/staff/addresses",
-            )
-    for warned in warnings(world.snapshot):
-        if in_service(world.snapshot.numbers.get(warned.number)):
-            yield Finding(level="bad", what=warned.what, remedy=warned.remedy, link="/staff/numbers")
-    for held in world.snapshot.numbers.values():
-        if not held.extension and not held.ring_group:
-            yield Finding(
-                level="warn",
-                what=f"Nobody answers {words.number(held.id)}",
-                remedy="Callers reach voicemail at once. Give the number an extension or a ring group.",
-            )
+    bare = [number for number in shown if not in_service(world.snapshot.numbers.get(number))]
+    remedy = _(
+        "911 still goes out, but an operator will have to ask where the caller is, and a fee is likely. "
+        "Register the address with the provider."
+    )
+    if len(bare) > EACH:
+        what = _("{count} numbers have no registered emergency address").format(count=len(bare))
+        yield Finding(level="bad", what=what, remedy=remedy, link="/staff/addresses")
+    else:
+        for number in bare:
+            what = _("{number} has no registered emergency address").format(number=words.number(number))
+            yield Finding(level="bad", what=what, remedy=remedy, link="/staff/addresses")
+    odd = [each for each in warnings(world.snapshot) if in_service(world.snapshot.numbers.get(each.number))]
+    for warned in odd[:EACH]:
+        yield Finding(level="bad", what=tell(warned.what), remedy=tell(warned.remedy), link="/staff/numbers")
+    if len(odd) > EACH:
+        what = _("{count} more numbers are registered for another place than their phone's").format(
+            count=len(odd) - EACH
+        )
+        remedy = _("Give each line a number of its own place, or register its number for it.")
+        yield Finding(level="bad", what=what, remedy=remedy, link="/staff/numbers")
+    yield from _unanswered(world)
+
+
+def _unanswered(world: World) -> Iterator[Finding]:
+    """Numbers that lead nowhere."""
+    idle = [
+        held
+        for held in world.snapshot.numbers.values()
+        if not (held.extension or held.ring_group or held.dial_through)
+    ]
+    remedy = _("Callers reach voicemail at once. Give the number an extension or a ring group.")
+    if len(idle) > EACH:
+        what = _("Nobody answers {count} of the numbers").format(count=len(idle))
+        yield Finding(level="warn", what=what, remedy=remedy, link="/staff/numbers")
+        return
+    for held in idle:
+        what = _("Nobody answers {number}").format(number=words.number(held.id))
+        yield Finding(level="warn", what=what, remedy=remedy, link="/staff/numbers")
 
 
 def _names(rows: list[PhoneRow]) -> str:
     names = [(row.lines[0].extension + " " if row.lines else "") + row.label for row in rows[:4]]
-    return ", ".join(names) + (f" and {len(rows) - 4} more" if len(rows) > 4 else "")
+    if len(rows) <= 4:
+        return ", ".join(names)
+    return _("{names} and {count} more").format(names=", ".join(names), count=len(rows) - 4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
 from msgspec import UNSET, UnsetType
@@ -12,7 +13,7 @@ from provisioner.phones import editing
 from provisioner.store.records import Key, PhoneGroup
 from provisioner.web import api, contract, staff, views
 from provisioner.web.contract import Body, Page, Paging, Text
-from provisioner.web.phone import typed_keys
+from provisioner.web.phone_keys import typed_keys
 from provisioner.web.session import sources, who
 from provisioner.web.shapes import Shape
 
@@ -43,9 +44,14 @@ def groups() -> Response:
 
 def _groups(status: int = 200, error: str = "") -> Response:
     snapshot = sources().snapshot()
-    rows = [(group, len(_members(group.id))) for group in snapshot.phone_groups.values()]
-    rows.sort(key=lambda row: row[0].name.lower())
-    return staff.page("groups.html", sources().world(), status, groups=rows, error=error)
+    query, members = request.args.get("q", "").strip(), Counter(p.group for p in snapshot.phones.values())
+    rows = [
+        (group, members[group.id], len(layer.values) if layer else 0)
+        for group in sorted(snapshot.phone_groups.values(), key=lambda group: group.name.lower())
+        if query.lower() in group.name.lower()
+        for layer in [snapshot.phone_settings.get(f"group:{group.id}")]
+    ]
+    return staff.page("groups.html", sources().world(), status, groups=rows, query=query, error=error)
 
 
 @pages.post("")

@@ -72,21 +72,25 @@ TABS = (
     Row("settings", "dhcp.show", N_("DHCP"), PHONES),
     Row("settings", "staff.protection", N_("Protection"), SECURITY),
     Row("settings", "authorities.show", N_("Certificates and firmware"), SECURITY),
+    Row("settings", "https.show", N_("HTTPS"), SECURITY),
     Row("settings", "users.page", N_("Users"), SECURITY),
     Row("settings", "tokens.page", N_("API tokens"), SECURITY),
     Row("settings", "audit.page", N_("Audit log"), SECURITY),
     Row("settings", "backup.show", N_("Backup"), APPLIANCE),
     Row("settings", "openapi.page", N_("API"), APPLIANCE),
     Row("phone", "staff.phone", N_("Overview")),
-    Row("phone", "phone.edit", N_("Name and place")),
+    Row("phone", "phone.edit", N_("Name and group")),
     Row("phone", "phone.keys", N_("Keys")),
     Row("phone", "phone.settings", N_("Settings")),
     Row("phone", "phone.files", N_("Files")),
     Row("phone", "staff.requests", N_("Requests")),
+    Row("phone", "phone.show_calls", N_("Calls")),
+    Row("phone", "phone.show_history", N_("History")),
 )
 
 # Endpoints, or blueprints, whose pages belong to an area without being one of its tabs.
 OTHERS = {
+    "settings_toml": "settings",
     "pending": "phones",
     "wizard": "",
     "call_page": "calls",

@@ -35,6 +35,7 @@ BELOW: dict[str, tuple[Level, ...]] = {
     "floor": ("room",),
     "room": (),
 }
+LABELS = {**civic.LABELS, "NAM": N_("Name of the building or business")}
 # The parts of an address that a level usually has of its own, and those behind "More".
 PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "practice": ((), ("NAM", "country", "A1", "A3", "PC")),
@@ -183,7 +184,7 @@ def _page(
     return staff.page(
         "place.html", world, status,
         form=form, location=location, stored=stored, revision=revision, errors=errors or {},
-        levels=LEVELS, labels=civic.LABELS, inherited=parent.civic if parent else {},
+        levels=LEVELS, labels=LABELS, inherited=parent.civic if parent else {},
         usual=usual, others=tuple(dict.fromkeys((*kept, *others))), opened=bool(kept),
         parents=_parents(snapshot, location), lineage=snapshot.lineage(location.parent)[::-1],
         address=_whole(snapshot, location), doubts={each.element: each for each in form.doubts},
@@ -258,7 +259,7 @@ def _typed(name: str) -> Form:
 def read(text: str, location: Location, inherited: dict[str, str]) -> Form:
     """The address that was typed, in its parts, with its doubts; a floor or room takes what is inside a building."""
     parsed = civic_text.parse(text, inherited.get("country", ""))
-    doubts = [each for each in parsed.doubts if each.element in civic.LABELS]
+    doubts = [each for each in parsed.doubts if each.element in LABELS]
     taken = dict(parsed.civic)
     if location.level in ("floor", "room"):
         for element in [each for each in taken if each not in INSIDE]:

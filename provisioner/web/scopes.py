@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from flask import abort, request
 
 from provisioner.errors import Invalid
+from provisioner.web import roles
 from provisioner.web.language import later as N_
 
 ALL = ""  # a token without scopes may all that its role may
@@ -32,6 +33,7 @@ OF = {
     "api.numbers": "numbers",
     "account": "status",
     "openapi": "status",
+    "dashboard": "status",
     "work": "status",
     "phone": "phones",
     "phones": "phones",
@@ -76,10 +78,9 @@ OF = {
     "tokens": "users",
     "audit": "users",
     "backup": "backup",
-    "exports": "backup",
+    "settings_toml": "backup",
     "metrics": "metrics",
 }
-_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
 def area(endpoint: str) -> str:
@@ -88,20 +89,18 @@ def area(endpoint: str) -> str:
     return OF.get(endpoint) or OF.get(blueprint) or OF.get(blueprint.removesuffix("_api"), "")
 
 
-def allows(scopes: str, wanted: str, method: str = "GET") -> bool:
-    """Whether `scopes` (as a token has them) are enough for a request of `method` in the area `wanted`."""
-    held = scopes.split()
-    good = {f"{wanted}:write"} if method not in _READING else {f"{wanted}:write", f"{wanted}:read"}
-    return scopes == ALL or bool(wanted and good & set(held))
+def allows(scopes: str, wanted: str, reading: bool = True) -> bool:
+    """Whether `scopes` (as a token has them) are enough to read, or change, in the area `wanted`."""
+    good = {f"{wanted}:write", f"{wanted}:read"} if reading else {f"{wanted}:write"}
+    return scopes == ALL or bool(wanted and good & set(scopes.split()))
 
 
 def check(scopes: str) -> None:
     """Abort with 403 when this request needs more than `scopes`."""
-    wanted = area(str(request.endpoint))
-    if not allows(scopes, wanted, request.method):
-        needed = (
-            f"{wanted}:{'read' if request.method in _READING else 'write'}" if wanted else "no scopes at all"
-        )
+    endpoint = str(request.endpoint)
+    wanted, reading = area(endpoint), roles.reads(endpoint, request.method)
+    if not allows(scopes, wanted, reading):
+        needed = f"{wanted}:{'read' if reading else 'write'}" if wanted else "no scopes at all"
         abort(403, f"The API token is not for this: it needs {needed}.")
 
 
@@ -121,7 +120,5 @@ def within(wanted: str, held: str) -> bool:
     """Whether a token with the scopes `held` may hand out `wanted`."""
     if held == ALL:
         return True
-    return wanted != ALL and all(
-        allows(held, each.partition(":")[0], "POST" if each.endswith(":write") else "GET")
-        for each in wanted.split()
-    )
+    parts = (each.partition(":") for each in wanted.split())
+    return wanted != ALL and all(allows(held, name, what == "read") for name, _colon, what in parts)

@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import msgspec
 
+from provisioner.given import Given, held
 from provisioner.ipc import Gone, Json, Refused, ask
 from provisioner.keeping import kept
 from provisioner.keeping.kept import Last
@@ -18,6 +19,8 @@ from provisioner.store.call_log import Search
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 from provisioner.store.records import BackupPlan, Snapshot
+from provisioner.web import disk
+from provisioner.web.disk import Disk
 from provisioner.web.newest import Newest
 
 PATIENCE = 1.0  # seconds that a page waits for another process; longer feels broken, and a thread is held
@@ -39,6 +42,8 @@ class World(msgspec.Struct, kw_only=True):
     calls: list[Json] = []
     alarms: list[Json] = []  # calls of the last half hour to emergency numbers, for the banner
     notices: list[Json] = []
+    given: Given | None = None
+    disk: Disk | None = None
     backups: tuple[BackupPlan, Last | None] | None = None
 
 
@@ -130,11 +135,13 @@ class Sources:
         Raises OperatorError when the store cannot be read.
         """
         world = World(now=self.now(), snapshot=self.snapshot())
+        world.given = held(self.state.root / "tls")
         world.sightings = self.journal.sightings()
         world.calls = self.journal.calls(calls)
         recent = Search(direction="emergency", since=world.now - NOTICES_SECONDS)
         world.alarms = self.journal.calls(ALARMS, recent)
         world.notices = self.journal.notices(world.now - NOTICES_SECONDS)
+        world.disk = disk.measured(self.state)
         world.backups = kept.plan(self.inventory), kept.last(self.state)
         world.edge, edge_away = self.ask("edge", "status")
         world.front, front_away = self.ask("front", "status")

@@ -6,16 +6,14 @@ from flask import Blueprint, Response, abort, make_response, redirect, render_te
 from flask.typing import ResponseReturnValue
 
 from provisioner.phones import first_start
-from provisioner.web import findings, roles, session, signing, views, words
+from provisioner.web import roles, session, signing, views, words
 from provisioner.web.language import gettext as _
 from provisioner.web.session import sources
 from provisioner.web.sources import World
 
-LAST_CALLS = 8  # on the overview
-
 blueprint = Blueprint("staff", __name__, url_prefix="/staff")
 _BEFORE = frozenset(
-    {"wizard", "account", "signing", "language", "trunks.test_part"}
+    {"wizard", "account", "signing", "language", "trunks.test_part", "backup", "work"}
 )  # the first start uses them
 _OPEN = frozenset({"staff.sign_in", "staff.signed_out", "staff.session_state"})
 
@@ -101,22 +99,6 @@ def page(template: str, world: World, status: int = 200, **values: object) -> Re
         **values,
     )
     return make_response(text, status)
-
-
-@blueprint.get("/")
-def overview() -> Response:
-    """What is wrong, the counts, the phones and the calls at this moment."""
-    world = sources().world()
-    rows = views.phones(world)
-    return page(
-        "overview.html",
-        world,
-        findings=findings.findings(world, rows),
-        phones=rows,
-        calls=views.calls_now(world),
-        past=views.calls_past(world)[:LAST_CALLS],
-        trunks=findings.trunks(world),
-    )
 
 
 @blueprint.get("/protection")

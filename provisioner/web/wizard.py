@@ -201,6 +201,7 @@ def _practice(world: World) -> dict[str, Any]:
 
 def _save_practice(form: Mapping[str, str]) -> Response:
     values = {name: form.get(name, "") for name in ("name", "time_zone")}
+    first_start.begin(sources().inventory, who())
     first_start.settle_country(sources().inventory, form.get("country", ""), who())
     practice_rules.change(sources().inventory, values, who())
     sources().reload()
@@ -506,7 +507,7 @@ class NewNumber(contract.Body, frozen=True):
 
 
 class NewNumbers(contract.Body, frozen=True):
-    """Numbers of the practice, and the provider that they are with (""): none that registers addresses)."""
+    """Numbers of the practice, and the provider that they are with ("": none that registers addresses)."""
 
     numbers: Annotated[list[NewNumber], Meta(min_length=1, max_length=1000)]
     provider: str = ""

@@ -298,6 +298,19 @@ def test_the_digest_user_may_be_the_address_of_record(world: World) -> None:
     assert world.phones["101"].register(aor="user101").status == 200
 
 
+def test_since_when_it_is_registered_without_a_pause(bench: Bench) -> None:
+    def age() -> float:
+        return bench.registrar.age(bench.registrar.contacts("101")[0])
+
+    bench.register(A, expires="3600")
+    bench.clock.now += 100
+    bench.register(A, seq=2, expires="60")
+    assert age() == 100
+    bench.clock.now += 61
+    bench.register(A, seq=3)
+    assert age() == 0
+
+
 def test_423_says_how_long_it_must_be(world: World) -> None:
     response = world.phones["101"].register(expires=30)
     assert response.status == 423

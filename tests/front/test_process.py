@@ -18,7 +18,7 @@ import msgspec
 import pytest
 from cryptography.hazmat.primitives import serialization
 
-from provisioner import certificates
+from provisioner import certificates, given
 from provisioner.errors import OperatorError
 from provisioner.front.process import Options, main
 from provisioner.ipc import Gone, Refused, ask
@@ -27,6 +27,7 @@ from provisioner.phones.adopt import adopt
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 from provisioner.store.records import Credential, PhoneSettings, Practice
+from tests import given_certificates, test_given
 from tests.front.test_tls import Maker
 from tests.phones.samples import AGENTS
 
@@ -132,6 +133,17 @@ def asks_for_a_certificate(process: Process) -> bool:
     said = subprocess.run(command, input="", capture_output=True, text=True, check=False, timeout=20).stdout
     assert "BEGIN CERTIFICATE" in said
     return "Client Certificate Types" in said
+
+
+def test_the_practices_certificate_is_served_without_a_new_start(process: Process, state: StateDir) -> None:
+    now, name = time.time(), "staff.clinic.example"
+    leaf = given_certificates.made("Clinic", names=(name,), now=now)
+    port = int(process.status["https"].rpartition(":")[2])
+    assert test_given.shown(port, name) == "CN=Provisioner"
+    file = given.judged(given_certificates.pem(leaf), given_certificates.key_pem(leaf), now)[1]
+    given.keep(state.root / "tls", file, False)
+    ask(state.socket("front"), "reload")
+    assert [test_given.shown(port, each) for each in (name, None)] == ["CN=Clinic", "CN=Provisioner"]
 
 
 @pytest.mark.peer("openssl")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 
 from provisioner.phones.catalogue import Catalogue
 from provisioner.phones.explain import MAX_DIFFERENCES, explain
+from provisioner.phones.identity import Identity
 from provisioner.phones.render import Renderer
 from provisioner.phones.served import TOLD_AGAIN_SECONDS, Memory
 from provisioner.phones.vocabulary import SETTINGS
@@ -153,3 +155,19 @@ def test_the_memory_tells_only_what_is_new() -> None:
     assert [table for table, _ in memory.rows(asked.name, made, who, 1000.0)] == ["skeletons", "served"]
     assert [table for table, _ in memory.rows(asked.name, old, who, 1001.0)] == ["served"]
     assert [table for table, _ in memory.rows(asked.name, made, who, late)] == ["skeletons", "served"]
+
+
+def test_a_file_is_noted_again_for_a_newer_revision_only() -> None:
+    """Who has fetched since a change is told by the revision, though the file says the same."""
+    memory, who = Memory(), Identity("yealink", "T46S", "66.86.0.15", "001565000102")
+    skeleton = SimpleNamespace(id="s", text="t", settings={}, file=SimpleNamespace(format="lines"))
+
+    def rows(revision: int) -> list[str]:
+        made = SimpleNamespace(
+            mac=who.mac, own=[], accounts=0, revision=revision, data=b"x", skeleton=skeleton
+        )
+        return [table for table, _row in memory.rows("x.cfg", made, who, 1.0)]  # type: ignore[arg-type]
+
+    assert rows(7) == ["skeletons", "served"]
+    assert rows(7) == []
+    assert rows(8) == ["served"]

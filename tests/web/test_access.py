@@ -47,16 +47,6 @@ def test_without_a_session_nothing_is_told(app: Flask, visitor: FlaskClient):
         assert b"Clinic" not in answer.data
 
 
-def test_every_change_needs_the_forms_token(app: Flask, staff: FlaskClient):
-    changing = [
-        (method, path) for name, method, path in routes(app) if method != "GET" and name not in FORMLESS
-    ]
-    assert len(changing) >= 34
-    for method, path in changing:
-        for given in ({}, {"csrf": "wrong"}, {"csrf": "wröng"}):
-            assert staff.open(path, method=method, data=given).status_code == 403, path
-
-
 def test_a_forms_token_of_another_session_is_no_good(app: Flask, staff: FlaskClient, csrf: str):
     other = app.test_client()
     other.get(

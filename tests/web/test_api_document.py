@@ -36,7 +36,7 @@ def _raw(_context: Any, value: Any) -> dict[str, Any]:
     return {"data": value if isinstance(value, bytes) else repr(value).encode()}
 
 
-for media in ("audio/wav", "application/x-pem-file", "application/zip"):
+for media in ("audio/wav", "application/x-pem-file", "application/zip", "application/toml"):
     schemathesis.serializer(media)(_raw)
 
 

@@ -28,8 +28,8 @@ def test_each_tab_is_in_an_area_of_the_navigation():
 def test_the_page_is_marked_in_navigation_and_tabs(staff: FlaskClient, told_front: None):
     marks = current(staff.get("/staff/trust").get_data(as_text=True))
     assert set(marks) == {("true", "Settings"), ("true", "Phones"), ("page", "Trust")}
-    marks = current(staff.get(f"/staff/phones/{practice.YEALINK}/keys").get_data(as_text=True))
-    assert set(marks) == {("true", "Phones"), ("page", "Keys")}
+    marks = current(staff.get(f"/staff/phones/{practice.YEALINK}/edit").get_data(as_text=True))
+    assert set(marks) == {("true", "Phones"), ("page", "Name and group")}
 
 
 def test_a_page_that_is_no_tab_has_its_area_and_no_tabs(staff: FlaskClient):

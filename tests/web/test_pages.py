@@ -55,7 +55,7 @@ def test_overview_says_what_is_wrong_first(staff, edge, front):
     edge["status"] = practice.status(up=False)
     page = staff.get("/staff/").get_data(as_text=True)
     wrong = page.index("The calling service at 198.51.100.5:5060 does not answer")
-    assert wrong < page.index("1 phone waiting for adoption") < page.index("phones ready")
+    assert wrong < page.index("1 phone waiting for adoption") < page.index("phones online")
 
 
 @pytest.mark.parametrize("path", PAGES)

@@ -120,7 +120,7 @@ def test_a_body_that_is_none_is_refused(api, inventory, body):
 
 def test_keys_are_laid_out_by_place_with_the_groups(staff, csrf, api, inventory, group):
     api.patch(API, json={"group": group, "modules": ["EXP40"]})
-    page = text(staff.get(PHONE + "/keys"))
+    page = text(staff.get(PHONE + "/keys?view=table"))
     assert "as the group: lamp of an extension 103" in page
     assert "Key 27 " in page
     assert "EXP40 1, key 40" in page
@@ -131,7 +131,7 @@ def test_keys_are_laid_out_by_place_with_the_groups(staff, csrf, api, inventory,
         "label-3": "Lab",
         "function-4": "",
     }
-    assert staff.post(PHONE + "/keys", data=form).status_code == 303
+    assert staff.post(PHONE + "/keys?view=table", data=form).status_code == 303
     keys = inventory.snapshot().phones[practice.YEALINK].keys
     assert keys == (Key(position=3, function="speed_dial", value="4155550199", label="Lab"),)
 

@@ -78,7 +78,7 @@ def test_a_layer_says_how_many_phones_it_touches(staff, api, inventory):
     page = text(staff.get(PAGE))
     assert "1 phone has another value of its own" in page
     one = text(staff.get(f"{PAGE}/language?layer=site"))
-    assert "This is for 3 phones; 1 of them has another value from a narrower layer, and keep it" in one
+    assert "1 of them has another value from a narrower layer, and keeps it" in one
 
 
 def test_a_phone_is_chosen_by_extension_or_mac(staff, inventory):

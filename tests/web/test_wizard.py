@@ -288,3 +288,16 @@ def test_the_api_knows_how_far_it_is(api, processes, held) -> None:
     )
     assert api.post("/api/v1/setup/finish").json["pending"] is False
     assert api.get("/api/v1/phones").status_code == 200
+
+
+def test_a_directory_without_any_practice(app, staff, processes, held) -> None:
+    """As where each process is a unit of its own, and `provisioner run` never ran."""
+    with held.change("test") as change:
+        change.delete(Practice, "practice")
+    assert staff.get("/staff/").location == "/staff/setup"
+    assert (
+        Walk(staff)
+        .post("practice", name="Larkspur", time_zone="America/Denver", country="US")
+        .endswith("/network")
+    )
+    assert held.snapshot().practice.name == "Larkspur"

@@ -1,4 +1,4 @@
-// Ticking many phones at once, and how many are ticked.
+// Ticking many phones at once, and how many are ticked; arrows go from key to key of a phone that is drawn.
 "use strict";
 
 const ticks = () => [...document.querySelectorAll("input[name=mac][form=many]")];
@@ -22,3 +22,19 @@ document.body.addEventListener("change", (event) => {
 });
 document.body.addEventListener("htmx:afterSwap", told);
 told();
+
+const columns = () => [...document.querySelectorAll(".keycolumn")].map((column) => [...column.querySelectorAll("a")]);
+
+document.body.addEventListener("keydown", (event) => {
+  const steps = { ArrowUp: [0, -1], ArrowDown: [0, 1], ArrowLeft: [-1, 0], ArrowRight: [1, 0] };
+  const step = steps[event.key];
+  if (!step || !event.target.matches(".keycap")) return;
+  const all = columns();
+  const x = all.findIndex((column) => column.includes(event.target));
+  const y = all[x].indexOf(event.target);
+  const column = all[x + step[0]];
+  const next = step[0] ? column && column[Math.min(y, column.length - 1)] : all[x][y + step[1]];
+  if (!next) return;
+  event.preventDefault();
+  next.focus();
+});

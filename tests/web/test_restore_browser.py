@@ -1,0 +1,215 @@
+"""A backup of one appliance restored on a new one, in the browser, as an IT person does when the old box has died."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from provisioner import ipc
+from provisioner.paths import StateDir
+from provisioner.store.inventory import Inventory
+from provisioner.store.journal import Journal
+from provisioner.store.records import Credential, Key, Phone, Practice, User
+from tests.peers.wait import until
+
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
+YEALINK = "001565000102"
+AGENT = f"Yealink SIP-T46S 66.86.0.15 {YEALINK}"
+PASSPHRASE = "four quiet lamps at noon"
+NAME = "Larkspur Clinic"
+SHOTS = os.environ.get("PROVISIONER_SHOTS", "")
+PORTS = ("http", "https", "sip", "sips", "tftp")
+pytestmark = pytest.mark.peer("chromium")
+
+
+class Appliance:
+    """`provisioner run` in a directory of its own."""
+
+    def __init__(self, folder: Path, stack: ExitStack, *more: str) -> None:
+        self.state, self._log, self._stack = StateDir(folder / "state"), folder / "log", stack
+        self.ready = folder / "ready.json"
+        ports = [f"--{name}-port=0" for name in PORTS]
+        where = ["--state", str(self.state.root), "--bind", "127.0.0.1", "--ready-file", str(self.ready)]
+        self.start("run", *where, *ports, *more)
+
+    def start(self, *command: str) -> None:
+        """A process until the test ends."""
+        log = self._stack.enter_context(self._log.open("ab"))
+        process = subprocess.Popen([sys.executable, "-m", "provisioner", *command], stdout=log, stderr=log)
+        self._stack.callback(process.wait, 15)
+        self._stack.callback(process.terminate)
+
+    @property
+    def info(self) -> dict[str, Any]:
+        """What its ready file says."""
+        until(self.ready.exists, "ready", 40, lambda: self._log.read_text()[-2000:])
+        return dict(json.loads(self.ready.read_text()))
+
+    def inventory(self) -> Inventory:
+        return Inventory.open(self.state.inventory)
+
+    def file(self) -> str:
+        """What the Yealink gets, with the ports of this appliance by their names."""
+        inventory = self.inventory()
+        held = inventory.get(Credential, YEALINK)
+        inventory.close()
+        assert held
+        url = f"{self.info['http']}/{held[0].path_secret}/{YEALINK}.cfg"
+        with urllib.request.urlopen(
+            urllib.request.Request(url, headers={"User-Agent": AGENT}), timeout=10
+        ) as answer:
+            text: str = answer.read().decode()
+        for name in PORTS:
+            text = text.replace(self.info[name].rpartition(":")[2], name.upper())
+        return text
+
+
+def by_hand(old: Appliance) -> None:
+    """What somebody did on the old appliance, and what happened there."""
+    inventory = old.inventory()
+    with inventory.change("ann") as change:
+        practice, phone = change.get(Practice, "practice"), change.get(Phone, YEALINK)
+        assert practice
+        assert phone
+        change.put(replace(practice[0], name=NAME))
+        keys = (Key(position=3, function="speed_dial", value="+14155550199", label="Laboratory"),)
+        change.put(replace(phone[0], keys=keys))
+        change.put(User(id="ann", role="administrator", name="Ann Lee"))
+    inventory.close()
+    journal = Journal.open(old.state.journal)
+    journal.write(
+        "emergencies", {"id": "e1", "kind": "emergency-test", "at": 1.0, "mac": YEALINK, "body": {}}
+    )
+    assert journal.flush()
+    journal.close()
+
+
+@pytest.fixture(scope="module")
+def old(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+    with ExitStack() as stack:
+        appliance = Appliance(tmp_path_factory.mktemp("old"), stack, "--demo", "--no-life")
+        assert appliance.info
+        by_hand(appliance)
+        yield appliance
+
+
+@pytest.fixture
+def new(tmp_path: Path) -> Iterator[Appliance]:
+    with ExitStack() as stack:
+        yield Appliance(tmp_path, stack)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        opened = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        yield opened
+        opened.close()
+
+
+def shot(page: Any, name: str) -> None:
+    """A picture of the page, for who looks at them (PROVISIONER_SHOTS: a directory)."""
+    if SHOTS:
+        for scheme in ("light", "dark"):
+            page.emulate_media(color_scheme=scheme)
+            width = page.viewport_size["width"]
+            page.screenshot(path=f"{SHOTS}/{name}-{width}-{scheme}.png", full_page=True)
+
+
+def press(page: Any, name: str) -> None:
+    page.get_by_role("button", name=name, exact=True).click()
+
+
+def download(page: Any, old: Appliance, folder: Path) -> Path:
+    """Make a backup with a passphrase, watch it, and download it."""
+    inventory = old.inventory()
+    link = inventory.new_token("sign-in", 600, "administrator")
+    inventory.close()
+    page.goto(f"{old.info['http']}/staff/sign-in/{link}")
+    page.goto(f"{old.info['http']}/staff/backup")
+    shot(page, "backup")
+    form = page.locator("form", has=page.get_by_role("button", name="Back up", exact=True))
+    form.get_by_label("Passphrase").fill(PASSPHRASE)
+    form.get_by_label("The same again").fill(PASSPHRASE)
+    press(page, "Back up")
+    page.get_by_text("The backup is made").wait_for()
+    shot(page, "backup-made")
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Download", exact=True).click()
+    target = folder / "from-the-old.zip"
+    waiting.value.save_as(target)
+    return target
+
+
+def restore(page: Any, new: Appliance, backup: Path) -> None:
+    """From the first page of a new appliance to the end of the restore."""
+    page.goto(new.info["staff_url"])
+    page.get_by_role("link", name="I have a backup of another appliance").click()
+    page.get_by_label("Backup").set_input_files(backup)
+    press(page, "Upload")
+    page.get_by_label("Its passphrase").fill(PASSPHRASE)
+    shot(page, "restore-passphrase")
+    press(page, "Open")
+    page.get_by_text("They are: Ann Lee.").wait_for()
+    page.get_by_text("The backup is of an appliance at").wait_for()
+    row = page.get_by_role("row").filter(has=page.get_by_text("Phones, numbers and settings"))
+    assert re.search(r"\bphones\s+3\b", row.inner_text())
+    shot(page, "restore")
+    page.get_by_label(f"Type {NAME} to restore").fill(NAME)
+    press(page, "Restore")
+    page.get_by_text("The backup is restored", exact=True).wait_for()
+    shot(page, "restored")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_restore_a_backup_on_a_new_appliance(
+    browser: Any, old: Appliance, new: Appliance, tmp_path: Path, width: int
+) -> None:
+    page = browser.new_page(viewport={"width": width, "height": 900}, accept_downloads=True)
+    page.set_default_timeout(15_000)
+    restore(page, new, download(page, old, tmp_path))
+    until(lambda: _answers(new), "the front is back", 10)
+    page.goto(f"{new.info['http']}/staff/phones")
+    assert {"Front desk", "Nurses", "Billing"} <= set(
+        re.findall(r"[A-Z][a-z]+(?: desk)?", page.inner_text("main"))
+    )
+    page.goto(f"{new.info['http']}/staff/phones/{YEALINK}/keys")
+    assert page.locator("input[value=Laboratory]").count() == 1
+    assert "/staff/" in page.url  # the session is still good
+    page.close()
+    assert new.file() == old.file()
+    assert (new.state.root / "tls/ca.pem").read_bytes() == (old.state.root / "tls/ca.pem").read_bytes()
+    journal = Journal.open(new.state.journal)
+    assert "e1" in {row["id"] for row in journal.emergencies()}
+    journal.close()
+    where = ["--server", new.info["http"], "--mac", YEALINK]
+    new.start("simulate", *where, "--vendor", "yealink", "--model", "T46S")
+    until(lambda: _registered(new), "the phone registers with the account that it had", 20)
+
+
+def _answers(new: Appliance) -> bool:
+    try:
+        return bool(ipc.ask(new.state.socket("front"), "ping"))
+    except ipc.Gone:
+        return False
+
+
+def _registered(new: Appliance) -> bool:
+    try:
+        known = ipc.ask(new.state.socket("edge"), "status")["registrations"]
+    except ipc.Gone:
+        return False
+    return any(each["extension"] == "102" for each in known)
