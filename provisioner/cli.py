@@ -6,18 +6,19 @@ import os
 import random
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
-from provisioner import __version__, logs
+from provisioner import __version__, cli_api, cli_settings, cli_table, logs
 from provisioner.cli_addresses import number_commands, providers, training
 from provisioner.cli_emergency import emergency
 from provisioner.cli_keeping import backup, export_settings, import_settings, restore
+from provisioner.cli_people import audit, tokens, users
 from provisioner.cli_phones import phones
-from provisioner.cli_plan import extensions, numbers
+from provisioner.cli_plan import check_extensions
 from provisioner.errors import OperatorError, ProvisionerError, UsageError
 from provisioner.options import demo_directory, json_option, state_option
 from provisioner.options import state_directory as _state
@@ -69,16 +70,9 @@ def cli() -> None:
     """Phones, numbers, emergency addresses and the SIP edge of a practice, on one appliance."""
 
 
-cli.add_command(phones)
-cli.add_command(extensions)
-cli.add_command(numbers)
-cli.add_command(emergency)
-cli.add_command(providers)
 cli.add_command(training)
-for _command in (backup, restore, export_settings, import_settings):
+for _command in (users, tokens, audit, backup, restore, export_settings, import_settings):
     cli.add_command(_command)
-for _command in number_commands:
-    numbers.add_command(_command)
 
 
 @cli.command()
@@ -313,88 +307,6 @@ def sign_in(state: Path | None) -> None:
 
 
 @cli.group()
-def calls() -> None:
-    """List the calls of the log, and export them."""
-
-
-def _call_options(command: F) -> F:
-    """Which calls."""
-    for option in (
-        click.option("--until", default="", metavar="DATE", help="Before that, as 2026-04-01T08:00."),
-        click.option("--since", default="", metavar="DATE", help="From then on, as 2026-03-31."),
-        click.option(
-            "--search", "text", default="", metavar="TEXT", help="A name, extension, number or outcome."
-        ),
-    ):
-        command = option(command)
-    return command
-
-
-@calls.command("list")
-@state_option
-@_call_options
-@click.option("--limit", type=click.IntRange(1, 100_000), default=50, show_default=True)
-@json_option
-def list_calls(state: Path | None, limit: int, as_json: bool, **which: str) -> None:
-    """List the newest calls that fit, the newest first."""
-    from provisioner import console_calls
-
-    console_calls.list_calls(_state(state, demo_directory()), limit, as_json, **which)
-
-
-@calls.command("export")
-@state_option
-@_call_options
-def export_calls(state: Path | None, **which: str) -> None:
-    """Print all calls that fit as CSV, the oldest first."""
-    from provisioner import console_calls
-
-    console_calls.export_calls(_state(state, demo_directory()), **which)
-
-
-@cli.group("dial-through")
-def through() -> None:
-    """List the temporary numbers that connect one phone with its target, hand one out, and end one."""
-
-
-@through.command("list")
-@state_option
-@json_option
-def list_through(state: Path | None, as_json: bool) -> None:
-    """List those that are good now."""
-    from provisioner import console_calls
-
-    console_calls.list_through(_state(state, demo_directory()), as_json)
-
-
-@through.command("add")
-@click.argument("phone")
-@click.argument("target")
-@click.option(
-    "--show", "calling", default="", metavar="NUMBER", help="Number of the practice to show. [main number]"
-)
-@click.option("--seconds", default=3600.0, show_default=True, help="How long it is good.")
-@click.option("--many", is_flag=True, help="For more than one call.")
-@state_option
-@json_option
-def add_through(state: Path | None, many: bool, as_json: bool, **what: Any) -> None:
-    """Hand out a number that connects PHONE, when it calls, with TARGET."""
-    from provisioner import console_calls
-
-    console_calls.add_through(_state(state, demo_directory()), as_json, once=not many, **what)
-
-
-@through.command("end")
-@click.argument("name")
-@state_option
-def end_through(name: str, state: Path | None) -> None:
-    """End the one with that id, as `list` shows it."""
-    from provisioner import console_calls
-
-    console_calls.end_through(_state(state, demo_directory()), name)
-
-
-@cli.group()
 def protection() -> None:
     """List addresses that are shut out of the phone service, and let one in again."""
 
@@ -418,6 +330,21 @@ def unban(source: str, state: Path | None, as_json: bool) -> None:
     from provisioner import console
 
     console.unban(_state(state, demo_directory()), source, as_json)
+
+
+_OWN: dict[str, Iterable[click.Command]] = {  # what is not, or is more than, one call of the API
+    "phones": phones.commands.values(),
+    "extensions": (check_extensions,),
+    "numbers": number_commands,
+    "emergency": emergency.commands.values(),
+    "providers": providers.commands.values(),
+    "settings": cli_settings.commands,
+}
+for _name, _help in cli_table.GROUPS.items():
+    cli.add_command(cli_api.Table(_name, _help, _OWN.get(_name, ())))
+for _single in cli_api.singles():
+    cli.add_command(_single)
+cli.add_command(cli_api.any_call)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -17,16 +17,6 @@ def providers() -> None:
     """Say which telephone providers the practice's numbers are with."""
 
 
-@providers.command("list")
-@state_option
-@json_option
-def list_providers(state: Path | None, as_json: bool) -> None:
-    """List the providers, with what each can do."""
-    from provisioner import console_addresses
-
-    console_addresses.list_providers(state_directory(state, demo_directory()), as_json)
-
-
 @providers.command("add")
 @click.argument("name")
 @click.option("--api", type=click.Choice(APIS), required=True, help="Whose interface it is.")

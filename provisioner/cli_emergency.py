@@ -29,16 +29,6 @@ def check(context: click.Context, state: Path | None, as_json: bool) -> None:
         context.exit(1)
 
 
-@emergency.command("log")
-@state_option
-@json_option
-def log(state: Path | None, as_json: bool) -> None:
-    """Print all calls to 911, 933 and 988, with who was told."""
-    from provisioner import console_emergency
-
-    console_emergency.log(state_directory(state, demo_directory()), as_json)
-
-
 @emergency.command("test")
 @click.argument("extension")
 @state_option
@@ -47,16 +37,6 @@ def test(extension: str, state: Path | None) -> None:
     from provisioner import console_emergency
 
     console_emergency.test(state_directory(state, demo_directory()), extension)
-
-
-@emergency.command("tests")
-@state_option
-@json_option
-def tests(state: Path | None, as_json: bool) -> None:
-    """Print for each line when 933 was last called, and whether that still says anything."""
-    from provisioner import console_emergency
-
-    console_emergency.tests(state_directory(state, demo_directory()), as_json)
 
 
 @emergency.command("export")

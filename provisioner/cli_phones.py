@@ -15,89 +15,6 @@ def phones() -> None:
     """List, adopt, tell, import and retire phones."""
 
 
-@phones.command("list")
-@state_option
-@json_option
-def list_phones(state: Path | None, as_json: bool) -> None:
-    """List the phones of the practice and those that wait to be adopted."""
-    from provisioner import console
-
-    console.list_phones(state_directory(state, demo_directory()), as_json)
-
-
-@phones.command("adopt")
-@click.argument("mac")
-@state_option
-@click.option("--extension", default="", help="Its extension. [next free one]")
-@json_option
-def adopt_phone(mac: str, state: Path | None, extension: str, as_json: bool) -> None:
-    """Adopt a phone that asked for its file: give it an extension, a number and secrets of its own."""
-    from provisioner import console
-
-    console.adopt_phone(state_directory(state, demo_directory()), mac, extension, as_json)
-
-
-macs_argument = click.argument("macs", nargs=-1, metavar="[MAC]...")
-all_option = click.option("--all", "everybody", is_flag=True, help="All phones of the practice.")
-
-
-@phones.command("resync")
-@macs_argument
-@all_option
-@state_option
-@json_option
-def resync_phones(macs: tuple[str, ...], everybody: bool, state: Path | None, as_json: bool) -> None:
-    """Tell phones to fetch their files now, in waves, none while it is in a call."""
-    from provisioner import console_phones
-
-    console_phones.order(state_directory(state, demo_directory()), "resync", macs, everybody, as_json)
-
-
-@phones.command("restart")
-@macs_argument
-@all_option
-@state_option
-@json_option
-def restart_phones(macs: tuple[str, ...], everybody: bool, state: Path | None, as_json: bool) -> None:
-    """Tell phones to restart, in waves, none while it is in a call."""
-    from provisioner import console_phones
-
-    console_phones.order(state_directory(state, demo_directory()), "restart", macs, everybody, as_json)
-
-
-@phones.command("reset")
-@click.argument("macs", nargs=-1, required=True, metavar="MAC...")
-@state_option
-@json_option
-def reset_phones(macs: tuple[str, ...], state: Path | None, as_json: bool) -> None:
-    """Tell phones to forget all, as from the factory; their passwords are worth nothing from then on."""
-    from provisioner import console_phones
-
-    console_phones.order(state_directory(state, demo_directory()), "reset", macs, False, as_json)
-
-
-@phones.command("jobs")
-@click.argument("job", default="")
-@state_option
-@json_option
-def list_jobs(job: str, state: Path | None, as_json: bool) -> None:
-    """List what phones were told, or what became of each phone of one JOB."""
-    from provisioner import console_phones
-
-    console_phones.jobs(state_directory(state, demo_directory()), job, as_json)
-
-
-@phones.command("retire")
-@click.argument("mac")
-@state_option
-@json_option
-def retire_phone(mac: str, state: Path | None, as_json: bool) -> None:
-    """Take a phone out of the practice: its passwords are worth nothing, its extension and number are free."""
-    from provisioner import console_phones
-
-    console_phones.retire(state_directory(state, demo_directory()), mac, as_json)
-
-
 @phones.command("import")
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
 @click.option("--dry-run", is_flag=True, help="Only say what would come of it.")
@@ -128,16 +45,6 @@ def identify_phones(agents: BinaryIO, as_json: bool) -> None:
     from provisioner import console
 
     console.identify(agents, as_json)
-
-
-@phones.command("welcome")
-@click.argument("mac")
-@state_option
-def welcome_phone(mac: str, state: Path | None) -> None:
-    """Let an adopted phone have its files once more without proof, as after a factory reset behind a router."""
-    from provisioner import console
-
-    console.welcome_phone(state_directory(state, demo_directory()), mac)
 
 
 @phones.group()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
@@ -12,39 +11,13 @@ import click
 import msgspec
 
 from provisioner import ipc
-from provisioner.errors import OperatorError
 from provisioner.paths import StateDir
-from provisioner.phones.adopt import adopt, welcome
 from provisioner.phones.catalogue import Catalogue
 from provisioner.phones.identity import normal_mac, of_agent
 from provisioner.store.inventory import Inventory
-from provisioner.store.journal import Journal
-from provisioner.store.records import Phone
 
 Row = dict[str, Any]
 _COLUMNS = ("mac", "vendor", "model", "extension", "number", "location", "state")
-
-
-def _row(phone: Phone) -> Row:
-    line = phone.lines[0] if phone.lines else None
-    return {
-        "mac": phone.id,
-        "vendor": phone.vendor,
-        "model": phone.model,
-        "extension": line.extension if line else "",
-        "number": line.number if line else "",
-        "location": phone.location,
-        "state": "adopted",
-    }
-
-
-def _waiting(sighting: Row) -> Row:
-    seen = {name: sighting[name] or "" for name in ("mac", "vendor", "model")}
-    return {**dict.fromkeys(_COLUMNS, ""), **seen, "state": "waiting"}
-
-
-def _sightings(state: StateDir) -> list[Row]:
-    return Journal(state.journal).sightings() if state.journal.exists() else []
 
 
 def show(rows: list[Row], columns: tuple[str, ...] = _COLUMNS) -> None:
@@ -69,48 +42,6 @@ def sign_in(state: StateDir) -> None:
         inventory.close()
     shown = f"[{host}]" if ":" in host else host
     click.echo(f"https://{shown}:{port}/staff/sign-in/{token}")
-
-
-def list_phones(state: StateDir, as_json: bool) -> None:
-    """Print the adopted phones, then those that wait. Raises OperatorError."""
-    inventory = Inventory.open(state.inventory)
-    try:
-        rows = [_row(phone) for phone in inventory.all(Phone)]
-    finally:
-        inventory.close()
-    known = {row["mac"] for row in rows}
-    rows += [_waiting(sighting) for sighting in _sightings(state) if sighting["mac"] not in known]
-    if as_json:
-        click.echo(msgspec.json.encode(rows))
-    elif rows:
-        show(rows)
-    else:
-        click.echo(
-            "No phone yet: point one at this appliance, and it appears here when it asks for its file."
-        )
-
-
-def adopt_phone(state: StateDir, mac: str, extension: str, as_json: bool) -> None:
-    """Adopt a phone that was seen, and tell edge and front. Raises OperatorError."""
-    name = normal_mac(mac)
-    seen = [sighting for sighting in _sightings(state) if sighting["mac"] == name]
-    if not seen or not seen[0]["vendor"] or not seen[0]["model"]:
-        raise OperatorError(
-            f"no phone {mac} has asked for its file", "plug it in, point it at this appliance, and try again"
-        )
-    inventory = Inventory.open(state.inventory)
-    try:
-        phone = adopt(inventory, seen[0]["mac"], seen[0]["vendor"], seen[0]["model"], "console", extension)
-    finally:
-        inventory.close()
-    for process in ("edge", "front"):
-        with suppress(ipc.Gone, ipc.Refused):  # they look for themselves, too
-            ipc.ask(state.socket(process), "reload")
-    if as_json:
-        click.echo(msgspec.json.encode(_row(phone)))
-    else:
-        row = _row(phone)
-        click.echo(f"{row['mac']} has extension {row['extension']}, number {row['number'] or 'none'}.")
 
 
 def _rows(rows: list[Row], columns: tuple[str, ...], none: str, as_json: bool) -> None:
@@ -149,18 +80,6 @@ def release(state: StateDir, source: str, as_json: bool) -> None:
     source = normal_mac(source) or source
     answer = ipc.ask(state.socket("front"), "release", {"source": source})
     click.echo(msgspec.json.encode(answer) if as_json else f"{answer['source']} may ask again.")
-
-
-def welcome_phone(state: StateDir, mac: str) -> None:
-    """Let a phone have a first contact again. Raises OperatorError."""
-    inventory = Inventory.open(state.inventory)
-    try:
-        welcome(inventory, mac, "console")
-    finally:
-        inventory.close()
-    with suppress(ipc.Gone, ipc.Refused):
-        ipc.ask(state.socket("front"), "reload")
-    click.echo("The phone may have its files once without proof, within a day.")
 
 
 def identify(agents: Iterable[bytes], as_json: bool) -> None:

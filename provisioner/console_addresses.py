@@ -15,8 +15,7 @@ import msgspec
 from provisioner import ipc
 from provisioner.console import show
 from provisioner.emergency import accounts, postal, registration
-from provisioner.emergency.providers.wire import Account
-from provisioner.emergency.registrar import ADAPTERS, act
+from provisioner.emergency.registrar import act
 from provisioner.errors import OperatorError, UsageError
 from provisioner.paths import StateDir
 from provisioner.phones.bulk import e164
@@ -42,23 +41,6 @@ def _reload(state: StateDir) -> None:
 
 def _number(text: str) -> str:
     return e164(text) or text
-
-
-def list_providers(state: StateDir, as_json: bool) -> None:
-    """Print the providers. Raises OperatorError."""
-    snapshot = _with(state, lambda inventory: inventory.snapshot())
-    rows = []
-    for held in snapshot.providers.values():
-        can = ADAPTERS[held.api](Account("", "", "")).abilities
-        with_it = sum(number.provider == held.id for number in snapshot.numbers.values())
-        row = {"name": held.id, "api": held.api, "account": held.account, "url": held.url, "numbers": with_it}
-        rows.append({**row, "abilities": can._asdict()} if as_json else row)
-    if as_json:
-        click.echo(msgspec.json.encode(rows))
-    elif rows:
-        show(rows, tuple(rows[0]))
-    else:
-        click.echo("No provider yet: provisioner providers add")
 
 
 def add_provider(

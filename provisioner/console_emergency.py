@@ -86,22 +86,6 @@ def _print(found: readiness.Report, zone: str) -> None:
             click.echo(f"    {problem.what}. {problem.remedy}")
 
 
-def log(state: StateDir, as_json: bool) -> None:
-    """Print the log. Raises OperatorError."""
-    snapshot, journal = _snapshot(state), _journal(state)
-    try:
-        calls = evidence.calls(journal.emergencies(), journal.notices())
-    finally:
-        journal.close()
-    if as_json:
-        click.echo(msgspec.json.encode(calls))
-        return
-    for call in calls:
-        click.echo(evidence.line(call, snapshot.practice.time_zone))
-    if not calls:
-        click.echo("No emergency call yet, and no test of one.")
-
-
 def test(state: StateDir, extension: str) -> None:
     """Begin a test and wait for its end. Raises Gone, Refused, and OperatorError when it failed."""
     name = ipc.ask(state.socket("edge"), "emergency_test", {"extension": extension})["call"]
@@ -122,21 +106,6 @@ def test(state: StateDir, extension: str) -> None:
         raise OperatorError(
             f"933 was not answered: {row['outcome']}", "911 would have failed too: see the trunks"
         )
-
-
-def tests(state: StateDir, as_json: bool) -> None:
-    """Print the matrix. Raises OperatorError."""
-    snapshot, journal = _snapshot(state), _journal(state)
-    try:
-        rows = journal.emergencies()
-    finally:
-        journal.close()
-    cells = matrix.matrix(snapshot, rows, _networks(state), time.time(), snapshot.notifying.test_days)
-    if as_json:
-        click.echo(msgspec.json.encode(cells))
-        return
-    for cell in cells:
-        click.echo(evidence.cell_line(cell, snapshot.practice.time_zone))
 
 
 def export(state: StateDir, first: str, last: str, file: Path) -> None:

@@ -4,31 +4,23 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import click
 import msgspec
 
-from provisioner.errors import OperatorError, UsageError
+from provisioner.errors import OperatorError
 from provisioner.paths import StateDir, write_atomically
 from provisioner.phones import remote
 from provisioner.phones.bulk import MAX_BYTES, Preview, Table, export, parse, preview
 from provisioner.phones.catalogue import Catalogue
-from provisioner.phones.identity import normal_mac
 from provisioner.phones.importing import apply
 from provisioner.store.inventory import Inventory
-from provisioner.store.journal import Journal
 from provisioner.store.records import Phone
 
 T = TypeVar("T")
-_STATES = {
-    "planned": "its turn comes", "busy": "waits", "due": "next", "sent": "told", "fetched": "has its files",
-    "back": "back", "lost": "did not come back", "refused": "refused", "away": "not reached",
-    "by-hand": "to do at the phone", "broken-off": "broken off",
-}  # fmt: skip
 
 
 def _with(state: StateDir, work: Callable[[Inventory], T]) -> T:
@@ -37,67 +29,6 @@ def _with(state: StateDir, work: Callable[[Inventory], T]) -> T:
         return work(inventory)
     finally:
         inventory.close()
-
-
-def _mac(text: str) -> str:
-    mac = normal_mac(text)
-    if mac is None:
-        raise UsageError(f"{text!r} is no MAC address: twelve hex digits, as on the phone's label")
-    return mac
-
-
-def order(state: StateDir, mode: str, macs: Sequence[str], everybody: bool, as_json: bool) -> None:
-    """Begin a job for some phones or all of them. Raises ProvisionerError."""
-    if bool(macs) == everybody:
-        raise UsageError("name the phones by their MAC addresses, or all of them with --all")
-    chosen = None if everybody else [_mac(mac) for mac in macs]
-    job = _with(state, lambda inventory: remote.tell(state, inventory, chosen, mode, "console"))
-    if as_json:
-        click.echo(msgspec.json.encode(job))
-    else:
-        told = ", ".join(f"{count} {_STATES[name]}" for name, count in job["states"].items())
-        click.echo(f"Job {job['job']}: {told}. See what becomes of it: provisioner phones jobs {job['job']}")
-
-
-def jobs(state: StateDir, name: str, as_json: bool) -> None:
-    """Print the last jobs, or each phone of one. Raises OperatorError when there is none."""
-    journal = Journal(state.journal)
-    rows = (journal.resyncs(name) if name else journal.resync_jobs()) if state.journal.exists() else []
-    if name and not rows:
-        raise OperatorError(f"there is no job {name}", "see those that there are: provisioner phones jobs")
-    if as_json:
-        click.echo(msgspec.json.encode(rows))
-        return
-    for row in rows:
-        click.echo(_phone_line(row) if name else _job_line(row))
-    if not rows:
-        click.echo("No phone was told anything yet.")
-
-
-def _job_line(row: dict[str, Any]) -> str:
-    at = datetime.fromtimestamp(row["at"], UTC).astimezone()
-    states = ", ".join(f"{count} {_STATES[state]}" for state, count in row["states"].items())
-    return f"{row['job']}  {at:%Y-%m-%d %H:%M:%S}  {row['mode']}  {row['who']}: {states}"
-
-
-def _phone_line(row: dict[str, Any]) -> str:
-    body = row["body"]
-    files = f", {len(body['files'])} files" if body["files"] else ""
-    note = f" ({body['note']})" if body["note"] else ""
-    return (
-        f"{row['mac']}  {body['extension'] or '-'}  wave {row['wave']}  {_STATES[row['state']]}{files}{note}"
-    )
-
-
-def retire(state: StateDir, mac: str, as_json: bool) -> None:
-    """Take a phone out of the practice. Raises OperatorError."""
-    name = _mac(mac)
-    gone = _with(state, lambda inventory: remote.take_out(state, inventory, name, "console"))
-    if as_json:
-        click.echo(msgspec.json.encode(gone))
-    else:
-        free = ", ".join(gone.extensions) or "none"
-        click.echo(f"{gone.id} is retired: its passwords are worth nothing. Free now: extension {free}.")
 
 
 def import_phones(state: StateDir, path: Path, dry_run: bool, as_json: bool) -> None:

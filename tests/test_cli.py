@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from provisioner import __version__, cli, console, launch
+from provisioner import __version__, cli, launch
 from provisioner.cli import main
 from provisioner.errors import OperatorError
 from provisioner.paths import StateDir
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
+from provisioner.web import sources
 
 
 @pytest.fixture(autouse=True)
@@ -258,27 +259,35 @@ def state(tmp_path):
 
 def listed(capsys, state):
     assert main(["phones", "list", "--json", "--state", str(state.root)]) == 0
-    return json.loads(capsys.readouterr().out)
+    return json.loads(capsys.readouterr().out)["items"]
 
 
-def test_phones_are_listed_adopted_ones_first(capsys, state):
-    rows = [(row["mac"], row["extension"], row["state"]) for row in listed(capsys, state)]
+def test_phones_are_listed_waiting_ones_first(capsys, state):
+    rows = [(row["mac"], row["adopted"]) for row in listed(capsys, state)]
     assert rows == [
-        ("0004f2000101", "101", "adopted"),
-        ("000b82000103", "103", "adopted"),
-        ("001565000102", "102", "adopted"),
-        ("001565000109", "", "waiting"),
-        ("020000000001", "", "waiting"),
+        ("001565000109", False),
+        ("020000000001", False),
+        ("0004f2000101", True),
+        ("001565000102", True),
+        ("000b82000103", True),
     ]
 
 
 def test_the_table_says_the_same(capsys, state):
     assert main(["phones", "list", "--state", str(state.root)]) == 0
     head, *rows = capsys.readouterr().out.splitlines()
-    assert head.split() == ["mac", "vendor", "model", "extension", "number", "location", "state"]
-    assert re.split(r"\s{2,}", rows[0]) == [
-        *["0004f2000101", "polycom", "VVX 411", "101", "+14155550101", "front-desk", "adopted"]
+    assert head.split() == [
+        "mac",
+        "status",
+        "vendor",
+        "model",
+        "extension",
+        "name",
+        "location",
+        "name",
+        "version",
     ]
+    assert re.split(r"\s{2,}", rows[2])[:5] == ["0004f2000101", "unknown", "polycom", "VVX 411", "101"]
     assert len(rows) == 5
 
 
@@ -289,37 +298,34 @@ def test_what_a_phone_gets_is_the_fronts_to_say(capsys, state, command):
     assert "the front process does not answer" in line
 
 
-def test_an_empty_list_says_what_to_do(capsys, tmp_path):
+def test_an_empty_list_says_so(capsys, tmp_path):
     assert main(["phones", "list", "--state", str(tmp_path / "new")]) == 0
-    assert capsys.readouterr().out.startswith("No phone yet: point one at this appliance")
+    assert capsys.readouterr().out == "There is none.\n"
 
 
 def test_a_waiting_phone_is_adopted(capsys, state):
     assert main(["phones", "adopt", "00:15:65:00:01:09", "--state", str(state.root)]) == 0
-    assert capsys.readouterr().out == "001565000109 has extension 100, number +14155550104.\n"
-    assert [row["state"] for row in listed(capsys, state)].count("adopted") == 4
+    assert "extension: 100, number: +14155550104" in capsys.readouterr().out
+    assert [row["adopted"] for row in listed(capsys, state)].count(True) == 4
 
 
 def test_with_the_extension_that_was_asked_for(capsys, state):
-    arguments = [
-        "phones",
-        "adopt",
-        "001565000109",
-        "--extension",
-        "115",
-        "--json",
-        "--state",
-        str(state.root),
-    ]
-    assert main(arguments) == 0
-    assert json.loads(capsys.readouterr().out)["extension"] == "115"
+    wanted = ["--extension", "115", "--json", "--state", str(state.root)]
+    assert main(["phones", "adopt", "001565000109", *wanted]) == 0
+    assert json.loads(capsys.readouterr().out)["lines"][0]["extension"] == "115"
 
 
-@pytest.mark.parametrize("mac", ["001565000777", "020000000001", "nonsense"])
-def test_a_phone_that_never_asked_cannot_be_adopted(capsys, state, mac):
-    code, line = refused(capsys, "phones", "adopt", mac, "--state", str(state.root))
-    assert code == 1
-    assert "has asked for its file: plug it in" in line
+@pytest.mark.parametrize(
+    ("mac", "code", "why"),
+    [
+        ("001565000777", 1, "has not asked for its files yet"),
+        ("020000000001", 1, "has not said which model it is"),
+        ("nonsense", 2, "MAC address of a phone"),
+    ],
+)
+def test_a_phone_that_never_asked_cannot_be_adopted(capsys, state, mac, code, why):
+    found, line = refused(capsys, "phones", "adopt", mac, "--state", str(state.root))
+    assert (found, why in line) == (code, True), line
 
 
 def test_an_extension_that_cannot_be_is_told(capsys, state):
@@ -330,6 +336,7 @@ def test_an_extension_that_cannot_be_is_told(capsys, state):
 
 def test_edge_and_front_are_told_of_an_adoption(state, monkeypatch):
     told = []
-    monkeypatch.setattr(console.ipc, "ask", lambda path, call: told.append((path.name, call)))
+    ask = lambda path, call, *_args, **_named: told.append((path.name, call))  # noqa: E731
+    monkeypatch.setattr(sources, "ask", ask)
     assert main(["phones", "adopt", "001565000109", "--state", str(state.root)]) == 0
     assert told == [("edge.sock", "reload"), ("front.sock", "reload")]

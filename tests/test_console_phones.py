@@ -14,6 +14,7 @@ from provisioner.phones.adopt import adopt
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 from provisioner.store.records import Credential, Phone, Practice
+from provisioner.web import sources
 
 MAC = "001565000102"
 HEAD = "MAC,Model,Name,Extension,Number\n"
@@ -39,6 +40,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any]]:
         return {"job": "feed", "refused": [], "states": {"sent": 1}}
 
     monkeypatch.setattr(ipc, "ask", ask)
+    monkeypatch.setattr(sources, "ask", lambda path, call, args=None, timeout=0.0: ask(path, call, args))
     return asked
 
 
@@ -50,7 +52,7 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> s
 
 @pytest.mark.parametrize("mode", ["resync", "restart"])
 def test_orders(capsys: Any, inventory: Inventory, asked: list[Any], mode: str) -> None:
-    assert "Job feed: 1 told" in run(capsys, mode, "00:15:65:00:01:02")
+    assert "job: feed" in run(capsys, mode, "00:15:65:00:01:02")
     assert json.loads(run(capsys, mode, "--all", "--json"))["job"] == "feed"
     assert asked == [
         ("edge", "resync", {"macs": [MAC], "mode": mode, "who": "console"}),
@@ -68,12 +70,12 @@ def test_reset_renews_secrets(capsys: Any, inventory: Inventory, asked: list[Any
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["resync"], 2, "or all of them with --all"),
-        (["resync", MAC, "--all"], 2, "or all of them with --all"),
-        (["restart", "xyz"], 2, "'xyz' is no MAC address"),
-        (["reset"], 2, "Missing argument"),
+        (["resync"], 2, "name some, or --all"),
+        (["resync", MAC, "--all"], 2, "name some, or --all"),
+        (["restart", "xyz"], 1, "That is no MAC address"),
+        (["reset", "--all"], 1, "Name the phones that are to forget all"),
         (["retire", "001565999999"], 1, "no phone of this practice"),
-        (["jobs", "none"], 1, "there is no job none"),
+        (["job", "none"], 2, "There is no such job"),
         (["import", "/nonexistent.csv"], 2, "does not exist"),
     ],
 )
@@ -89,7 +91,7 @@ def test_edge_that_is_away(capsys: Any, inventory: Inventory) -> None:
 
 
 def test_jobs(capsys: Any, inventory: Inventory, tmp_path: Path) -> None:
-    assert run(capsys, "jobs") == "No phone was told anything yet.\n"
+    assert run(capsys, "jobs") == "There is none.\n"
     journal = Journal.open(tmp_path / "journal.db")
     body = {
         "extension": "102",
@@ -103,13 +105,18 @@ def test_jobs(capsys: Any, inventory: Inventory, tmp_path: Path) -> None:
     journal.write("resyncs", {**row, "body": body})
     journal.flush()
     journal.close()
-    assert "resync  Kim: 1 waits" in run(capsys, "jobs")
-    assert run(capsys, "jobs", "feed") == f"{MAC}  102  wave 1  waits (It is in a call)\n"
-    assert json.loads(run(capsys, "jobs", "feed", "--json"))[0]["body"] == body
+    assert run(capsys, "jobs").splitlines()[1].split()[-3:] == ["Kim", "busy:", "1"]
+    assert run(capsys, "job", "feed").splitlines()[1].split(maxsplit=3) == [
+        MAC,
+        "1",
+        "busy",
+        "It is in a call",
+    ]
+    assert json.loads(run(capsys, "job", "feed", "--json"))["items"][0]["body"] == body
 
 
 def test_retire(capsys: Any, inventory: Inventory, asked: list[Any]) -> None:
-    assert "is retired" in run(capsys, "retire", MAC)
+    assert "extensions: 102" in run(capsys, "retire", MAC)
     assert inventory.all(Phone) == []
     assert [call[:2] for call in asked] == [("edge", "reload"), ("front", "reload")]
 

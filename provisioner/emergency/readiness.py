@@ -280,9 +280,7 @@ def _shown(snapshot: Snapshot, number: str, spots: dict[str, _Spot]) -> Place:
         return Place()
     registration = snapshot.registrations.get(number)
     confirmed = registration.reading.at if registration and registration.reading else 0.0
-    return Place(
-        name=spot.name if spot else "", address=spot.address if spot else "", confirmed=confirmed
-    )
+    return Place(name=spot.name if spot else "", address=spot.address if spot else "", confirmed=confirmed)
 
 
 def _text(elements: dict[str, str]) -> str:

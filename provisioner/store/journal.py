@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
@@ -158,6 +158,12 @@ def _call_log(db: Database) -> None:
 @migrations(name="emergencies")
 def _emergencies(db: Database) -> None:
     emergencies.create(db)
+
+
+@migrations(name="emergency-tests")
+def _emergency_tests(db: Database) -> None:
+    """The last test of each line is found without reading all."""
+    db.table("emergencies").create_index(["kind", "extension", "at"])
 
 
 @migrations(name="call-tables")
@@ -393,6 +399,22 @@ class Journal:
         """Emergency, test and crisis calls that began in [since, until), oldest first."""
         return self._read(
             "SELECT * FROM emergencies WHERE at >= ? AND at < ? ORDER BY at, id", since, min(until, 1e18)
+        )
+
+    def newest_emergencies(self, limit: int, since: float = 0.0, until: float = 1e18) -> list[Row]:
+        """The newest of `emergencies` in [since, until), newest first."""
+        sql = "SELECT * FROM emergencies WHERE at >= ? AND at < ? ORDER BY at DESC, id DESC LIMIT ?"
+        return self._read(sql, since, min(until, 1e18), limit)
+
+    def tests(self, each: int, extensions: Sequence[str] = ()) -> list[Row]:
+        """The newest `each` calls to 933 that are over, of all lines or of these; oldest first."""
+        chosen = f" AND extension IN ({', '.join('?' * len(extensions))})" if extensions else ""
+        return self._read(
+            f"SELECT {', '.join(COLUMNS['emergencies'])} FROM (SELECT *, row_number() OVER"  # noqa: S608
+            " (PARTITION BY extension ORDER BY at DESC, id DESC) AS nth FROM emergencies"
+            f" WHERE kind = 'emergency-test' AND ended IS NOT NULL{chosen}) WHERE nth <= ? ORDER BY at, id",
+            *extensions,
+            each,
         )
 
     def notices(self, since: float = 0.0, state: str = "") -> list[Row]:

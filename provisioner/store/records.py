@@ -599,6 +599,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The phone and 0-based line index that hold `extension`."""
         return self._holders.get(extension)
 
+    @cached_property
+    def _places(self) -> dict[str, Location | None]:
+        """What `place` has found so far."""
+        return {}
+
     def lineage(self, location: str) -> tuple[Location, ...]:
         """A location and those that it is a part of, the innermost first; () when there is none of that id."""
         found: list[Location] = []
@@ -609,6 +614,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def place(self, location: str) -> Location | None:
         """A location with its whole address, its networks and neighbours; what is nearer wins."""
+        if location not in self._places:
+            self._places[location] = self._whole(location)
+        return self._places[location]
+
+    def _whole(self, location: str) -> Location | None:
         lineage = self.lineage(location)
         if not lineage:
             return None

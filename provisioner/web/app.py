@@ -63,6 +63,7 @@ from provisioner.web import (
     signing,
     staff,
     tables,
+    through,
     tokens,
     told,
     trends,
@@ -119,7 +120,14 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     menu.install(app)
     work.install(app)
     trunk_form.install(app)
-    own = (dashboard.calls, staff.blueprint, api.blueprint, health.blueprint, choose_language.pages, signing.pages)
+    own = (
+        dashboard.calls,
+        staff.blueprint,
+        api.blueprint,
+        health.blueprint,
+        choose_language.pages,
+        signing.pages,
+    )
     rooms = (
         addresses,
         audio,
@@ -132,6 +140,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         orders,
         many,
         tables,
+        through,
         trends,
         request_log,
         phone,
@@ -199,7 +208,11 @@ NOT_NOW = N_("This cannot be done now")
 def _http_error(error: HTTPException) -> ResponseReturnValue:
     if error.code is None or error.code < 400:
         return error.get_response()  # redirects that routing raises
-    return say(error.code, TITLES.get(error.code, HTTPStatus(error.code).phrase), _detail(error))
+    title = TITLES.get(error.code, HTTPStatus(error.code).phrase)
+    response = make_response(say(error.code, title, _detail(error)))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(error.valid_methods)
+    return response
 
 
 def _detail(error: HTTPException) -> str:
@@ -208,10 +221,6 @@ def _detail(error: HTTPException) -> str:
     if said == str(type(error).description) and not request.path.startswith("/api/"):
         return _("Check the address, or go on from the overview.")
     return said
-    response = make_response(say(error.code, HTTPStatus(error.code).phrase, str(error.description or "")))
-    if isinstance(error, MethodNotAllowed) and error.valid_methods:
-        response.headers["Allow"] = ", ".join(error.valid_methods)
-    return response
 
 
 def _provisioner_error(error: ProvisionerError) -> ResponseReturnValue:

@@ -180,7 +180,7 @@ def export_page() -> Response:
 
 
 @calls.get("/calls.csv")
-@contract.call(gives="text/csv", problems=(422,))
+@contract.call(gives="text/csv")
 def export(query: Export) -> Response:
     """All calls that are asked for as a table, oldest first."""
     return _export(asked(contract.given(query)))
@@ -194,7 +194,7 @@ def _export(search: Search) -> Response:
 
 
 @calls.get("/calls")
-@contract.call(problems=(422,))
+@contract.call()
 def list_calls(query: Wanted) -> Page[views.CallRow]:
     """Calls that are asked for: live first, then the newest past ones."""
     return _list(query)

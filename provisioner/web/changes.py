@@ -166,7 +166,8 @@ def _name(entry: Audit, snapshot: Snapshot) -> str:
     return f"{name} ({entry.id})" if name and entry.kind == "user" else str(name or entry.id)
 
 
-def _act(entry: Audit) -> str:
+def act(entry: Audit) -> str:
+    """What was done to the record: made, changed or removed; or `noted`, of what is none."""
     if entry.kind not in RECORDS:
         return "noted"
     return "made" if entry.before is None else "removed" if entry.after is None else "changed"
@@ -187,7 +188,7 @@ def _there(entry: Audit, snapshot: Snapshot) -> str:
 def told(entry: Audit, snapshot: Snapshot) -> Entry:
     """An entry in words."""
     what = _(WORDS.get(entry.kind, entry.kind))
-    return Entry(entry, what, _name(entry, snapshot), _act(entry), _there(entry, snapshot), fields(entry))
+    return Entry(entry, what, _name(entry, snapshot), act(entry), _there(entry, snapshot), fields(entry))
 
 
 def grouped(entries: list[Audit], snapshot: Snapshot) -> list[Change]:

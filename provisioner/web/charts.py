@@ -56,12 +56,13 @@ class Mark(NamedTuple):
 
 def _tag(tag: str, *inside: object, **attributes: object) -> Markup:
     """One element. Attribute names: `class_` for class, `_` for `-`; attributes that are None are left out."""
-    written = Markup("").join(
-        Markup(' {}="{}"').format(name.rstrip("_").replace("_", "-"), _short(value))
+    written = "".join(
+        f' {name.rstrip("_").replace("_", "-")}="{escape(_short(value))}"'
         for name, value in attributes.items()
         if value is not None
     )
-    return Markup("<{}{}>{}</{}>").format(tag, written, Markup("").join(map(escape, inside)), tag)
+    body = "".join(escape(part) for part in inside)
+    return Markup(f"<{tag}{written}>{body}</{tag}>")  # noqa: S704 - each part was escaped
 
 
 def _short(value: object) -> object:

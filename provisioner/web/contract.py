@@ -312,7 +312,7 @@ def _check_path(contract: Contract, path: Mapping[str, str]) -> None:
     for name, value in path.items():
         pattern, words = path_pattern(name)
         if not re.fullmatch(pattern, value):
-            abort(404, f"There is nothing here. {words}")
+            abort(404, f"Nothing has this name: it must be another. {words}")
 
 
 def _given(contract: Contract) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from provisioner.emergency.matrix import Cell
 from provisioner.errors import UsageError
 from provisioner.ipc import Json
 from provisioner.store.records import NoticeSecret, Notifying
-from provisioner.web import api, contract, shapes, staff, words
+from provisioner.web import api, contract, paging, shapes, staff, words
 from provisioner.web.contract import Body, Page, Paging, Text
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
@@ -22,7 +23,8 @@ from provisioner.web.shapes import Shape
 from provisioner.web.sources import World
 from provisioner.web.views import Level
 
-LOG_SECONDS = 366 * 86_400.0  # on the page
+CALLS = 50  # of the log, on a page
+RESULTS = 6  # of a line that are told
 LEVELS: dict[str, Level] = {
     "passed": "good", "stale": "warn", "overdue": "warn", "failed": "bad", "never": "bad",
 }  # fmt: skip
@@ -78,21 +80,33 @@ def store(values: dict[str, Any], who: str) -> None:
     sources().reload()
 
 
-def log(since: float = 0.0, until: float = float("inf")) -> list[Json]:
-    """The emergency log, newest first."""
+def log(since: float = 0.0, until: float = 1e18, most: int = 1 << 40) -> list[Json]:
+    """The emergency log, newest first; at most so many calls."""
     journal = sources().journal
-    return evidence.calls(journal.emergencies(since, until), journal.notices(since))[::-1]
+    rows = journal.newest_emergencies(most, since, until)[::-1]
+    told = journal.notices(float(rows[0]["at"])) if rows else []
+    return evidence.calls(rows, told)[::-1]
 
 
-def cells(world: World) -> list[Cell]:
-    """The matrix of tests at this moment."""
+def _matrix(world: World, rows: list[Json]) -> list[Cell]:
     held = (world.edge or {}).get("registrations", [])
     networks = {
         str(row["extension"]): matrix.network_of(str(row["address"]).rpartition(":")[0].strip("[]"))
         for row in held
     }
-    rows = sources().journal.emergencies()
     return matrix.matrix(world.snapshot, rows, networks, world.now, settings().test_days)
+
+
+def cells(world: World) -> list[Cell]:
+    """The matrix of tests at this moment, with the last result of each line."""
+    return _matrix(world, sources().journal.tests(1))
+
+
+def detailed(world: World, chosen: Sequence[Cell], each: int) -> list[Cell]:
+    """These cells with the last `each` results."""
+    rows = sources().journal.tests(each, [cell.extension for cell in chosen]) if chosen else []
+    found = {cell.extension: cell for cell in _matrix(world, rows)}
+    return [found[cell.extension] for cell in chosen]
 
 
 def begin_test(extension: str) -> str:
@@ -123,14 +137,18 @@ def page() -> Response:
 def _page(status: int = 200, error: str = "", typed: Notifying | None = None) -> Response:
     world = sources().world()
     zone = world.snapshot.practice.time_zone
-    entries = log(world.now - LOG_SECONDS)
-    trials = [row for row in sources().journal.notices(world.now - LOG_SECONDS) if row["occasion"] == "trial"]
+    entries = log(until=_before(), most=CALLS + 1)
+    window = paging.window(cells(world))
+    trials = sources().journal.notices_of("")
     return staff.page(
         "emergency_page.html",
         world,
         status,
-        log=[(call["at"], evidence.flat(call, zone)) for call in entries],
-        cells=cells(world),
+        log=[(call["at"], evidence.flat(call, zone)) for call in entries[:CALLS]],
+        older=entries[CALLS - 1]["at"] if len(entries) > CALLS else None,
+        cells=detailed(world, window.rows, RESULTS),
+        window=window,
+        link=paging.linker(),
         levels=LEVELS,
         standing=evidence.STANDING,
         changed=matrix.WORDS,
@@ -143,6 +161,12 @@ def _page(status: int = 200, error: str = "", typed: Notifying | None = None) ->
         error=error,
         done=request.args.get("done", ""),
     )
+
+
+def _before() -> float:
+    """Only calls before this time are shown, for the pages of the log."""
+    text = request.args.get("before", "")
+    return float(text) if text.replace(".", "", 1).isdecimal() and text.isascii() else 1e18
 
 
 def _done(what: str) -> Response:
@@ -239,15 +263,15 @@ def _days() -> tuple[float, float]:
 
 
 @calls.get("/emergency/calls")
-@contract.call(answer=Page[shapes.EmergencyCall], problems=(422,))
+@contract.call(answer=Page[shapes.EmergencyCall])
 def api_log(query: Wanted) -> Page[Json]:
     """The emergency log, newest first."""
-    return contract.listed(log(*_days()), query)
+    return contract.listed(log(*_days(), query.offset + query.limit + 1), query, None)
 
 
 @pages.get("/emergency/calls.csv")
 @calls.get("/emergency/calls.csv")
-@contract.call(gives="text/csv", problems=(422,))
+@contract.call(gives="text/csv")
 def api_csv(query: Days) -> Response:
     """The emergency log as a table, oldest first."""
     zone = sources().snapshot().practice.time_zone
@@ -259,7 +283,7 @@ def api_csv(query: Days) -> Response:
 
 @pages.get("/emergency/evidence.zip")
 @calls.get("/emergency/evidence.zip")
-@contract.call(gives="application/zip", problems=(422,))
+@contract.call(gives="application/zip")
 def api_evidence(query: Days) -> Response:
     """The evidence of emergency calls and tests as a ZIP file; without days of the last year."""
     now, snapshot = sources().now(), sources().snapshot()
@@ -285,7 +309,9 @@ def api_evidence(query: Days) -> Response:
 @contract.call()
 def api_tests(query: Paging) -> Page[Cell]:
     """For each line when 933 was last called and what came of it, the worst first."""
-    return contract.listed(cells(sources().world()), query)
+    world = sources().world()
+    found = contract.listed(cells(world), query)
+    return msgspec.structs.replace(found, items=detailed(world, found.items, RESULTS))
 
 
 @calls.post("/emergency/tests")

@@ -23,7 +23,7 @@ from provisioner.web import api, contract, staff, words
 from provisioner.web.contract import Page, Paging, Text
 from provisioner.web.language import gettext as _
 from provisioner.web.session import sources, who
-from provisioner.web.setting_groups import GROUPS
+from provisioner.web.setting_groups import CHOICES, GROUPS
 from provisioner.web.shapes import LayerValues, Shape
 
 CHANGES = 10  # the last ones of a layer
@@ -181,7 +181,7 @@ def _show(
         own=[row for row in found.values() if row.here is not None], reached=reached,
         choices=choices(snapshot, catalogue), query=query, everything=everything, errors=errors or {},
         changes=changes(sources().inventory.audit(CHANGES, "phone_setting", layer)), conflict=conflict,
-        revision=stored[1] if stored else 0, saved=request.args.get("saved", ""), nothing=NONE,
+        revision=stored[1] if stored else 0, saved=request.args.get("saved", ""), nothing=NONE, choice_words=CHOICES,
         zones=sorted(available_timezones()),
     )  # fmt: skip
 
@@ -270,6 +270,7 @@ def _setting(name: str, status: int = 200, error: str = "", typed: str | None = 
         text=text,
         error=error,
         zones=sorted(available_timezones()) if row.setting.type == "zone" else (),
+        choice_words=CHOICES,
     )
 
 

@@ -52,6 +52,7 @@ TABS = (
     Row("extensions", "extensions.page", N_("Extensions")),
     Row("extensions", "numbers.page", N_("Numbers")),
     Row("extensions", "ringing.index", N_("Ring groups")),
+    Row("extensions", "through.show", N_("Dial-through")),
     Row("extensions", "addresses.page", N_("Emergency addresses")),
     Row("calls", "staff.calls", N_("Calls")),
     Row("calls", "trends.of_calls", N_("Trends and sound")),

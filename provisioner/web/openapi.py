@@ -299,7 +299,8 @@ def statuses(each: Operation) -> list[int]:
     """The statuses of all problems that a call may answer."""
     held = each.contract
     found = {*ALWAYS, *held.problems}
-    found |= {404} if held.path else set()
+    found |= {404} if held.path or each.method == "DELETE" else set()
+    found |= {422} if held.query is not None else set()
     if each.method not in SAFE:
         found |= {409, 413}
         found |= {415, 422} if held.body is not None or held.takes else set()

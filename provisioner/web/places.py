@@ -35,7 +35,12 @@ BELOW: dict[str, tuple[Level, ...]] = {
     "floor": ("room",),
     "room": (),
 }
-LABELS = {**civic.LABELS, "NAM": N_("Name of the building or business")}
+LABELS = {
+    **civic.LABELS,
+    "NAM": N_("Building or business"),
+    "PRD": N_("Direction before"),
+    "POD": N_("Direction after"),
+}
 # The parts of an address that a level usually has of its own, and those behind "More".
 PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "practice": ((), ("NAM", "country", "A1", "A3", "PC")),

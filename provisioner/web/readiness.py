@@ -5,7 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from provisioner.emergency import readiness
-from provisioner.web import api, contract, staff
+from provisioner.web import api, contract, paging, staff
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources
 from provisioner.web.sources import World
@@ -16,6 +16,7 @@ WORDS = {
     "good": N_("Ready"),
 }
 
+
 pages = Blueprint("readiness", __name__, url_prefix="/staff/emergency")
 pages.before_request(staff.guard)
 calls = Blueprint("readiness_api", __name__, url_prefix="/api/v1/emergency")
@@ -25,15 +26,16 @@ calls.before_request(api.guard)
 def report(world: World) -> readiness.Report:
     """Of the practice as it is now."""
     waiting = [str(row["mac"]) for row in world.sightings]
-    log = sources().journal.emergencies()
-    return readiness.report(world.snapshot, world.edge, waiting, log, world.now)
+    return readiness.report(world.snapshot, world.edge, waiting, sources().journal.tests(1), world.now)
 
 
 @pages.get("/readiness")
 def page() -> Response:
     """Each phone, the worst first."""
     world = sources().world()
-    return staff.page("readiness.html", world, report=report(world), words=WORDS)
+    found = report(world)
+    window = paging.window(found.phones)
+    return staff.page("readiness.html", world, report=found, window=window, link=paging.linker(), words=WORDS)
 
 
 @calls.get("/readiness")

@@ -103,7 +103,7 @@ def moment(text: str, name: str, zone: str) -> float | None:
     try:
         at = datetime.fromisoformat(text.strip())
     except ValueError:
-        abort(400, f"{name} must be a date such as 2026-03-31, or a date and time such as 2026-03-31T14:00.")
+        abort(422, f"{name} must be a date such as 2026-03-31, or a date and time such as 2026-03-31T14:00.")
     return (at if at.tzinfo else at.replace(tzinfo=words.zone(zone))).timestamp()
 
 

@@ -63,3 +63,14 @@ GROUPS = (
         "syslog_host syslog_level",
     ),
 )
+
+# Values that say little by themselves, in words.
+CHOICES: dict[str, dict[str, str]] = {
+    "language": {
+        "en": N_("English"), "es": N_("Spanish"), "fr": N_("French"), "de": N_("German"), "it": N_("Italian"),
+        "ja": N_("Japanese"), "ko": N_("Korean"), "pt": N_("Portuguese"), "ru": N_("Russian"), "zh": N_("Chinese"),
+    },
+    "time_format": {"12": N_("12 hours, am and pm"), "24": N_("24 hours")},
+    "date_format": {"mdy": N_("month, day, year"), "dmy": N_("day, month, year"), "ymd": N_("year, month, day")},
+    "dtmf": {"rfc4733": N_("as events (RFC 4733)"), "info": N_("as SIP INFO"), "inband": N_("as tones in the audio")},
+}  # fmt: skip

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import msgspec
 from flask import Blueprint, Response, abort, make_response, request
 
 from provisioner.errors import OperatorError
@@ -128,7 +129,7 @@ def confirm(name: str) -> Response:
 class DryRun(Body, frozen=True):
     """`dry_run`: only say what would change."""
 
-    dry_run: bool = False
+    dry_run: Annotated[bool, msgspec.Meta(description="Only say what would change.")] = False
 
 
 @calls.post("/settings.toml")

