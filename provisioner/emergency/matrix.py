@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -28,6 +29,7 @@ GRACE = 1.5  # a result is overdue after so many times of the days between tests
 _DAY = 86400.0
 
 
+@functools.lru_cache(4096)
 def network_of(address: str) -> str:
     """The network that a phone's address stands for: its /24, or /64 for IPv6; "" for none."""
     try:
@@ -106,9 +108,13 @@ def result_of(row: Row) -> Result:
 
 
 def matrix(
-    snapshot: Snapshot, rows: Sequence[Row], networks: Mapping[str, str], now: float, days: float
-) -> list[Cell]:
-    """A cell for each line, the worst first. `rows`: of `emergencies`, oldest first; `networks`: by extension."""
+    snapshot: Snapshot, rows: Sequence[Row], networks: Mapping[str, str], now: float, days: float,
+    only: Collection[str] | None = None,
+) -> list[Cell]:  # fmt: skip
+    """A cell for each line, the worst first. `rows`: of `emergencies`, oldest first; `networks`: by extension.
+
+    `only`: extensions of which cells are wanted, None: of all.
+    """
     tests: dict[str, list[Row]] = {}
     for row in rows:
         if row["kind"] == "emergency-test" and row["ended"]:
@@ -118,6 +124,7 @@ def matrix(
         _cell(snapshot, phone, line, tests.get(line.extension, []), networks, now, days, ways)
         for phone in snapshot.phones.values()
         for line in phone.lines
+        if only is None or line.extension in only
     ]
     return sorted(cells, key=lambda cell: (ORDER.index(cell.standing), cell.extension))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -88,13 +88,13 @@ def log(since: float = 0.0, until: float = 1e18, most: int = 1 << 40) -> list[Js
     return evidence.calls(rows, told)[::-1]
 
 
-def _matrix(world: World, rows: list[Json]) -> list[Cell]:
+def _matrix(world: World, rows: list[Json], only: Collection[str] | None = None) -> list[Cell]:
     held = (world.edge or {}).get("registrations", [])
     networks = {
         str(row["extension"]): matrix.network_of(str(row["address"]).rpartition(":")[0].strip("[]"))
         for row in held
     }
-    return matrix.matrix(world.snapshot, rows, networks, world.now, settings().test_days)
+    return matrix.matrix(world.snapshot, rows, networks, world.now, settings().test_days, only)
 
 
 def cells(world: World) -> list[Cell]:
@@ -104,9 +104,10 @@ def cells(world: World) -> list[Cell]:
 
 def detailed(world: World, chosen: Sequence[Cell], each: int) -> list[Cell]:
     """These cells with the last `each` results."""
-    rows = sources().journal.tests(each, [cell.extension for cell in chosen]) if chosen else []
-    found = {cell.extension: cell for cell in _matrix(world, rows)}
-    return [found[cell.extension] for cell in chosen]
+    named = [cell.extension for cell in chosen]
+    rows = sources().journal.tests(each, named) if chosen else []
+    found = {cell.extension: cell for cell in _matrix(world, rows, frozenset(named))}
+    return [found[name] for name in named]
 
 
 def begin_test(extension: str) -> str:

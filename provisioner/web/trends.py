@@ -159,13 +159,11 @@ def tests(cells: Sequence[Cell], now: float, zone: tzinfo) -> Markup:
     for cell in cells:
         drawn = [charts.Cell("", "")] * MONTHS
         for result in reversed(cell.results):
-            month = datetime.fromtimestamp(result.at, zone).strftime("%Y-%m")
-            if month in months:
-                day = words.clock(result.at, now, zone)  # type: ignore[arg-type]
+            day = datetime.fromtimestamp(result.at, zone).date().isoformat()
+            if day[:7] in months:
                 told = _("passed, {day}") if result.passed else _("failed, {day}")
-                drawn[months.index(month)] = charts.Cell(
-                    "good" if result.passed else "bad", told.format(day=day)
-                )
+                level = "good" if result.passed else "bad"
+                drawn[months.index(day[:7])] = charts.Cell(level, told.format(day=day))
         rows.append((f"{cell.extension} {cell.name}"[:24], drawn))
     legend = [(_("passed"), "good"), (_("failed"), "bad")]
     title = _("Calls to 933 of each line, by month")

@@ -1,4 +1,4 @@
-"""Tables of the call log: every query by an index, counters that add up whatever is written, and the way there from before."""
+"""Tables of the call log: every query by an index, counters that add up, and the way there from before."""
 
 from __future__ import annotations
 

@@ -186,3 +186,23 @@ def test_what_a_spreadsheet_could_run_is_text() -> None:
 def test_days_that_are_none(first: str, last: str) -> None:
     with pytest.raises(UsageError):
         evidence.days(first, last, "UTC")
+
+
+def test_the_newest_tests_of_each_line(tmp_path):
+    log = Journal.open(tmp_path / "journal.db")
+    for number, (extension, at, more) in enumerate(
+        (
+            ("101", 1, {}),
+            ("101", 3, {}),
+            ("101", 2, {}),
+            ("102", 9, {}),
+            ("101", 8, {"ended": None}),
+            ("103", 4, {"kind": "emergency"}),
+        )
+    ):
+        log.write("emergencies", {**row(f"t{number}", float(at)), "extension": extension, **more})
+    assert log.flush()
+    assert [(one["extension"], one["at"]) for one in log.tests(1)] == [("101", 3.0), ("102", 9.0)]
+    assert [one["at"] for one in log.tests(2, ["101", "104"])] == [2.0, 3.0]
+    assert [one["id"] for one in log.newest_emergencies(2, 2.0, 9.0)] == ["t4", "t5"]
+    log.close()
