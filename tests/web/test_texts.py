@@ -20,7 +20,8 @@ from lxml import html
 from provisioner.phones.vocabulary import SETTINGS
 from provisioner.web import language, told
 
-_PATH = Path(__file__).parents[2] / "packaging" / "texts.py"
+ROOT = Path(__file__).parents[2]
+_PATH = ROOT / "packaging" / "texts.py"
 SPOKEN = (
     "aria-label",
     "title",
@@ -129,6 +130,8 @@ def data(house: House) -> set[str]:
     for setting in SETTINGS.values():
         found.update(_WORD.findall(f"{setting.name} {setting.choices} {setting.default}"))
     found.update(_WORD.findall(" ".join(available_timezones())))
+    found.update(_WORD.findall((ROOT / "provisioner" / "trunks" / "trunk_profiles.toml").read_text()))
+    found.update(_WORD.findall(" ".join(f"{each}" for each in every_choice())))
     return found
 
 
