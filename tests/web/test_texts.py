@@ -18,7 +18,7 @@ from every_page import House
 from lxml import html
 
 from provisioner.phones.vocabulary import SETTINGS
-from provisioner.web import language, told
+from provisioner.web import language, told, trunk_words
 
 ROOT = Path(__file__).parents[2]
 _PATH = ROOT / "packaging" / "texts.py"
@@ -131,7 +131,7 @@ def data(house: House) -> set[str]:
         found.update(_WORD.findall(f"{setting.name} {setting.choices} {setting.default}"))
     found.update(_WORD.findall(" ".join(available_timezones())))
     found.update(_WORD.findall((ROOT / "provisioner" / "trunks" / "trunk_profiles.toml").read_text()))
-    found.update(_WORD.findall(" ".join(f"{each}" for each in every_choice())))
+    found.update(_WORD.findall(str([setting[:1] + setting[4:] for _title, rows in trunk_words.SETTINGS for setting in rows])))
     return found
 
 
