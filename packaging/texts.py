@@ -28,16 +28,48 @@ METHODS = [("**/templates/*.html", "jinja2.ext:babel_extract"), ("**.py", "pytho
 OPTIONS = {"**/templates/*.html": {"trimmed": "true", "silent": "false"}}
 # Rooms and modules below whose sentences reach a page; what of them speaks to machines or logs only is left out.
 SPEAKING = (
-    *("phones", "emergency", "store", "dialing", "notifier", "edge", "people", "keeping", "trunks", "web", "media/recordings.py"),
+    *(
+        "phones",
+        "emergency",
+        "store",
+        "dialing",
+        "notifier",
+        "edge",
+        "people",
+        "keeping",
+        "trunks",
+        "web",
+        "media/recordings.py",
+    ),
     *("certificates.py", "dialled.py", "ipc.py", "paths.py", "front/inspect.py", "front/pnp.py"),
 )
 SILENT = (
-    *("phones/yealink_aes.py", "phones/grandstream_binary.py", "phones/grandstream_encryption.py", "phones/identity.py"),
+    *(
+        "phones/yealink_aes.py",
+        "phones/grandstream_binary.py",
+        "phones/grandstream_encryption.py",
+        "phones/identity.py",
+    ),
     *("emergency/civic_text.py", "emergency/notices.py", "emergency/pidf.py", "emergency/providers/xml.py"),
     *("notifier/process.py", "notifier/notifier.py", "edge/process.py", "edge/presence.py", "edge/trunk.py"),
-    *("edge/registrar.py", "edge/registration.py", "edge/answers.py", "store/audit.py", "store/call_tables.py"),
+    *(
+        "edge/registrar.py",
+        "edge/registration.py",
+        "edge/answers.py",
+        "store/audit.py",
+        "store/call_tables.py",
+    ),
     *("store/request_log.py", "store/call_log.py", "store/tokens.py", "store/journal.py", "web/contract.py"),
-    *("web/openapi.py", "web/once.py", "web/api.py", "web/charts.py", "web/app.py", "web/assets.py", "web/backup_api.py"),
+    *(
+        "web/openapi.py",
+        "web/once.py",
+        "web/api.py",
+        "web/charts.py",
+        "web/app.py",
+        "web/assets.py",
+        "web/backup_api.py",
+    ),
+    *("web/metrics.py", "web/api_page.py"),
 )
 TABLES = (("phone_templates/*/notify.toml", "keys"), ("provisioner/trunks/*.toml", "label"))
 KEYWORDS = {
@@ -47,8 +79,9 @@ _ELSEWHERE = frozenset(  # calls whose texts are log lines, SQL, or in the catal
     {"debug", "info", "warning", "error", "exception", "critical", "execute", "query", "problem", *KEYWORDS}
     | {"Meta", "_group"}  # parameters of API calls, names of settings
 )
-_NO_SENTENCE = re.compile(
-    r"^\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|PRAGMA|BEGIN|WITH|FROM|AND|WHERE)\b|\n|^[a-z_]+/"
+_NO_SENTENCE = re.compile(  # SQL, headers, log lines, names of columns, formats of dates
+    r"^\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|PRAGMA|BEGIN|WITH|FROM|AND|WHERE)\b|\n|^[a-z_]+/|SIP/2|sip:|;tag="
+    r"|^attachment|%s|MMM|^By MAC:|^The id of|words for|^[a-z0-9_]+( [a-z0-9_]{1,3})* [a-z]+[_0-9][a-z0-9_ ]*$"
 )
 _BRACE = re.compile(r"\{(?!\w+\})|(?<!\w)\}")  # none of a `{name}` that is there to be filled in
 _WORDS = re.compile(r"[A-Za-z]{2,}")

@@ -40,9 +40,10 @@ _MARKED = re.compile(r"⟦[^⟦⟧]*⟧")
 _NAME = re.compile(r"\S*[\d._/@]\S*|\b[a-z]+(?:-[a-z]+)+\b")  # of files, hosts, models, prompts
 # Technical words, makers and places that are the same in every language.
 SAME = set(
-    """AM API Bearer CA CSV Clinic DER DHCP DNS DTMF English Español Extension GB GET Grandstream HEAD HTTP HTTPS ISC
-    JSON KB Kea MAC MB MOS Model Name Number OPNsense OpenAPI PEM PM POST Poly Polycom Provisioner RTP SIP SRTP Server TCP
-    TFTP TLS UDP UTC VLAN WAV Windows Yealink ZIP dnsmasq dhcpd ms pfSense sept""".split()
+    """AM API BEGIN Bearer CA CERTIFICATE CSV Clinic Contact DER DHCP DNS DTMF English Español Extension GB GET
+    Grandstream HEAD HTTP HTTPS ISC JSON KB Kea MAC MB MOS Model Name Number OPNsense OpenAPI PEM PM POST
+    Reject Poly Polycom Provisioner RTP SIP SRTP Server TCP TFTP TLS UDP UTC VLAN WAV Windows Yealink ZIP
+    dnsmasq dhcpd ms actor msg taker pai pfSense sept""".split()
 )
 
 
@@ -119,7 +120,7 @@ def spoken(page: bytes) -> str:
 
 def data(house: House) -> set[str]:
     """Every word of the practice's own data."""
-    found: set[str] = set(SAME)
+    found = {*SAME, every_page.LONG[4:20]}  # pictures cut long names off
     for path in (house.state.inventory, house.state.journal):
         with sqlite3.connect(path) as connection:
             for (table,) in connection.execute(
@@ -131,7 +132,11 @@ def data(house: House) -> set[str]:
         found.update(_WORD.findall(f"{setting.name} {setting.choices} {setting.default}"))
     found.update(_WORD.findall(" ".join(available_timezones())))
     found.update(_WORD.findall((ROOT / "provisioner" / "trunks" / "trunk_profiles.toml").read_text()))
-    found.update(_WORD.findall(str([setting[:1] + setting[4:] for _title, rows in trunk_words.SETTINGS for setting in rows])))
+    found.update(
+        _WORD.findall(
+            str([setting[:1] + setting[4:] for _title, rows in trunk_words.SETTINGS for setting in rows])
+        )
+    )
     return found
 
 
