@@ -29,10 +29,11 @@ F = TypeVar("F", bound=Callable[..., Any])
 # Each process is imported by its own subcommand only: a phone system of six processes pays for every import.
 
 log_option = click.option(
-    "--log",
-    type=click.Choice(["plain", "json"]),
-    default="plain",
-    envvar="PROVISIONER_LOG",
+    "--log-format",
+    "log",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    envvar="PROVISIONER_LOG_FORMAT",
     show_default=True,
     help="Form of the log lines.",
 )
@@ -61,7 +62,7 @@ legacy_option = _port_option(
 def _begin(state: Path | None, log: str) -> StateDir:
     """What every process does first."""
     die_with_parent()
-    logs.set_up(log)
+    logs.set_up(log, process=click.get_current_context().info_name or "")
     return _state(state)
 
 
@@ -114,7 +115,7 @@ def run(
 
     if core and not core.startswith(("sip:", "sips:")):
         raise UsageError(f"{core!r} is no SIP URI: give --core as sip:HOST:PORT")
-    logs.set_up(log)
+    logs.set_up(log, process="supervisor")
     options = launch.Options(
         state=_state(state, demo_directory() if demo else None),
         demo=demo,
@@ -242,7 +243,7 @@ def simulate(context: click.Context, /, log: str, **what: Any) -> None:
         return
     _served(what["server"])
     die_with_parent()
-    logs.set_up(log)
+    logs.set_up(log, process="simulate")
     from provisioner.simulate.process import main
 
     main(**what)
@@ -270,7 +271,7 @@ def simulate(context: click.Context, /, log: str, **what: Any) -> None:
 def fleet(log: str, **how: Any) -> None:
     """Boot many phones of all models: what each asked for, why it restarted, whether it registered."""
     _served(how["server"])
-    logs.set_up(log)
+    logs.set_up(log, process="simulate")
     from provisioner.simulate.fleet import main
 
     click.get_current_context().exit(main(**how))

@@ -69,7 +69,7 @@ class Options:
     core: str = ""
     transfer: str = ""
     life: bool = True
-    log: str = "plain"
+    log: str = "text"
 
     @property
     def own_core(self) -> bool:
@@ -154,7 +154,7 @@ def processes(
     ]
 
     def child(name: str, *arguments: str, needed: bool = True) -> Child:
-        command = (sys.executable, "-m", "provisioner", name, "--log", options.log, *arguments)
+        command = (sys.executable, "-m", "provisioner", name, "--log-format", options.log, *arguments)
         return Child(name, command, needed)
 
     table = [

@@ -1,13 +1,16 @@
-"""Logging of every process: one line an event, plain or JSON, outside numbers masked."""
+"""Logging of every process: one line an event, as text or JSON, outside numbers masked (docs/monitoring.md)."""
 
 from __future__ import annotations
 
 import logging
 import re
 import sys
+from contextvars import ContextVar
 from datetime import UTC, datetime
 
 import msgspec
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")  # of the request that is answered now
 
 _NUMBER = re.compile(
     r"(?<![\w.-])(?:\+|%2B)?"  # not inside a name, a version or a UUID
@@ -25,22 +28,45 @@ def mask(text: str) -> str:
 
 
 def _message(record: logging.LogRecord) -> str:
-    return mask(record.getMessage()).encode("utf-8", "backslashreplace").decode()
+    return _safe(record.getMessage())
+
+
+def _safe(text: str) -> str:
+    return mask(text).encode("utf-8", "backslashreplace").decode()
+
+
+def _fields(record: logging.LogRecord) -> dict[str, str | int | float | bool]:
+    """What was logged with `extra={"fields": {…}}`, and the request."""
+    given = getattr(record, "fields", None)
+    found = dict(given) if isinstance(given, dict) else {}
+    if request := request_id.get():
+        found.setdefault("request", request)
+    return {
+        str(name): value if isinstance(value, int | float | bool) else _safe(str(value))
+        for name, value in found.items()
+    }
 
 
 class _Json(logging.Formatter):
-    """One JSON object a line."""
+    """One JSON object a line. `event`: the words without what is put into them, to count and to search by."""
+
+    def __init__(self, process: str) -> None:
+        super().__init__()
+        self._process = process
 
     def format(self, record: logging.LogRecord) -> str:
-        entry = {
-            "at": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
+        entry: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
-            "process": record.name,
+            "process": self._process,
+            "logger": record.name,
+            "event": _safe(str(record.msg)),
             "message": _message(record),
         }
+        if fields := _fields(record):
+            entry["fields"] = fields
         if record.exc_info:
-            text = mask(self.formatException(record.exc_info))
-            entry["exception"] = text.encode("utf-8", "backslashreplace").decode()
+            entry["exception"] = _safe(self.formatException(record.exc_info))
         return msgspec.json.encode(entry).decode()
 
 
@@ -54,8 +80,8 @@ class _Plain(logging.Formatter):
         return line + ("\n" + mask(self.formatException(record.exc_info)) if record.exc_info else "")
 
 
-def set_up(form: str = "plain", level: int = logging.INFO) -> None:
-    """Log to standard error as `form` (`plain` or `json`)."""
+def set_up(form: str = "text", level: int = logging.INFO, process: str = "") -> None:
+    """Log to standard error as `form` (`text` or `json`); `process`: who we are."""
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json() if form == "json" else _Plain())
+    handler.setFormatter(_Json(process) if form == "json" else _Plain())
     logging.basicConfig(level=level, handlers=[handler], force=True)

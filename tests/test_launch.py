@@ -102,7 +102,7 @@ def test_with_another_core_there_is_none_of_our_own(state):
 def test_each_process_shows_its_name_and_where_it_listens(state):
     children = table(Options(state, bind="0.0.0.0", log="json"))
     for name, child in children.items():
-        assert child.command[1:6] == ("-m", "provisioner", name, "--log", "json")
+        assert child.command[1:6] == ("-m", "provisioner", name, "--log-format", "json")
     assert children["edge"].command[-6:] == (
         *("--bind", "0.0.0.0", "--sip-port", "5060"),
         *("--sips-port", "5061"),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from provisioner.logs import mask, set_up
+from provisioner.logs import mask, request_id, set_up
 
 
 @pytest.mark.parametrize(
@@ -88,17 +88,36 @@ def test_plain_lines(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_json_lines(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
-    set_up("json", logging.WARNING)
+    set_up("json", logging.WARNING, "edge")
     logger = logging.getLogger("provisioner.edge")
     logger.info("not shown")
     logger.warning("from %s\n%s", "4155550123", "\udcff")
     (line,) = capsys.readouterr().err.splitlines()
     entry = json.loads(line)
-    assert entry.pop("at").endswith("+00:00")
-    assert entry == {"level": "warning", "process": "provisioner.edge", "message": "from …23\n\\udcff"}
+    assert entry.pop("time").endswith("+00:00")
+    assert entry == {
+        "level": "warning",
+        "process": "edge",
+        "logger": "provisioner.edge",
+        "event": "from %s\n%s",
+        "message": "from …23\n\\udcff",
+    }
 
 
-@pytest.mark.parametrize("form", ["plain", "json"])
+def test_fields_and_the_request(root: logging.Logger, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up("json", process="web")
+    token = request_id.set("0123abcd")
+    fields = {"status": 303, "number": "+14155550123", "good": True}
+    logging.getLogger("provisioner.web").info("changed 4155550123", extra={"fields": fields})
+    request_id.reset(token)
+    logging.getLogger("provisioner.web").info("later", extra={"fields": "none"})
+    first, second = map(json.loads, capsys.readouterr().err.splitlines())
+    assert first["fields"] == {"status": 303, "number": "…23", "good": True, "request": "0123abcd"}
+    assert first["event"] == first["message"] == "changed …23"
+    assert "fields" not in second
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
 def test_numbers_in_exceptions_are_masked(
     form: str, root: logging.Logger, capsys: pytest.CaptureFixture[str]
 ) -> None:

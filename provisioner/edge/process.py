@@ -83,6 +83,7 @@ class Process:
         methods: dict[str, ipc.Method] = {
             "ping": self._ping,
             "status": self._status,
+            "metrics": self._metrics,
             "reload": self._reload,
             "unban": self._unban,
             "emergency_test": self._emergency_test,
@@ -388,6 +389,9 @@ class Process:
 
     def _ping(self, _args: ipc.Json) -> ipc.Json:
         return {"pid": os.getpid(), "uptime": round(time.monotonic() - self._started, 1)}
+
+    def _metrics(self, _args: ipc.Json) -> ipc.Json:
+        return {**self._edge.records.measured(), "dropped": self._journal.dropped}
 
     def _status(self, _args: ipc.Json) -> ipc.Json:
         edge = self._edge

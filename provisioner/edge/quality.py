@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from provisioner.edge.leg import Leg
 
 HEARD = 50  # packets, a second's worth: less says nothing of a call
+SCORES = (2.6, 3.1, 3.6, 4.0, 4.3, float("inf"))  # steps of user satisfaction (ITU-T G.107, annex B)
 MAX_LEGS = 60  # of one call that are kept; a ring group has fewer
 Row = dict[str, Any]
 
@@ -65,6 +66,18 @@ class Records:
         self._write = write
         self._live = live  # whether a call of that id is on
         self._calls: defaultdict[str, _Call] = defaultdict(_Call)
+        self.ended: Counter[tuple[str, str]] = Counter()  # calls by direction and outcome
+        self._scores: Counter[float] = Counter()  # legs by the least of SCORES that is no less than theirs
+        self._score_sum = 0.0
+
+    def measured(self) -> Row:
+        """Counts since the start, for monitoring: calls that ended, and how legs sounded (up to each score)."""
+        below, rows = 0, []
+        for score in SCORES:
+            below += self._scores[score]
+            rows.append(["+Inf" if score == SCORES[-1] else str(score), below])
+        ended = [[*which, count] for which, count in sorted(self.ended.items())]
+        return {"ended": ended, "quality": rows, "quality_sum": self._score_sum}
 
     def drop(self, leg: Leg) -> None:
         """Free a leg's media, and keep how it sounded for the call that it is in now."""
@@ -83,6 +96,8 @@ class Records:
             loss, jitter = 100 * lost / (received + lost), float(stats.get("jitter_ms", 0))
             score = mos(loss, jitter, codec)
             call.heard.append((score, loss, jitter))
+            self._scores[next(each for each in SCORES if score <= each)] += 1
+            self._score_sum += score
             quality |= {"mos": round(score, 2), "loss": round(loss, 2), "jitter_ms": round(jitter, 1)}
         if not call.waiting and not self._live(name):
             del self._calls[name]
@@ -93,6 +108,7 @@ class Records:
         """A call is over: its row, in the columns of the journal's `calls` but for legs and quality."""
         call = self._calls[row["id"]]
         answered, ended = row["answered"], row["ended"]
+        self.ended[str(row["direction"]), _outcome(row)] += 1
         row["ring_seconds"] = round(max(0.0, (answered or ended) - row["started"]), 1)
         row["talk_seconds"] = round(max(0.0, ended - answered), 1) if answered else 0.0
         self._write(_complete(row, call))
@@ -112,6 +128,18 @@ class Records:
     def pending(self) -> int:
         """Calls of which something is still to come."""
         return len(self._calls)
+
+
+def _outcome(row: Row) -> str:
+    """How a call ended, in one of five words."""
+    said = str(row.get("outcome") or "")
+    if row["answered"]:
+        return "answered"
+    if said.startswith("refused"):
+        return "refused"
+    if row["direction"] == "inbound":
+        return "missed"
+    return "busy" if "busy" in said else "unanswered"
 
 
 def _leg_rows(began: float, call: _Call) -> list[Row]:

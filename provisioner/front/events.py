@@ -50,11 +50,18 @@ class Hub:
         if self._streams:
             self._send(b"event: %b\ndata: %b\n\n" % (event.encode(), msgspec.json.encode(data)))
 
-    def tick(self, now: float) -> None:
-        """Send a comment to every stream when it is time, so that nothing between takes it for dead."""
-        if now >= self._next_comment:
-            self._next_comment = now + KEEP_ALIVE_SECONDS
-            self._send(b":\n\n")
+    def tick(self, now: float) -> list[Request]:
+        """Send a comment to every stream when it is time, so that nothing between takes it for dead; who got it."""
+        if now < self._next_comment:
+            return []
+        self._next_comment = now + KEEP_ALIVE_SECONDS
+        self._send(b":\n\n")
+        return list(self._streams)
+
+    def end(self, request: Request) -> None:
+        """End a stream: whose session is over hears no more."""
+        self._streams.discard(request)
+        request.connection.abort()
 
     def _send(self, data: bytes) -> None:
         for request in list(self._streams):

@@ -93,6 +93,7 @@ class Front:
                 "ping": self._ping,
                 "status": self._status,
                 "reload": self._reload,
+                "metrics": self._metrics,
                 "quarantine": self._quarantine,
                 "release": self._release,
                 "neighbours": self._who_is_near,
@@ -311,6 +312,10 @@ class Front:
             "streams": len(self._hub),
             "quarantine": self._door.quarantine(),
         }
+
+    def _metrics(self, _args: Json) -> Json:
+        answers = [[*which, count] for which, count in self._recorder.answers.items()]
+        return {"answers": answers, "dropped": self._journal.dropped if self._journal else 0}
 
     def _quarantine(self, _args: Json) -> Json:
         return {"quarantine": self._door.quarantine()}

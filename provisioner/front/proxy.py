@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import shutil
 from collections import deque
 from pathlib import Path
@@ -26,7 +27,7 @@ _PIECE = 64 << 10
 # About one connection only (RFC 9110, section 7.6.1), or ours alone to say.
 _HOP_BY_HOP = "connection keep-alive proxy-connection te trailer transfer-encoding upgrade content-length"
 _OURS = """expect proxy-authorization forwarded x-forwarded-for x-forwarded-proto x-forwarded-host
-x-forwarded-port x-forwarded-by"""
+x-forwarded-port x-forwarded-by x-request-id"""
 _NOT_PASSED_ON = frozenset(f"{_HOP_BY_HOP} {_OURS}".split())
 _NOT_PASSED_BACK = frozenset(f"{_HOP_BY_HOP} date".split())
 
@@ -99,18 +100,19 @@ class Proxy:
 
     async def pass_on(self, request: Request) -> None:
         """Answer `request` with what web answers, or a page that says why not. Never raises."""
-        connection = request.connection
+        connection, name = request.connection, secrets.token_hex(8)
         try:
             self._check_room(request)
             reader, writer = await self._open()
             try:
-                await self._exchange(request, reader, writer)
+                await self._exchange(request, reader, writer, name)
             finally:
                 writer.close()
         except (Gone, OSError, EOFError, PeerError, TimeoutError) as error:
             if isinstance(error, ConnectionError) and connection.is_closing():
                 return
-            _log.warning("no answer from the web process: %s", error or type(error).__name__)
+            why = error or type(error).__name__
+            _log.warning("no answer from the web process: %s", why, extra={"fields": {"request": name}})
             if connection.is_writing(request):
                 connection.abort()  # a part has gone out: only a cut tells the browser that it is not whole
                 return
@@ -149,9 +151,9 @@ class Proxy:
         return await asyncio.open_unix_connection(sock=sock, limit=_PIECE)
 
     async def _exchange(
-        self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+        self, request: Request, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, name: str
     ) -> None:
-        sending = asyncio.create_task(self._send(request, writer))
+        sending = asyncio.create_task(self._send(request, writer, name))
         answer = _Answer(only_head=request.method == "HEAD")
         try:
             await self._until_head(answer, reader)
@@ -164,15 +166,16 @@ class Proxy:
             sending.cancel()
             await asyncio.gather(sending, return_exceptions=True)
 
-    async def _send(self, request: Request, writer: asyncio.StreamWriter) -> None:
+    async def _send(self, request: Request, writer: asyncio.StreamWriter, name: str) -> None:
         connection = request.connection
         length = request.body_length
         passed = [
-            (name, value)
-            for name, value in request.headers
+            (key, value)
+            for key, value in request.headers
             # WSGI cannot tell "-" from "_" in a name: X_Forwarded_For must not pass for ours.
-            if name not in _NOT_PASSED_ON and "_" not in name
+            if key not in _NOT_PASSED_ON and "_" not in key
         ]
+        passed.append(("X-Request-Id", name))
         head = _request_head(request.method, request.target, passed, (connection.address, connection.scheme))
         if length is None:
             head += b"Transfer-Encoding: chunked\r\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
@@ -49,6 +50,7 @@ class Recorder:
         self._served: list[tuple[str, dict[str, Any]]] = []
         self.versions: dict[str, str] = {}
         self.count = 0
+        self.answers: Counter[tuple[str, int, str]] = Counter()  # by rule, status and maker
 
     def answered(
         self, verdict: Verdict, address: str, method: str, path: str, status: int, size: int, agent: str
@@ -57,6 +59,7 @@ class Recorder:
         self.count += 1
         at = self._clock()
         who, asked = verdict.identity, verdict.asked
+        self.answers[verdict.rule, status, who.vendor] += 1
         mac = who.mac or (asked.mac if asked else "")
         row = {
             "at": at,

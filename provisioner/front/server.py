@@ -73,11 +73,12 @@ class Server:
         self._connections.discard(connection)
 
     def sweep(self) -> None:
-        """About once a second: drop who keeps us waiting, keep event streams alive."""
+        """About once a second: drop who keeps us waiting, keep event streams alive, end those of ended sessions."""
         now = self.now()
         for connection in list(self._connections):
             connection.check(now)
-        self._hub.tick(now)
+        for request in self._hub.tick(now):
+            self._later(self._still_signed_in(request))
 
     async def close(self) -> None:
         """Drop all connections."""
@@ -122,10 +123,18 @@ class Server:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _events(self, request: Request) -> None:
+    async def _session(self, request: Request) -> int:
         connection = request.connection
         cookie = "; ".join(value for name, value in request.headers if name == "cookie")
-        status = await self._proxy.session(cookie, (connection.address, connection.scheme))
+        return await self._proxy.session(cookie, (connection.address, connection.scheme))
+
+    async def _still_signed_in(self, request: Request) -> None:
+        if await self._session(request) == 401:  # a web process that is away ends nothing
+            self._hub.end(request)
+
+    async def _events(self, request: Request) -> None:
+        connection = request.connection
+        status = await self._session(request)
         if connection.is_closing():
             return
         if status == 204 and request.method == "GET" and not self._hub.full:

@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import wraps
-from typing import Annotated, Any, Literal, ParamSpec, TypeVar
+from typing import Annotated, Literal
 
-from flask import Blueprint, Response, abort, request, url_for
+from flask import Blueprint, abort
 from msgspec import Meta
 
-from provisioner.errors import ProvisionerError
 from provisioner.store.records import Number, Phone
 from provisioner.web import adoption, contract, findings, roles, scopes, session, shapes, views
 from provisioner.web.contract import Body, Page, Paging
 from provisioner.web.session import sources, who
 
-PAGE = 100  # entries without a limit
-MAX_PAGE = 1000
-T = TypeVar("T")
-P = ParamSpec("P")
-
 blueprint = Blueprint("api", __name__, url_prefix="/api/v1")
 
 
 answer, problem = contract.answer, contract.problem
-
-
-def body(*names: str) -> dict[str, Any]:
-    """The JSON object in the body; aborts with 400 when it is none, or (where `names` are given) has other names."""
-    found: Any = request.get_json(silent=True)
-    if not isinstance(found, dict):
-        abort(400, "The body must be a JSON object.")
-    if names and (strange := sorted(found.keys() - set(names))):
-        abort(400, f"{strange[0]!r} is not known: give {', '.join(names)}.")
-    return found
-
-
-def refusing(title: str) -> Callable[[Callable[P, Response]], Callable[P, Response]]:
-    """What a call may not do is a problem document with status 409 and this title."""
-
-    def wrap(call: Callable[P, Response]) -> Callable[P, Response]:
-        @wraps(call)
-        def inner(*args: P.args, **named: P.kwargs) -> Response:
-            try:
-                return call(*args, **named)
-            except ProvisionerError as error:
-                return problem(409, title, str(error))
-
-        return inner
-
-    return wrap
 
 
 @blueprint.before_request
@@ -65,26 +31,6 @@ def guard() -> None:
         abort(401, "Send an API token as 'Authorization: Bearer …', or sign in to the staff page.")
     session.check_csrf()
     roles.check(signed_in.role)
-
-
-def window() -> tuple[int, int]:
-    """The `limit` and `offset` asked for."""
-    try:
-        limit, offset = int(request.args.get("limit", PAGE)), int(request.args.get("offset", 0))
-    except ValueError:
-        limit = offset = -1
-    if not 1 <= limit <= MAX_PAGE or offset < 0:
-        abort(400, f"limit must be 1 to {MAX_PAGE}, offset 0 or more.")
-    return limit, offset
-
-
-def listed(rows: list[T], limit: int, offset: int) -> Response:
-    """One page of `rows` and the address of the next, null on the last."""
-    more = len(rows) > offset + limit
-    here = dict(request.view_args or {})
-    asked = {**request.args.to_dict(), **here, "limit": limit, "offset": offset + limit}
-    following = url_for(str(request.endpoint), **asked) if more else None
-    return answer({"items": rows[offset : offset + limit], "next": following})
 
 
 class Adopt(Body, frozen=True):

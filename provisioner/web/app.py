@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+import re
+import secrets
 import time
 from collections.abc import Callable
 from http import HTTPStatus
 
-from flask import Flask, Response, make_response, render_template, request
+from flask import Flask, Response, g, make_response, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.ipc import Gone
+from provisioner.logs import request_id
 from provisioner.paths import StateDir
 from provisioner.phones.vocabulary import shown
 from provisioner.web import (
@@ -43,6 +46,7 @@ from provisioner.web import (
     locations,
     many,
     menu,
+    metrics,
     numbers,
     openapi,
     orders,
@@ -170,8 +174,9 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         account,
     )
     parts = [part for room in rooms for part in (room.pages, room.calls)]
-    for blueprint in (*own, *parts, backup.pages, backup_api.calls):
+    for blueprint in (*own, *parts, backup.pages, backup_api.calls, metrics.blueprint):
         app.register_blueprint(blueprint)
+    app.before_request(_named)
     app.after_request(_finish)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(ProvisionerError, _provisioner_error)
@@ -179,7 +184,18 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     return app
 
 
+def _named() -> None:
+    """Each request has a name in the logs of front and web, and in its answer."""
+    given = request.headers.get("X-Request-Id", "")  # of the front: it takes away those of clients
+    g.request_id = given if re.fullmatch(r"[0-9a-f]{16}", given) else secrets.token_hex(8)
+    request_id.set(g.request_id)
+
+
 def _finish(response: Response) -> Response:
+    response.headers["X-Request-Id"] = name = g.get("request_id") or secrets.token_hex(8)
+    if request.method not in ("GET", "HEAD", "OPTIONS"):
+        told = {"method": request.method, "endpoint": request.endpoint, "status": response.status_code}
+        _log.info("answered %s", request.endpoint, extra={"fields": {**told, "request": name}})
     response.headers.update(_HEADERS)
     if hsts := https.header():
         response.headers["Strict-Transport-Security"] = hsts

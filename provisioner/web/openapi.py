@@ -12,7 +12,7 @@ from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.routing import Rule
 
 from provisioner import __version__
-from provisioner.web import api, contract, once, roles, session, staff
+from provisioner.web import api, api_page, contract, once, roles, session, staff
 from provisioner.web.contract import JSON, PROBLEM, SAFE, Contract, Page, Problem, contract_of
 from provisioner.web.session import sources
 
@@ -53,6 +53,7 @@ still under way (409).
 Every error is a problem document (RFC 9457).
 """
 TAGS = {
+    "overview": "What is wrong first",
     "phones": "Desk phones: adoption, settings, files, keys, orders",
     "phone-groups": "Groups of phones",
     "settings": "The vocabulary of phone settings",
@@ -74,13 +75,20 @@ TAGS = {
     "users": "Who may sign in",
     "tokens": "API tokens",
     "audit": "Who changed what",
-    "backups": "Backup and restore",
     "recordings": "What callers hear",
     "status": "The appliance",
     "trust": "Which phones get anything",
     "certificates": "Certificate authorities",
     "dhcp": "What the DHCP server tells phones",
     "openapi": "This document",
+    "account": "One's own name, password, second factor and sessions",
+    "addresses": "Reading addresses as people type them",
+    "backups": "Backups",
+    "restores": "Putting a backup back",
+    "discovery": "Phones that were seen on the network",
+    "https": "The certificate of the staff page",
+    "setup": "The first start",
+    "trends": "Figures over time",
 }
 
 calls = Blueprint("openapi_api", __name__, url_prefix=ROOT)
@@ -340,17 +348,22 @@ def told() -> Response:
 @pages.get("")
 def page() -> Response:
     """All calls for people: what there is, and one part of it in full, for all at once would be a heavy page."""
-    by_tag: dict[str, list[tuple[Operation, dict[str, Any]]]] = {}
-    held = document(current_app)
-    for each in operations(current_app):
-        by_tag.setdefault(_tag(each.path), []).append((each, held["paths"][each.path][each.method.lower()]))
+    groups = parts(current_app)
     part = request.args.get("part", "")
-    groups = {part: by_tag[part]} if part in by_tag else by_tag
     return staff.page(
         "api.html",
         sources().world(),
         tags=TAGS,
-        groups=groups,
-        about=ABOUT,
-        part=part if part in by_tag else "",
+        groups={part: groups[part]} if part in groups else groups,
+        about=ABOUT.split("\n\n"),
+        part=part if part in groups else "",
+        roles=roles.WORDS,
     )
+
+
+def parts(app: Flask) -> dict[str, list[api_page.Call]]:
+    """All calls as they are shown, made once for an app."""
+    held: dict[str, list[api_page.Call]] | None = app.extensions.get("provisioner_api_page")
+    if held is None:
+        held = app.extensions["provisioner_api_page"] = api_page.parts(document(app))
+    return held

@@ -43,6 +43,7 @@ class Gate:
         self._lock = threading.Lock()
         self._steps: dict[str, int] = {}
         self._noted: list[float] = []
+        self.failures = 0
 
     def step(self, user: str, key: str, code: str) -> bool:
         """Whether `code` is good now; each is good once (RFC 6238, section 5.2)."""
@@ -57,6 +58,7 @@ class Gate:
         if result != "signed in":
             now = self._sources.now()
             with self._lock:
+                self.failures += 1
                 self._noted = [at for at in self._noted if now - at < HOUR]
                 if len(self._noted) > MAX_NOTED:
                     return

@@ -165,6 +165,18 @@ def test_a_second_gateway_is_tried_when_the_first_refuses() -> None:
     asyncio.run(run())
 
 
+def test_a_service_that_does_not_speak_tls() -> None:
+    async def run() -> None:
+        async with Core(fine) as core:
+            steps = await tried(Trunk(id="t", uri=f"sip:{core.address};transport=tls"))
+            assert outline(steps)[1] == ("bad", "unreachable")
+            ((transport, address, problem),) = steps["reach"]["detail"]["failed"]
+            assert (transport, address) == ("TLS", core.address)
+            assert "handshake" in problem or "broken off" in problem
+
+    asyncio.run(run())
+
+
 def test_names_that_lead_nowhere() -> None:
     async def run() -> None:
         steps = await tried(Trunk(id="t", uri="sip:typo.example"), Names())

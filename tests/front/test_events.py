@@ -100,3 +100,16 @@ def test_a_stream_ends_with_its_connection(front: Front, web: Web) -> None:  # n
         pass
     front.call(lambda: front.hub.publish("call", {}))
     assert len(front.hub) == 0
+
+
+def test_a_stream_ends_with_its_session(front: Front, web: Web) -> None:  # noqa: F811
+    web.good.add("session=other")
+    front.later(0)
+    with listen(front) as one, listen(front, "session=other") as two:
+        for each in (one, two):
+            read_until(each, b"retry: 2000\n\n")
+        web.good.remove("session=good")
+        front.later(16)
+        assert read_all(one) in (b":\n\n", b"")
+        front.call(lambda: front.hub.publish("call", {}))
+        assert read_until(two, b"data: {}\n\n") == b":\n\nevent: call\ndata: {}\n\n"

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import re
 import threading
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -22,13 +24,14 @@ class Web:
 
     def __init__(self) -> None:
         self.seen: list[Environment] = []
+        self.good = {"session=good"}
 
     def __call__(self, environ: Environment, start: Callable[..., Any]) -> Any:
         body = environ["wsgi.input"].read()
         self.seen.append({**environ, "body": body})
         path = environ["PATH_INFO"]
         if path == "/staff/session":
-            signed_in = environ.get("HTTP_COOKIE") == "session=good"
+            signed_in = environ.get("HTTP_COOKIE") in self.good
             start(
                 "204 No Content" if signed_in else "401 Unauthorized", [("Content-Length", "0")][signed_in:]
             )
@@ -102,6 +105,33 @@ def test_pages_are_passed_on(front: Front, web: Web, path: str, tls: bool) -> No
     assert seen["HTTP_X_FORWARDED_FOR"] == "127.0.0.1"
     assert seen["HTTP_X_FORWARDED_PROTO"] == ("https" if tls else "http")
     assert seen["PATH_INFO"] + (f"?{seen['QUERY_STRING']}" if seen["QUERY_STRING"] else "") == path
+
+
+def test_each_request_has_a_name_of_ours(front: Front, web: Web) -> None:
+    for _ in range(2):
+        ask(front, "GET", "/staff/", headers={"X-Request-Id": "f" * 16})
+    names = [seen["HTTP_X_REQUEST_ID"] for seen in web.seen]
+    assert all(re.fullmatch("[0-9a-f]{16}", name) for name in names)
+    assert len({*names, "f" * 16}) == 3
+
+
+@pytest.mark.parametrize(
+    ("path", "length", "status"),
+    [
+        ("/staff/x", (8 << 20) + 1, 413),
+        ("/staff/backup/restore", (4 << 30) + 1, 413),
+        ("/api/v1/restores", 3 << 30, 507),
+    ],
+)
+def test_bodies_that_are_too_large_are_refused_at_once(
+    front: Front, web: Web, monkeypatch: pytest.MonkeyPatch, path: str, length: int, status: int
+) -> None:
+    monkeypatch.setattr(proxy.shutil, "disk_usage", lambda _: SimpleNamespace(free=8 << 30))
+    head = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n"
+    with front.connect() as sock:
+        sock.sendall(head.encode())
+        assert read_all(sock).startswith(b"HTTP/1.1 %d" % status)
+    assert web.seen == []
 
 
 @pytest.mark.parametrize("path", ["//staff/", "/x/staff/", "/staffing", "/apis", "/Staff/"])

@@ -384,3 +384,23 @@ def test_by_api(app: Flask, inventory: Inventory):
     assert [(each["who"], each["act"]) for each in entries] == [("token tool", "changed")]
     assert api.get("/api/v1/audit/x").status_code == 404
     assert api.post("/api/v1/audit/999999/undo").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "name"),
+    [
+        ("/staff/practice", "practice", "practice"),
+        ("/staff/settings?layer=site", "phone_setting", "site"),
+        ("/staff/trunks/core", "trunk", "core"),
+        ("/staff/ring-groups/main", "ring_group", "main"),
+        ("/staff/locations/lab", "location", "lab"),
+        ("/staff/numbers/+14155550101", "number", "%2B14155550101"),
+        ("/staff/extensions/101", "line_feature", "101"),
+        ("/staff/emergency/log", "notice_setting", "notices"),
+        ("/staff/users/anna", "user", "anna"),
+    ],
+)
+def test_a_record_leads_to_its_history(anna: FlaskClient, path: str, kind: str, name: str):
+    link = f"/staff/audit?kind={kind}&amp;id={name}"
+    assert f'href="{link}"' in anna.get(path).text
+    assert anna.get(link.replace("&amp;", "&")).status_code == 200

@@ -104,6 +104,20 @@ def test_made_downloaded_restored_and_undone(
     assert held.get(Trunk, "core")[0].uri == "sip:192.0.2.99"
 
 
+def test_no_log_line_holds_the_passphrase(
+    app: Flask, staff: FlaskClient, csrf: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    answer = uploaded(staff, csrf, made(app, staff, csrf))
+    staff.post(answer.location + "/open", data={"csrf": csrf, "passphrase": PASSPHRASE + "!"})
+    answer = staff.post("/staff/backup/plan", data={"csrf": csrf, "at": "x", "passphrase": PASSPHRASE})
+    assert PASSPHRASE not in caplog.text
+    assert PASSPHRASE not in answer.get_data(as_text=True)
+    posts = [record for record in caplog.records if getattr(record, "fields", {}).get("method") == "POST"]
+    assert {record.fields["endpoint"] for record in posts} >= {"backup.make", "backup.upload"}  # type: ignore[attr-defined]
+    assert answer.headers["X-Request-Id"] == posts[-1].fields["request"]  # type: ignore[attr-defined]
+
+
 def test_list_download_delete(app: Flask, staff: FlaskClient, csrf: str, state: StateDir) -> None:
     data = made(app, staff, csrf, "")
     assert b"trunk-secret-word" not in data

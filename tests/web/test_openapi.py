@@ -41,3 +41,30 @@ def test_every_call_says_what_it_is_and_who_may_use_it(app):
         assert told["summary"], each.path
         assert told["x-role"] in roles.ROLES
         assert all(parameter["description"] for parameter in told["parameters"]), each.path
+
+
+def test_every_part_has_its_words(app):
+    tags = {tag["name"]: tag["description"] for tag in openapi.document(app)["tags"]}
+    assert {name for name, words in tags.items() if name == words} == set()
+
+
+def test_the_page_shows_all_parts_and_each_in_full(staff, app):
+    page = staff.get("/staff/api")
+    assert len(page.data) < 100_000
+    for part, calls in openapi.parts(app).items():
+        assert f'href="/staff/api?part={part}#{calls[0].id}"' in page.get_data(as_text=True)
+        one = staff.get(f"/staff/api?part={part}")
+        assert (one.status_code, len(one.data) < 200_000) == (200, True), part
+        assert all(f'id="{call.id}"' in one.get_data(as_text=True) for call in calls)
+
+
+def test_a_call_is_shown_with_its_fields(app):
+    calls = {call.id: call for part in openapi.parts(app).values() for call in part}
+    adopt = calls["post_phones_mac_adopt"]
+    assert ("mac", "string") in {(each.name, each.type) for each in adopt.parameters}
+    assert [each.name for each in adopt.body] == ["", "extension"]
+    assert adopt.curl.splitlines()[-1] == '  "https://ADDRESS/api/v1/phones/MAC/adopt"'
+    listing = calls["get_phones"]
+    assert "items[].mac" in {each.name for each in listing.answer}
+    assert "integer 1 to 1000" in {each.type for each in listing.parameters}
+    assert 'list of string, at most 500 characters | "all"' in {each.type for each in calls["post_phones_jobs"].body}
