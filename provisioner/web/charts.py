@@ -17,6 +17,7 @@ from provisioner.web.language import gettext as _
 HEIGHT = 120  # of bars and lines, without the labels below
 ROW = 22  # of matrices and lanes
 BELOW = 18  # for the labels of an axis
+MIDDLE = 8  # percent: places as wide as that have room for a label in their middle
 HEAT = 4  # shades above "nothing"
 _NICE = (1, 2, 3, 4, 5, 6, 8, 10)
 _NOTHING = "–"  # noqa: RUF001 - a dash, as in the tables of the pages
@@ -134,19 +135,14 @@ def _series_table(title: str, axis: str, labels: Sequence[str], series: Sequence
 
 
 def _axis(labels: Sequence[str], every: int, top: float) -> Markup:
-    """Every so many labels, under the middle of its place; the first does not stand out of the picture."""
+    """Every so many labels, under the middle of its place; a first one that is close does not stand out on the left."""
     step = 100 / len(labels)
-    return Markup("").join(
-        _tag(
-            "text",
-            label,
-            class_="tick middle" if at else "tick",
-            x=_percent((at + 0.5) * step if at else 0),
-            y=top,
-        )
-        for at, label in enumerate(labels)
-        if at % every == 0
-    )
+    written = []
+    for at in range(0, len(labels), every):
+        left = at == 0 and step < MIDDLE
+        place = _percent(0 if left else (at + 0.5) * step)
+        written.append(_tag("text", labels[at], class_="tick" if left else "tick middle", x=place, y=top))
+    return Markup("").join(written)
 
 
 def _grid(top: float, height: float) -> tuple[Markup, Markup]:
