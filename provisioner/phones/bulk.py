@@ -10,7 +10,7 @@ import difflib
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -460,6 +460,18 @@ def export(phones: Iterable[Phone]) -> bytes:
         cells = _cells(phone)
         model = f"{phone.vendor.capitalize()} {phone.model}"
         writer.writerow([phone.id, model, *(_inert(cells[name]) for name in COLUMNS[2:])])
+    return text.getvalue().encode("utf-8-sig")
+
+
+def corrected(table: Table, cells: Mapping[int, Mapping[str, str]], left_out: Collection[int]) -> bytes:
+    """The table as a file again, with other `cells` by line and column, and without the lines `left_out`."""
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow([*TITLES, "Maker"])
+    for line, given in table.rows:
+        if line not in left_out:
+            row = {**given, **cells.get(line, {})}
+            writer.writerow([_inert(row.get(name, "")) for name in (*COLUMNS, "vendor")])
     return text.getvalue().encode("utf-8-sig")
 
 

@@ -64,7 +64,7 @@ def _trunks(world: World) -> Iterator[Finding]:
         )
     for trunk in (world.edge or {}).get("trunks", []):
         name = trunk_name(world, str(trunk["id"]))
-        if not trunk["up"]:
+        if trunk["up"] is False:
             yield Finding(
                 level="bad",
                 what=_("The calling service at {name} does not answer").format(name=name),
@@ -74,7 +74,7 @@ def _trunks(world: World) -> Iterator[Finding]:
                 ),
                 link="/staff/trunks",
             )
-        elif trunk.get("registered") is False:
+        elif trunk["up"] and trunk.get("registered") is False:
             yield Finding(
                 level="bad",
                 what=_("The calling service at {name} does not let this appliance sign in").format(name=name),
@@ -194,7 +194,7 @@ def _limits(world: World) -> Iterator[Finding]:
 
 def trunks(world: World) -> list[TrunkRow]:
     """The connections to calling services, in the order in which they are tried."""
-    known = {str(trunk["id"]): bool(trunk["up"]) for trunk in (world.edge or {}).get("trunks", [])}
+    known = {str(trunk["id"]): trunk["up"] for trunk in (world.edge or {}).get("trunks", [])}
     ordered = sorted(world.snapshot.trunks.values(), key=lambda trunk: (trunk.order, trunk.id))
     return [TrunkRow(trunk.id, trunk_name(world, trunk.id), known.get(trunk.id)) for trunk in ordered]
 
@@ -213,7 +213,7 @@ def _phones(rows: list[PhoneRow]) -> Iterator[Finding]:
             remedy=_(
                 "Connect one to the network and start it; the page shows how phones find this appliance."
             ),
-            link="/staff/setup/phones",
+            link="/staff/discovery",
         )
     offline = [row for row in rows if row.status == "offline"]
     if offline:

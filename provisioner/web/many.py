@@ -16,7 +16,7 @@ from provisioner.errors import ProvisionerError, UsageError
 from provisioner.phones import many, remote
 from provisioner.phones.identity import normal_mac
 from provisioner.phones.many import Outcome, Wish
-from provisioner.web import api, contract, phone_list, staff
+from provisioner.web import api, contract, phone_list, staff, words
 from provisioner.web.contract import Body
 from provisioner.web.language import later as N_
 from provisioner.web.phone_list import Asked
@@ -194,6 +194,7 @@ def _preview(
         wrong=sum(bool(each.problem) for each in outcomes),
         shown=_mark(order, outcomes),
         seen=_waiting(world),
+        civic=words.civic,
         error=error,
     )
 

@@ -1,4 +1,4 @@
-"""One phone's settings with their layers, and its files: as it gets them now, and what it fetched last; page and API."""
+"""One phone: its settings with their layers, its files as it gets them now and as it fetched them; page and API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The keys of one phone: drawn as they lie beside its display and changed one by one, or all as a table; page and API."""
+"""The keys of one phone, drawn as beside its display and changed one by one, or all as a table; page and API."""
 
 from __future__ import annotations
 

@@ -71,23 +71,30 @@ def _firmware(row: PhoneRow) -> str:
     return "behind" if row.newest else "known" if row.version else "unknown"
 
 
-def _fits(row: PhoneRow, asked: Asked, snapshot: Snapshot, but: str = "") -> bool:
-    """Whether a phone is to be shown; `but`: a filter that is not looked at."""
-    own: tuple[tuple[str, Callable[[], bool]], ...] = (
-        ("model", lambda: asked.model in (_model(row), row.vendor)),
-        ("group", lambda: row.adopted and asked.group == (row.group or NONE)),
-        ("location", lambda: row.adopted and _is_at(row, asked.location, snapshot)),
-        ("firmware", lambda: asked.firmware == _firmware(row)),
-        ("q", lambda: views.matches(row, asked.q)),
-    )
-    shown = views.has_status(row, asked.status)
-    return shown and all(name == but or not getattr(asked, name) or test() for name, test in own)
+class Sifted(NamedTuple):
+    """A phone, and the filters that it does not fit."""
+
+    row: PhoneRow
+    misses: tuple[str, ...]
 
 
-def _is_at(row: PhoneRow, location: str, snapshot: Snapshot) -> bool:
-    if location == NONE:
-        return not row.location
-    return row.location == location or any(each.id == location for each in snapshot.lineage(row.location))
+def sift(rows: Iterable[PhoneRow], asked: Asked, snapshot: Snapshot) -> list[Sifted]:
+    """All phones; those that are to be shown miss nothing."""
+    there = {
+        each for each in snapshot.locations if any(up.id == asked.location for up in snapshot.lineage(each))
+    }
+    own: dict[str, Callable[[PhoneRow], bool]] = {
+        "q": lambda row: views.matches(row, asked.q),
+        "model": lambda row: asked.model in (_model(row), row.vendor),
+        "group": lambda row: row.adopted and asked.group == (row.group or NONE),
+        "location": lambda row: (
+            row.adopted and (row.location in there if row.location else asked.location == NONE)
+        ),
+        "firmware": lambda row: asked.firmware == _firmware(row),
+    }
+    tests = [(name, test) for name, test in own.items() if getattr(asked, name)]
+    tests.append(("status", lambda row: views.has_status(row, asked.status)))
+    return [Sifted(row, tuple([name for name, test in tests if not test(row)])) for row in rows]
 
 
 def _address(row: PhoneRow) -> tuple[int, int]:
@@ -127,7 +134,7 @@ def ordered(rows: Iterable[PhoneRow], sort: str) -> list[PhoneRow]:
 
 def found(world: World, asked: Asked, rows: list[PhoneRow]) -> list[PhoneRow]:
     """The phones that an address asks for, in its order."""
-    return ordered((row for row in rows if _fits(row, asked, world.snapshot)), asked.sort)
+    return ordered((row for row, misses in sift(rows, asked, world.snapshot) if not misses), asked.sort)
 
 
 def all_rows(world: World) -> list[PhoneRow]:
@@ -139,12 +146,11 @@ def all_rows(world: World) -> list[PhoneRow]:
     return rows
 
 
-def facets(world: World, asked: Asked, rows: list[PhoneRow]) -> list[Facet]:
+def facets(snapshot: Snapshot, asked: Asked, sifted: list[Sifted]) -> list[Facet]:
     """The filters with what each would show beside the others that are set."""
-    snapshot = world.snapshot
 
     def counted(name: str, value: Callable[[PhoneRow], str]) -> Counter[str]:
-        return Counter(value(row) for row in rows if _fits(row, asked, snapshot, but=name))
+        return Counter([value(row) for row, misses in sifted if misses in ((), (name,))])
 
     models = counted("model", _model)
     groups = counted("group", lambda row: (row.group or NONE) if row.adopted else "")
@@ -153,14 +159,11 @@ def facets(world: World, asked: Asked, rows: list[PhoneRow]) -> list[Facet]:
     group_names = {each.id: each.name for each in snapshot.phone_groups.values()}
     place_names = {each.id: each.name for each in snapshot.locations.values()}
     words = {
-        "model": {value: value.replace("/", " ").replace("_", " ").capitalize() for value in models},
+        "model": {value: _title(value) for value in models},
         "group": {NONE: N_("No group"), **group_names},
         "location": {NONE: N_("No location"), **place_names},
         "firmware": FIRMWARE,
     }
-    for value in models:
-        vendor, _, name = value.partition("/")
-        words["model"][value] = f"{vendor.capitalize()} {name.replace('_', ' ')}".strip()
     all_ = (
         ("model", N_("Model"), models),
         ("group", N_("Group"), groups),
@@ -170,6 +173,11 @@ def facets(world: World, asked: Asked, rows: list[PhoneRow]) -> list[Facet]:
     return [
         Facet(name, word, _choices(words[name], counts, getattr(asked, name))) for name, word, counts in all_
     ]
+
+
+def _title(model: str) -> str:
+    vendor, _, name = model.partition("/")
+    return f"{vendor.capitalize()} {name.replace('_', ' ')}".strip()
 
 
 def _choices(words: Mapping[str, str], counts: Counter[str], chosen: str) -> list[Choice]:
@@ -216,17 +224,16 @@ def phones() -> Response:
 def page(world: World, status: int = 200, error: str = "", mac: str = "") -> Response:
     """The list as the address asks for it; `error`: why the phone `mac` was not adopted."""
     asked, rows = Asked.of(request.args), all_rows(world)
-    shown = found(world, asked, rows)
+    sifted = sift(rows, asked, world.snapshot)
+    shown = ordered((row for row, misses in sifted if not misses), asked.sort)
 
     def link(**changes: str | int) -> str:
         """The address of this list with other arguments; from its first page unless that is given."""
         wanted: dict[str, Any] = {**asked.given(), **changes}
         return url_for("staff.phones", **{name: value for name, value in wanted.items() if value})
 
-    counts = {
-        name: sum(_fits(row, asked._replace(status=name), world.snapshot) for row in rows)
-        for name in STATUSES
-    }
+    others = [row for row, misses in sifted if misses in ((), ("status",))]
+    counts = {name: sum([views.has_status(row, name) for row in others]) for name in STATUSES}
     return staff.page(
         "phones.html",
         world,
@@ -234,7 +241,7 @@ def page(world: World, status: int = 200, error: str = "", mac: str = "") -> Res
         window=window(shown, request.args.get("page", "1")),
         asked=asked,
         link=link,
-        facets=facets(world, asked, rows),
+        facets=facets(world.snapshot, asked, sifted),
         statuses={name: word for name, word in STATUSES.items() if counts[name] or name != "ignored"},
         counts=counts,
         any_phones=bool(rows),

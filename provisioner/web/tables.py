@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -13,7 +14,8 @@ from msgspec import Meta
 
 from provisioner.errors import OperatorError
 from provisioner.paths import write_atomically
-from provisioner.phones.bulk import MAX_BYTES, Preview, export, parse, preview
+from provisioner.phones.bulk import COLUMNS, MAX_BYTES, Preview, corrected, export, parse, preview
+from provisioner.phones.catalogue import Model
 from provisioner.phones.importing import apply
 from provisioner.web import api, contract, jobs, shapes, staff
 from provisioner.web.contract import Body
@@ -82,14 +84,46 @@ def show() -> Response:
     """What would come of the table that was uploaded."""
     file = request.files.get("table")
     data = file.read() if file else b""
-    found = preview(parse(data), sources().snapshot(), sources().catalogue(), sources().now())
-    name = _keep(data) if found.good else ""
-    return _page(found, name)
+    return _preview(data)
 
 
-def _page(found: Preview, name: str) -> Response:
+def _preview(data: bytes) -> Response:
+    """What would come of a table, which is kept to be imported, or corrected where it can be."""
+    read = parse(data)
+    found = preview(read, sources().snapshot(), sources().catalogue(), sources().now())
+    name = _keep(data) if found.good or (found.count("wrong") and not found.problems) else ""
     rows = sorted(found.rows, key=lambda row: (not row.problems, row.line))
-    return staff.page("import.html", sources().world(), found=found, rows=rows[:SHOWN], name=name)
+    return staff.page(
+        "import.html",
+        sources().world(),
+        found=found,
+        rows=rows[:SHOWN],
+        name=name,
+        cells=dict(read.rows),
+        columns=COLUMNS,
+        models=[f"{maker.capitalize()} {model.name}" for maker, model in _models()] if name else (),
+    )
+
+
+def _models() -> Iterator[tuple[str, Model]]:
+    for maker, about in sources().catalogue().vendors.items():
+        for model in about.models:
+            yield maker, model
+
+
+@pages.post("/phones/import/<name>/correct")
+def correct(name: str) -> Response:
+    """The table with what was typed in the place of what is wrong, and without the lines that are left out."""
+    path = _kept(name)
+    read, form = parse(path.read_bytes()), request.form
+    typed = {
+        line: {column: form[key] for column in COLUMNS if (key := f"{column}-{line}") in form}
+        for line, _cells in read.rows
+    }
+    left_out = {line for line, _cells in read.rows if f"leave-{line}" in form}
+    data = corrected(read, typed, left_out)
+    path.unlink(missing_ok=True)
+    return _preview(data)
 
 
 @pages.post("/phones/import/<name>")

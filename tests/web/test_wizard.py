@@ -11,13 +11,15 @@ import pytest
 import web_practice as practice
 from flask import Flask
 from flask.testing import FlaskClient
+from msgspec.structs import replace
 from test_browser import FLAGS, Front
 
+from provisioner.emergency import accounts
 from provisioner.paths import StateDir
 from provisioner.phones import first_start
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
-from provisioner.store.records import Phone, Practice, RingGroup, Setup, User
+from provisioner.store.records import Number, Phone, Practice, Provider, Registration, RingGroup, Setup, User
 from provisioner.web import network
 
 PASSWORD = "four quiet lamps at noon"
@@ -346,3 +348,42 @@ def test_a_walk_in_a_browser_without_script(app, processes, held) -> None:
         browser.close()
     front.close()
     assert held.snapshot().practice.main_number == "+14155550100"
+
+
+def test_a_correction_of_the_provider_is_decided_in_place(walk, held) -> None:
+    walk.post("numbers", numbers="(415) 555-0100 Main")
+    walk.post("place", do="keep", text=ADDRESS)
+    with held.change("test") as change:
+        change.put(Provider(id="tel", api="telnyx"))
+    accounts.place(held, "+14155550100", None, "tel", "test", practice.NOW)
+    registered = held.get(Registration, "+14155550100")[0]
+    offered = replace(registered.wanted, city="Northfield")
+    with held.change("test") as change:
+        change.put(replace(registered, state="corrected", step="", choices=(offered,)))
+        change.put(replace(change.get(Number, "+14155550100")[0], address_status="correction"))
+    assert "Take 500 Terry Francois BLVD, Northfield 94158" in walk.text("place")
+    assert walk.post("place", do="decide", number="+14155550100", choice="0").endswith("/place")
+    assert held.get(Registration, "+14155550100")[0].accepted == offered
+    assert "is none of" not in walk.post("place", 400, do="decide", number="+14155550199", choice="look")
+
+
+def test_numbers_are_taken_from_a_provider(walk, held, state) -> None:
+    found = {"+14155550120": {"civic": {}, "name": "Main"}, "+14155550121": {"civic": {}, "name": ""}}
+    core = practice.Process(state, "core", {"addresses": lambda _: found, "ping": lambda _: {"uptime": 1.0}})
+    try:
+        assert "The stand-in core" in walk.text("numbers?api=core")
+        assert walk.post("numbers", do="provider", api="core").endswith("imported=2")
+    finally:
+        core.close()
+    assert "2 numbers came from the provider" in walk.text("numbers?imported=2")
+    snapshot = held.snapshot()
+    assert snapshot.practice.main_number == "+14155550120"
+    assert {number.provider for number in snapshot.numbers.values()} == {"core"}
+    assert walk.post("numbers", main="+14155550121").endswith("/place")
+    assert held.snapshot().practice.main_number == "+14155550121"
+
+
+def test_dhcp_text_in_the_words_of_the_server(walk) -> None:
+    assert "dhcp-option=tag:yealink,66" in walk.text("phones")
+    assert "Set-DhcpServerv4OptionValue" in walk.text("phones?for=windows")
+    assert "dhcp-option=tag:yealink,66" in walk.text("phones?for=nothing")

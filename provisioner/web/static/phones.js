@@ -1,4 +1,5 @@
-// Ticking many phones at once, and how many are ticked; arrows go from key to key of a phone that is drawn.
+// Ticking many phones at once, and how many are ticked; arrows go from key to key of a phone that is drawn; a table
+// that is dropped is shown.
 "use strict";
 
 const ticks = () => [...document.querySelectorAll("input[name=mac][form=many]")];
@@ -38,3 +39,19 @@ document.body.addEventListener("keydown", (event) => {
   event.preventDefault();
   next.focus();
 });
+
+// A file field takes what is dropped on it by itself; its label is a larger place to hit.
+for (const place of document.querySelectorAll(".drop")) {
+  const field = place.querySelector("input[type=file]");
+  place.addEventListener("dragover", (event) => {
+    event.preventDefault();
+    place.classList.add("over");
+  });
+  place.addEventListener("dragleave", () => place.classList.remove("over"));
+  place.addEventListener("drop", (event) => {
+    event.preventDefault();
+    if (!event.dataTransfer.files.length) return;
+    field.files = event.dataTransfer.files;
+    field.form.requestSubmit();
+  });
+}
