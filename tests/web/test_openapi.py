@@ -69,3 +69,9 @@ def test_a_call_is_shown_with_its_fields(app):
     assert "items[].mac" in {each.name for each in listing.answer}
     assert "integer 1 to 1000" in {each.type for each in listing.parameters}
     assert 'list of string, at most 500 characters | "all"' in {each.type for each in calls["post_phones_jobs"].body}
+
+
+def test_the_page_says_who_may(staff, app):
+    page = staff.get("/staff/api?part=phone-groups").get_data(as_text=True)
+    assert "<code>settings:read</code>" in page
+    assert "<code>settings:write</code>" in page
