@@ -232,6 +232,9 @@ def announce(options: Options, ports: Mapping[str, int], inventory: Inventory | 
     print(f"Provisioner {__version__} is ready; Ctrl-C ends it.")
     if staff:
         print(f"  staff page (this link works once)  {staff}")
+        if options.phone_host != options.host:
+            elsewhere = f"https://{options.phone_host}:{ports['https']}{staff.removeprefix(http)}"
+            print(f"    the same from another computer   {elsewhere}")
     print(f"  phones read their files from       {http}/")
     print(f"  phones register at                 sip:{options.host}:{ports['sip']}")
     listing = f"{_command()} phones list --state {options.state.root}"

@@ -180,6 +180,18 @@ def test_the_ready_file_says_where_everything_is(state, tmp_path, capsys):
     inventory.close()
 
 
+def test_an_appliance_without_a_screen_is_reached_from_another_computer(
+    state, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.setattr(launch, "local_addresses", lambda: ["192.0.2.7"])
+    options = Options(state, bind="0.0.0.0", ready_file=tmp_path / "ready.json")
+    inventory = Inventory.open(state.inventory)
+    told = ready(options, inventory)
+    said = capsys.readouterr().out
+    assert told["staff_url"].replace("http://127.0.0.1:8080", "https://192.0.2.7:8443") in said
+    inventory.close()
+
+
 def test_the_port_for_old_phones_is_closed_unless_it_is_named(state):
     rng = random.Random(1)
     closed = launch.choose_ports(Options(state, demo=True, ports=dict.fromkeys(launch.PORTS, 0)), rng)

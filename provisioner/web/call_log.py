@@ -21,6 +21,7 @@ from provisioner.web.session import sources
 from provisioner.web.sources import World
 
 CALLS = 50  # on a page
+LIVE = 24
 NEWEST = (1 << 62) - 1  # a position after all calls
 FILTERS = {  # of `show`: a mark of the log, in words
     "": N_("All"),
@@ -110,6 +111,7 @@ def page(status: int = 200, error: str = "", asked_for: Mapping[str, str] = Mapp
         past=views.past(world, rows[:CALLS]),
         older={**kept, "before": rows[CALLS - 1]["position"]} if len(rows) > CALLS else None,
         before=before,
+        most_live=LIVE,
         query=search.text,
         search=search,
         kept=kept,

@@ -17,6 +17,7 @@ from provisioner.web.language import gettext as _
 HEIGHT = 120  # of bars and lines, without the labels below
 ROW = 22  # of matrices and lanes
 BELOW = 18  # for the labels of an axis
+MIDDLE = 8  # percent: places as wide as that have room for a label in their middle
 HEAT = 4  # shades above "nothing"
 _NICE = (1, 2, 3, 4, 5, 6, 8, 10)
 _NOTHING = "–"  # noqa: RUF001 - a dash, as in the tables of the pages
@@ -134,42 +135,45 @@ def _series_table(title: str, axis: str, labels: Sequence[str], series: Sequence
 
 
 def _axis(labels: Sequence[str], every: int, top: float) -> Markup:
-    """Every so many labels, under the middle of its place."""
+    """Every so many labels, under the middle of its place; a first one that is close does not stand out on the left."""
     step = 100 / len(labels)
-    return Markup("").join(
-        _tag("text", label, class_="tick middle", x=_percent((at + 0.5) * step), y=top)
-        for at, label in enumerate(labels)
-        if at % every == 0
-    )
+    written = []
+    for at in range(0, len(labels), every):
+        left = at == 0 and step < MIDDLE
+        place = _percent(0 if left else (at + 0.5) * step)
+        written.append(_tag("text", labels[at], class_="tick" if left else "tick middle", x=place, y=top))
+    return Markup("").join(written)
 
 
-def _grid(top: float, height: float) -> Markup:
-    """Lines at the top and half of the scale, their values above them."""
-    parts = []
+def _grid(top: float, height: float) -> tuple[Markup, Markup]:
+    """Lines at the top and half of the scale, and their values, which stand above them and before the rest."""
+    drawn, told = [], []
     for share in (1.0, 0.5):
         y = BELOW + height * (1 - share)
-        parts.append(_tag("line", class_="grid", x1="0", x2="100%", y1=y, y2=y))
-        parts.append(_tag("text", figure(top * share), class_="tick", x="0", y=y - 4))
-    parts.append(_tag("line", class_="base", x1="0", x2="100%", y1=BELOW + height, y2=BELOW + height))
-    return Markup("").join(parts)
+        drawn.append(_tag("line", class_="grid", x1="0", x2="100%", y1=y, y2=y))
+        told.append(_tag("text", figure(top * share), class_="tick halo", x="0", y=y - 4))
+    drawn.append(_tag("line", class_="base", x1="0", x2="100%", y1=BELOW + height, y2=BELOW + height))
+    return Markup("").join(drawn), Markup("").join(told)
 
 
 def bars(
-    name: str, title: str, axis: str, labels: Sequence[str], series: Sequence[Series], every: int = 3
-) -> Markup:
+    name: str, title: str, axis: str, labels: Sequence[str], series: Sequence[Series],
+    every: int = 3, legend: bool = True,
+) -> Markup:  # fmt: skip
     """Stacked bars, a stack for each label; every `every`th label is written. `axis`: what the labels are."""
     totals = [sum(one.values[at] or 0 for one in series) for at in range(len(labels))]
     top = ceiling(max(totals, default=0))
     step = 100 / max(1, len(labels))
-    parts: list[Markup] = [_grid(top, HEIGHT)]
+    grid, scale = _grid(top, HEIGHT)
+    parts: list[Markup] = [grid]
     for at, label in enumerate(labels):
         parts += _stack(
             label, [(one, one.values[at] or 0) for one in series], top, (at + 0.1) * step, 0.8 * step
         )
-    parts.append(_axis(labels, every, BELOW + HEIGHT + 14) if labels else Markup(""))
-    legend = [(one.name, one.level) for one in series] if len(series) > 1 else []
+    parts += [scale, _axis(labels, every, BELOW + HEIGHT + 14) if labels else Markup("")]
+    keys = [(one.name, one.level) for one in series] if len(series) > 1 and legend else []
     svg = _svg(name, title, HEIGHT + 2 * BELOW, *parts)
-    return _figure(name, svg, legend, _series_table(title, axis, labels, series))
+    return _figure(name, svg, keys, _series_table(title, axis, labels, series))
 
 
 def _stack(label: str, parts: list[tuple[Series, float]], top: float, x: float, width: float) -> list[Markup]:
@@ -204,26 +208,18 @@ def lines(
 ) -> Markup:  # fmt: skip
     """A line for each series between the heights `low` and `top`; `marks`: heights with a word of their own."""
     parts: list[Markup] = []
+    told: list[Markup] = []
     for mark in marks:
         y = BELOW + HEIGHT * (top - mark.value) / (top - low)
         parts.append(_tag("line", class_="grid", x1="0", x2="100%", y1=y, y2=y))
-        parts.append(_tag("text", mark.words, class_="tick", x="0", y=y - 4))
+        told.append(_tag("text", mark.words, class_="tick halo", x="0", y=y - 4))
     parts.append(_tag("line", class_="base", x1="0", x2="100%", y1=BELOW + HEIGHT, y2=BELOW + HEIGHT))
     paths = [
         _tag("path", class_=f"line {one.level}", d=_drawn(one.values, low, top)) for one in series if labels
     ]
-    parts.append(
-        _tag(
-            "svg",
-            *paths,
-            viewBox="0 0 100 100",
-            preserveAspectRatio="none",
-            y=BELOW,
-            width="100%",
-            height=HEIGHT,
-        )
-    )
-    parts.append(_axis(labels, every, BELOW + HEIGHT + 14) if labels else Markup(""))
+    square = {"viewBox": "0 0 100 100", "preserveAspectRatio": "none"}
+    parts.append(_tag("svg", *paths, **square, y=BELOW, width="100%", height=HEIGHT))
+    parts += [*told, _axis(labels, every, BELOW + HEIGHT + 14) if labels else Markup("")]
     legend = [(one.name, one.level) for one in series] if len(series) > 1 else []
     svg = _svg(name, title, HEIGHT + 2 * BELOW, *parts)
     return _figure(name, svg, legend, _series_table(title, axis, labels, series))

@@ -24,7 +24,7 @@ from provisioner.web.sources import World
 from provisioner.web.views import Level
 
 CALLS = 50  # of the log, on a page
-RESULTS = 6  # of a line that are told
+RESULTS = 4  # of a line that are told
 LEVELS: dict[str, Level] = {
     "passed": "good", "stale": "warn", "overdue": "warn", "failed": "bad", "never": "bad",
 }  # fmt: skip

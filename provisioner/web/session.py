@@ -23,7 +23,9 @@ _PLAIN, _SECURE = (
 CSRF_HEADER = "X-CSRF-Token"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_AGENT = 200  # characters of a browser's name that are kept
-AT_CONSOLE = "provisioner.console"  # of the WSGI environment: who runs the command may all; no request can set it
+AT_CONSOLE = (
+    "provisioner.console"  # of the WSGI environment: who runs the command may all; no request can set it
+)
 CONSOLE = "console link"  # who signed in by a link, in the audit log
 
 
@@ -156,7 +158,9 @@ def bearer() -> Token | None:
 
 def _bearer() -> Token | None:
     if request.environ.get(AT_CONSOLE):
-        return Token(id=0, kind="api", role="administrator", created=0.0, expires=float("inf"), name="console")
+        return Token(
+            id=0, kind="api", role="administrator", created=0.0, expires=float("inf"), name="console"
+        )
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer":
         return None

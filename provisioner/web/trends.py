@@ -12,7 +12,18 @@ from markupsafe import Markup
 from provisioner.emergency.matrix import ORDER, Cell
 from provisioner.ipc import Json
 from provisioner.store.call_tables import POOR, SLOT
-from provisioner.web import api, call_words, charts, contract, emergency, paging, staff, views, words
+from provisioner.web import (
+    api,
+    call_words,
+    charts,
+    contract,
+    emergency,
+    language,
+    paging,
+    staff,
+    views,
+    words,
+)
 from provisioner.web.charts import Mark, Series
 from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
@@ -24,7 +35,7 @@ WEEKS = 4  # of the picture by weekday and hour
 QUALITY_DAYS = 7
 WORST = 12  # lines that are named
 MINUTES = 120  # of the picture of requests
-MONTHS = 12  # columns of it
+MONTHS = 6  # columns of it
 WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
 STANDING = {
     "passed": (N_("proven"), "good"),
@@ -127,7 +138,7 @@ def lines_by_sound(rows: Sequence[Json]) -> Markup:
     title = _("Lines by the mean sound of their calls, last {days} days").format(days=QUALITY_DAYS)
     labels = [label for _low, label in steps]
     merged = [Series(_("lines"), "main", counts)] if not any(counts) else series
-    return charts.bars("lines", title, _("Mean opinion score"), labels, merged, every=1)
+    return charts.bars("lines", title, _("Mean opinion score"), labels, merged, every=1, legend=False)
 
 
 def storm(rows: Sequence[Json], now: float, zone: tzinfo) -> Markup:
@@ -167,8 +178,9 @@ def tests(cells: Sequence[Cell], now: float, zone: tzinfo) -> Markup:
         rows.append((f"{cell.extension} {cell.name}"[:24], drawn))
     legend = [(_("passed"), "good"), (_("failed"), "bad")]
     title = _("Calls to 933 of each line, by month")
-    labels = [f"{month[5:]}/{month[2:4]}" for month in months]
-    return charts.matrix("tests", title, _("Line"), labels, rows, legend, gutter=30, every=2)
+    names = language.locale().months["format"]["abbreviated"]
+    labels = [names[int(month[5:])] for month in months]
+    return charts.matrix("tests", title, _("Line"), labels, rows, legend, gutter=30, every=1)
 
 
 def _months(now: float, zone: tzinfo) -> list[str]:

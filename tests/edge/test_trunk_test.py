@@ -83,7 +83,7 @@ def fine(transaction: ServerTransaction) -> None:
     transaction.reply(200)
 
 
-def asking(*methods: str, password: str = "right") -> Answer:  # noqa: S107
+def asking(*methods: str, password: str = "right") -> Answer:
     """A core that asks for a password, and knows whether it is `right`: our test's user tells."""
 
     def answer(transaction: ServerTransaction) -> None:

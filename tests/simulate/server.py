@@ -17,6 +17,7 @@ class FileServer(ThreadingHTTPServer):
     """
 
     daemon_threads = True
+    request_queue_size = 256  # a fleet comes all at once
 
     def __init__(self, files: dict[str, bytes]) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
