@@ -106,6 +106,11 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
     "users.ask_remove": ("/users/bert/remove",),
     "tokens.page": ("/tokens",),
     "account.page": ("/account",),
+    "phone.show_history": (f"/phones/{practice.YEALINK}/history",),
+    "phone.show_calls": (f"/phones/{practice.YEALINK}/calls",),
+    "phone.choose_other": (f"/phones/{practice.YEALINK}/replace",),
+    "settings_toml.form": ("/settings-file",),
+    "https.show": ("/https",),
     "audit.page": ("/audit",),
     "audit.one": ("/audit/2",),
     "backup.show": ("/backup",),
@@ -127,7 +132,7 @@ NO_PAGES = {
         "tables.table",
     ),
     *("emergency.api_csv", "emergency.api_evidence", "authorities.own", "trunks.test_part", "work.part"),
-    *("request_log.export", "account.picture", "wizard.begin", "backup.download"),
+    *("request_log.export", "account.picture", "wizard.begin", "backup.download", "settings_toml.export"),
     *("providers.test", "providers.ask_import"),
 }
 
@@ -224,6 +229,7 @@ class House:
 
     app: Flask
     state: StateDir
+    status: dict[str, Any]  # what the edge answers
     names: dict[str, str]  # what stands for WORK (a job that has ended) and UPLOAD (a backup) in the paths
 
     def browser(self) -> FlaskClient:
@@ -249,7 +255,8 @@ def house(directory: Path) -> Iterator[House]:
     methods = practice.front_methods(state)
     told = {**methods["status"]({}), "quarantine": [QUARANTINE]}  # type: ignore[dict-item]
     front = practice.Process(state, "front", {**methods, "status": lambda _: told})
-    edge = practice.Process(state, "edge", {"status": lambda _: {**practice.status(), **STATUS}})
+    status = {**practice.status(), **STATUS}
+    edge = practice.Process(state, "edge", {"status": lambda _: status})
     jobs: Jobs = app.extensions["provisioner.jobs"]
     people.add(app, "kim", "administrator")
     people.add(app, "bert", "viewer")
@@ -260,7 +267,7 @@ def house(directory: Path) -> Iterator[House]:
     with backup.open("rb") as source:
         upload = Restores(state, sources.now).take(source)
     try:
-        yield House(app, state, {"WORK": work.id, "UPLOAD": upload})
+        yield House(app, state, status, {"WORK": work.id, "UPLOAD": upload})
     finally:
         edge.close()
         front.close()
