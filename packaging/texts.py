@@ -10,6 +10,7 @@ import ast
 import io
 import re
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -27,27 +28,60 @@ METHODS = [("**/templates/*.html", "jinja2.ext:babel_extract"), ("**.py", "pytho
 OPTIONS = {"**/templates/*.html": {"trimmed": "true", "silent": "false"}}
 # Rooms and modules below whose sentences reach a page; what of them speaks to machines or logs only is left out.
 SPEAKING = (
-    *("phones", "emergency", "store", "dialing", "notifier", "edge", "people", "web", "media/recordings.py"),
+    *(
+        "phones",
+        "emergency",
+        "store",
+        "dialing",
+        "notifier",
+        "edge",
+        "people",
+        "keeping",
+        "trunks",
+        "web",
+        "media/recordings.py",
+    ),
     *("certificates.py", "dialled.py", "ipc.py", "paths.py", "front/inspect.py", "front/pnp.py"),
 )
 SILENT = (
     *(
         "phones/yealink_aes.py",
         "phones/grandstream_binary.py",
+        "phones/grandstream_encryption.py",
         "phones/identity.py",
-        "emergency/civic_text.py",
     ),
-    *("web/openapi.py", "web/contract.py", "web/once.py", "web/api.py", "web/charts.py", "web/app.py"),
-    *("edge/process.py", "emergency/notices.py", "notifier/process.py", "notifier/notifier.py"),
+    *("emergency/civic_text.py", "emergency/notices.py", "emergency/pidf.py", "emergency/providers/xml.py"),
+    *("notifier/process.py", "notifier/notifier.py", "edge/process.py", "edge/presence.py", "edge/trunk.py"),
+    *(
+        "edge/registrar.py",
+        "edge/registration.py",
+        "edge/answers.py",
+        "store/audit.py",
+        "store/call_tables.py",
+    ),
+    *("store/request_log.py", "store/call_log.py", "store/tokens.py", "store/journal.py", "web/contract.py"),
+    *(
+        "web/openapi.py",
+        "web/once.py",
+        "web/api.py",
+        "web/charts.py",
+        "web/app.py",
+        "web/assets.py",
+        "web/backup_api.py",
+    ),
+    *("web/metrics.py", "web/api_page.py"),
 )
+TABLES = (("phone_templates/*/notify.toml", "keys"), ("provisioner/trunks/*.toml", "label"))
 KEYWORDS = {
     "_": None, "N_": None, "gettext": None, "ngettext": (1, 2), "pgettext": ((1, "c"), 2), "later": None,
 }  # fmt: skip
 _ELSEWHERE = frozenset(  # calls whose texts are log lines, SQL, or in the catalogues already
     {"debug", "info", "warning", "error", "exception", "critical", "execute", "query", "problem", *KEYWORDS}
+    | {"Meta", "_group"}  # parameters of API calls, names of settings
 )
-_NO_SENTENCE = re.compile(
-    r"^\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|PRAGMA|BEGIN|WITH|FROM|AND|WHERE)\b|\n|^[a-z_]+/"
+_NO_SENTENCE = re.compile(  # SQL, headers, log lines, names of columns, formats of dates
+    r"^\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|PRAGMA|BEGIN|WITH|FROM|AND|WHERE)\b|\n|^[a-z_]+/|SIP/2|sip:|;tag="
+    r"|^attachment|%s|MMM|^By MAC:|^The id of|words for|^[a-z0-9_]+( [a-z0-9_]{1,3})* [a-z]+[_0-9][a-z0-9_ ]*$"
 )
 _BRACE = re.compile(r"\{(?!\w+\})|(?<!\w)\}")  # none of a `{name}` that is there to be filled in
 _WORDS = re.compile(r"[A-Za-z]{2,}")
@@ -77,6 +111,23 @@ def of_rooms_below() -> Iterator[tuple[str, str]]:
                 yield from (
                     (name, text) for text in _sentences(tree, _docstrings(tree)) if _is_sentence(text)
                 )
+
+
+def of_tables() -> Iterator[tuple[str, str]]:
+    """(file, text) of the tables beside the code."""
+    for pattern, key in TABLES:
+        for file in sorted(ROOT.glob(pattern)):
+            name = file.relative_to(ROOT).as_posix()
+            yield from ((name, text) for text in _keyed(tomllib.loads(file.read_text()), key))
+
+
+def _keyed(value: object, key: str) -> Iterator[str]:
+    """All texts under `key`, wherever it is in a table."""
+    if isinstance(value, dict):
+        yield from (text for name, text in value.items() if name == key and isinstance(text, str))
+    if isinstance(value, dict | list):
+        for each in value.values() if isinstance(value, dict) else value:
+            yield from _keyed(each, key)
 
 
 def _is_sentence(text: str) -> bool:
@@ -144,7 +195,7 @@ def _name(node: ast.AST, names: dict[str, int]) -> str:
 def wanted() -> Catalog:
     """All texts that a catalogue must have."""
     found = of_pages()
-    for name, text in of_rooms_below():
+    for name, text in (*of_rooms_below(), *of_tables()):
         found.add(text, locations=[(name, None)], context=BELOW)
     return found
 

@@ -112,9 +112,9 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
     app.jinja_env.filters.update(
         number=words.number, mac=words.mac, ago=words.ago, day=words.day, clock=words.clock, stamp=words.stamp,
         duration=words.duration, ban=words.ban, quarantine=words.quarantine, ahead=words.ahead,
-        setting=words.setting, layer=words.layer, size=words.size, shown=shown,
+        setting=words.setting, layer=words.layer, size=words.size, shown=lambda value: told.tell(shown(value)),
     )  # fmt: skip
-    app.jinja_env.globals.update(plural=words.plural, why=views.why)
+    app.jinja_env.globals.update(plural=words.plural, why=lambda rule: told.tell(views.why(rule)))
     assets.install(app)
     session.install(app)
     roles.install(app)

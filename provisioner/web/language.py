@@ -19,6 +19,7 @@ from flask import Flask, g, has_request_context, request
 LANGUAGES = {"en": "English", "es": "Español"}
 LOCALES = {"en": "en_US", "es": "es_US"}  # how dates and numbers are written
 COOKIE = "language"
+BELOW = "below"  # the context of texts that rooms below say (told.py)
 DIRECTORY = Path(__file__).parent / "languages"
 
 
@@ -72,7 +73,9 @@ def locale() -> Locale:
 
 def gettext(message: str) -> str:
     """`message` in the language of this request. Import it as `_`."""
-    return catalogue(current()).gettext(message)
+    held = catalogue(current())
+    found = held.gettext(message)
+    return found if found != message else held.pgettext(BELOW, message)
 
 
 def ngettext(one: str, many: str, count: int) -> str:

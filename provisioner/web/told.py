@@ -14,9 +14,12 @@ from typing import NamedTuple
 from flask import Flask
 
 from provisioner.web import language
+from provisioner.web.language import BELOW
+from provisioner.web.language import later as N_
 
-BELOW = "below"
 DEPTH = 4  # sentences within values within sentences
+# Said below in a form that is no sentence there.
+LOOSE = (N_("{trunk} after {seconds} s: {result}"), N_("{trunk} after {seconds} s"))
 _VALUE = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 _JOINTS = ("; ", ". ", ": ", ", and ", ", ")  # how rooms below put sentences beside each other
 

@@ -162,6 +162,7 @@ def setting(name: str) -> str:
     return _(setting_name(name))
 
 
+SHOWN = (N_("yes"), N_("no"), N_("none"))  # what vocabulary.shown says
 LAYERS = {
     "site": N_("All phones of the site"),
     "built-in": N_("Built in"),
