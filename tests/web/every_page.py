@@ -116,6 +116,7 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
     "backup.show": ("/backup",),
     "backup.upload_form": ("/backup/restore",),
     "backup.look": ("/backup/restore/UPLOAD",),
+    "settings_toml.form": ("/settings-file",),
     "account.offer": ("/account/second-factor",),
     "work.everything": ("/work",),
     "work.one": ("/work/WORK",),
@@ -132,7 +133,7 @@ NO_PAGES = {
         "tables.table",
     ),
     *("emergency.api_csv", "emergency.api_evidence", "authorities.own", "trunks.test_part", "work.part"),
-    *("request_log.export", "account.picture", "wizard.begin", "backup.download"),
+    *("request_log.export", "account.picture", "wizard.begin", "backup.download", "settings_toml.export"),
     *("providers.test", "providers.ask_import"),
 }
 
