@@ -24,6 +24,7 @@ from provisioner.phones import first_start
 from provisioner.store.inventory import Inventory
 from provisioner.supervisor import Child, NotStartedError, Supervisor, only_one
 
+IN_READY_FILE = "ready file"  # its name, in the list of tokens and in the audit log
 DAY = 86_400.0
 LOOPBACK = "127.0.0.1"
 _WILDCARDS = ("", "0.0.0.0", "::")  # noqa: S104 - recognised, not bound
@@ -201,6 +202,14 @@ def prepare(options: Options, ports: Mapping[str, int]) -> Inventory | None:
     return inventory
 
 
+def _token(inventory: Inventory) -> str:
+    """The API token of the ready file; that of the start before is good no more."""
+    for old in inventory.tokens.listing("api"):
+        if old.name == IN_READY_FILE and not old.user:
+            inventory.tokens.end("api", old.id)
+    return inventory.new_token("api", 365 * DAY, "administrator", name=IN_READY_FILE)
+
+
 def announce(options: Options, ports: Mapping[str, int], inventory: Inventory | None, pid: int) -> None:
     """Write the ready file and say what to try. Raises OperatorError when the file cannot be written."""
     http = _http(options, ports)
@@ -220,7 +229,7 @@ def announce(options: Options, ports: Mapping[str, int], inventory: Inventory | 
             else None,
             "core": core if options.own_core else None,
             "staff_url": staff,
-            "api_token": inventory.new_token("api", 365 * DAY, "administrator") if inventory else None,
+            "api_token": _token(inventory) if inventory else None,
             "pid": pid,
         }
         try:

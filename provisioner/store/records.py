@@ -11,11 +11,12 @@ from typing import Literal
 
 import msgspec
 
-
-class Record(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind", tag=str.lower, omit_defaults=False):
-    """Base of all records; `id` is unique within a kind."""
-
-    id: str
+from provisioner.store.backups import BackupPlan as BackupPlan
+from provisioner.store.backups import BackupSecret as BackupSecret
+from provisioner.store.people import Role as Role
+from provisioner.store.people import User as User
+from provisioner.store.people import UserSecret as UserSecret
+from provisioner.store.record import Record as Record
 
 
 class Practice(Record, frozen=True):
@@ -467,54 +468,6 @@ class Credential(Record, frozen=True):
     path_secret: str = ""
     file_key: str = ""
     welcome_until: float = 0.0
-
-
-Role = Literal["viewer", "operator", "administrator"]
-
-
-class User(Record, frozen=True):
-    """Who uses the staff page; the id is the login name. `name`: as people are shown it.
-
-    `language`: of pages; `browser`: what the browser asks for. `second_factor`: signing in takes a code of an
-    authenticator app too.
-    """
-
-    role: Role
-    name: str = ""
-    language: Literal["browser", "en", "es"] = "browser"
-    disabled: bool = False
-    second_factor: bool = False
-
-
-class UserSecret(Record, frozen=True, tag="user_secret"):
-    """What a User (the id) shows: `password` as Argon2id encodes its hash, `totp` in Base32 ("": none).
-
-    `codes`: SHA-256 of the recovery codes that are left, each good once in place of a code of the app.
-    """
-
-    password: str
-    totp: str = ""
-    codes: tuple[str, ...] = ()
-
-
-class BackupPlan(Record, frozen=True, tag="backup_plan"):
-    """When backups are made by themselves; one record, id `backups` (docs/staff/backup.md).
-
-    `at`: the time of day in the practice. `keep`: how many of those stay. `folder`: where, "" for the state directory's
-    own. `optional`: parts beside the usual ones.
-    """
-
-    daily: bool = False
-    at: str = "02:30"
-    keep: int = 14
-    folder: str = ""
-    optional: tuple[str, ...] = ()
-
-
-class BackupSecret(Record, frozen=True, tag="backup_secret"):
-    """The passphrase of backups that are made by themselves; id as of BackupPlan."""
-
-    passphrase: str = ""
 
 
 KINDS: tuple[type[Record], ...] = (

@@ -8,7 +8,7 @@ from flask import Blueprint, abort
 from msgspec import Meta
 
 from provisioner.store.records import Number, Phone
-from provisioner.web import adoption, contract, findings, roles, scopes, session, shapes, views
+from provisioner.web import adoption, contract, findings, phone_list, roles, scopes, session, shapes, views
 from provisioner.web.contract import Body, Page, Paging
 from provisioner.web.session import sources, who
 
@@ -40,22 +40,39 @@ class Adopt(Body, frozen=True):
 
 
 class WantedPhones(Paging, frozen=True):
-    """Which phones."""
+    """Which phones, in which order: as the list on the page."""
 
-    q: Annotated[str, Meta(max_length=100, description="A MAC, extension, number, name or place.")] = ""
+    q: Annotated[str, Meta(max_length=100, description="A MAC, extension, number, name, place or model.")] = (
+        ""
+    )
     status: Annotated[
         Literal["", "ready", "attention", "offline", "waiting", "in-call", "starting", "unknown", "ignored"],
         Meta(description="Only those; `ready` with those in a call, `attention`: what needs a person."),
     ] = ""
+    model: Annotated[str, Meta(max_length=100, description="A maker, or MAKER/MODEL.")] = ""
+    group: Annotated[str, Meta(max_length=100, description="The id of a group, or `none`.")] = ""
+    location: Annotated[
+        str, Meta(max_length=100, description="In this location or a part of it, or `none`.")
+    ] = ""
+    firmware: Annotated[
+        Literal["", "behind", "known", "unknown"], Meta(description="`behind`: a newer version is known.")
+    ] = ""
+    sort: Annotated[
+        str,
+        Meta(pattern=f"^(-?({'|'.join(phone_list.SORTS)}))?$", description="With `-`: the other way round."),
+    ] = ""
+
+    def asked(self) -> phone_list.Asked:
+        """What the address of the page would ask for."""
+        return phone_list.Asked(**{name: getattr(self, name) for name in phone_list.FIELDS})
 
 
 @blueprint.get("/phones")
 @contract.call()
 def phones(query: WantedPhones) -> Page[views.PhoneRow]:
-    """All phones, waiting and adopted."""
-    rows = views.phones(sources().world())
-    rows = [row for row in rows if views.matches(row, query.q) and views.has_status(row, query.status)]
-    return contract.listed(rows, query)
+    """All phones, waiting and adopted, but for those that are ignored."""
+    world = sources().world()
+    return contract.listed(phone_list.found(world, query.asked(), phone_list.all_rows(world)), query)
 
 
 @blueprint.post("/phones/<mac>/adopt")

@@ -27,6 +27,7 @@ class Call(NamedTuple):
     summary: str
     words: str
     role: str
+    scope: str
     parameters: list[Field]
     body: list[Field]
     answer: list[Field]
@@ -54,6 +55,7 @@ def _call(document: Document, path: str, method: str, told: Mapping[str, Any]) -
         summary=told["summary"],
         words=told["description"].rstrip("."),
         role=told["x-role"],
+        scope=told["x-scope"],
         parameters=[
             Field(each["name"], kind(document, each["schema"]), each["description"]) for each in asked
         ],

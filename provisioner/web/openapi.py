@@ -12,7 +12,7 @@ from flask import Blueprint, Flask, Response, current_app, request
 from werkzeug.routing import Rule
 
 from provisioner import __version__
-from provisioner.web import api, api_page, contract, once, roles, session, staff
+from provisioner.web import api, api_page, contract, once, roles, scopes, session, staff
 from provisioner.web.contract import JSON, PROBLEM, SAFE, Contract, Page, Problem, contract_of
 from provisioner.web.session import sources
 
@@ -234,6 +234,7 @@ def _operation(each: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
         "description": held.description,
         "tags": [_tag(each.path)],
         "x-role": roles.least(each.rule.endpoint, each.method),
+        "x-scope": scope(each),
         "parameters": [*_parameters(each), *_query(held), *_headers(each)],
         "responses": _responses(each, schemas),
     }
@@ -244,6 +245,12 @@ def _operation(each: Operation, schemas: Mapping[str, Any]) -> dict[str, Any]:
         media = {"schema": schema} if held.body is not None else {}
         told["requestBody"] = {"required": not held.optional, "content": {held.takes or JSON: media}}
     return told
+
+
+def scope(each: Operation) -> str:
+    """The scope that a token with scopes needs for a call; "": one with scopes cannot make it."""
+    area, reading = scopes.area(each.rule.endpoint), roles.reads(each.rule.endpoint, each.method)
+    return f"{area}:{'read' if reading else 'write'}" if area else ""
 
 
 def _identifier(each: Operation) -> str:

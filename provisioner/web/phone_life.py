@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, NamedTuple
 
 import msgspec
@@ -65,7 +66,7 @@ def history(mac: str) -> list[Changed]:
 def _change(row: Audit) -> Changed:
     before, after = (_fields(text) for text in (row.before, row.after))
     values = [
-        (name, _word(before.get(name)), _word(after.get(name)))
+        (name, _named(name, before.get(name)), _named(name, after.get(name)))
         for name in sorted({*before, *after} - UNTOLD)
         if before.get(name) != after.get(name)
     ]
@@ -78,6 +79,14 @@ def _fields(text: str | None) -> dict[str, Any]:
     if not isinstance(held, dict):
         return {}
     return {**{name: value for name, value in held.items() if name != "values"}, **held.get("values", {})}
+
+
+def _named(field: str, value: Any) -> str:
+    """A value in words; groups and locations by their names, where they are still there."""
+    snapshot = sources().snapshot()
+    known: dict[str, Mapping[str, Any]] = {"group": snapshot.phone_groups, "location": snapshot.locations}
+    held = known[field].get(value) if field in known and isinstance(value, str) else None
+    return str(held.name) if held else _word(value)
 
 
 def _word(value: Any) -> str:

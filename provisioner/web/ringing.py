@@ -12,13 +12,14 @@ from provisioner.phones import handling as rules
 from provisioner.phones import ring_groups
 from provisioner.phones.numbers import assign
 from provisioner.store.inventory import Conflict
-from provisioner.store.records import GROUP_SECONDS, MEMBER_SECONDS, Member, RingGroup, Snapshot
+from provisioner.store.records import GROUP_SECONDS, MEMBER_SECONDS, Member, Number, RingGroup, Snapshot
 from provisioner.web import api, contract, handling, staff, words
 from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 
 MODES = {"simultaneous": N_("All at once"), "sequential": N_("One after the other, taking turns")}
+PROPOSED = 200  # numbers in the list of those that can be led to a group; any other has a page of its own
 Text = Annotated[str, msgspec.Meta(max_length=200)]
 _NEW = RingGroup(id="", name="", members=())
 
@@ -44,6 +45,14 @@ def _names(snapshot: Snapshot) -> dict[str, str]:
 
 def _numbers(snapshot: Snapshot, group: str) -> list[str]:
     return sorted(each.id for each in snapshot.numbers.values() if group and each.ring_group == group)
+
+
+def _proposed(snapshot: Snapshot) -> list[Number]:
+    """The numbers that a group can be given; where there are many only those that lead nowhere yet."""
+    found = [each for each in snapshot.numbers.values() if not each.dial_through]
+    if len(found) > PROPOSED:
+        found = [each for each in found if not (each.extension or each.ring_group)]
+    return found[:PROPOSED]
 
 
 @pages.get("")
@@ -94,7 +103,7 @@ def _one(
         "ring_group.html", world, status,
         group=group, stored=stored, revision=revision, errors=errors or {}, modes=MODES,
         names=_names(world.snapshot), own=_numbers(world.snapshot, group.id),
-        numbers=[each for each in world.snapshot.numbers.values() if not each.dial_through],
+        numbers=_proposed(world.snapshot),
         steps=handling.told(world.snapshot, steps, handling.registered(world.edge)),
         usual=(int(GROUP_SECONDS), int(MEMBER_SECONDS)), saved="saved" in request.args,
         group_names={each.id: each.name for each in world.snapshot.ring_groups.values()}, **more,

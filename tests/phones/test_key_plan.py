@@ -56,7 +56,7 @@ def test_makers(vendor, model, sheets):
 
 
 def test_a_module_goes_on_counting():
-    phone, module = made(modules=("EXP50",))
+    _phone, module = made(modules=("EXP50",))
     assert (module.module, module.name) == (1, "EXP50")
     first = module.sheets[0].left[0]
     assert (first.position, first.number) == (28, 1)

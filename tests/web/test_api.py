@@ -51,6 +51,7 @@ def test_status(api, edge):
         "offline": 1,
         "unknown": 0,
         "waiting": 1,
+        "ignored": 0,
     }
     assert status["processes"] == {"edge": True, "front": False}
     assert status["calls"] == 1

@@ -186,8 +186,10 @@ def test_from_a_fresh_start_to_a_call_that_rings(fresh, browser, width) -> None:
     shot(page, "8-emergency-tested")
     press(page, "Finish")
     page.get_by_role("heading", name="Calls now").wait_for()
-    fresh.core("call", **{"from": "+16505550123", "to": "+14155550100", "seconds": 5})
-    page.locator("article.call", has_text="desk phone 100").locator(".state", has_text="Talking").wait_for()
+    fresh.core("call", **{"from": "+16505550123", "to": "+14155550100", "seconds": 20})
+    ringing = page.locator("article.call", has_text="(650) 555-0123").filter(has_text="desk phone 100")
+    ringing.locator(".state", has_text="Talking").wait_for()
+    assert [row["state"] for row in fresh.core("calls")["calls"] if row["kind"] == "inbound"] == ["talking"]
     shot(page, "9-overview")
     assert said == []
     assert page.locator("html").bounding_box()["width"] == width

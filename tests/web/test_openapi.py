@@ -5,7 +5,7 @@ import re
 from flask import Blueprint
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from provisioner.web import openapi, roles
+from provisioner.web import openapi, roles, scopes
 
 
 def test_the_document_is_openapi_3_1(api):
@@ -40,6 +40,7 @@ def test_every_call_says_what_it_is_and_who_may_use_it(app):
         told = openapi.document(app)["paths"][each.path][each.method.lower()]
         assert told["summary"], each.path
         assert told["x-role"] in roles.ROLES
+        assert told["x-scope"].partition(":")[0] in {"", *scopes.AREAS}
         assert all(parameter["description"] for parameter in told["parameters"]), each.path
 
 
@@ -68,3 +69,9 @@ def test_a_call_is_shown_with_its_fields(app):
     assert "items[].mac" in {each.name for each in listing.answer}
     assert "integer 1 to 1000" in {each.type for each in listing.parameters}
     assert 'list of string, at most 500 characters | "all"' in {each.type for each in calls["post_phones_jobs"].body}
+
+
+def test_the_page_says_who_may(staff, app):
+    page = staff.get("/staff/api?part=phone-groups").get_data(as_text=True)
+    assert "<code>settings:read</code>" in page
+    assert "<code>settings:write</code>" in page

@@ -266,3 +266,15 @@ def test_api_does_the_same(api, inventory, edge):
 )
 def test_api_refuses(api, inventory, body, status):
     assert api.post("/api/v1/phones/many", json=body).status_code == status
+
+
+def test_api_lists_as_the_page_does(api, inventory):
+    def listed(query: str) -> list[str]:
+        return [row["mac"] for row in api.get(f"/api/v1/phones?{query}").json["items"]]
+
+    assert listed("") == [practice.STRANGER, *MACS.values()]
+    assert listed("model=yealink&sort=-extension") == [practice.YEALINK, practice.STRANGER]
+    assert listed("location=lab") == [practice.YEALINK, practice.GRANDSTREAM]
+    assert listed("firmware=behind") == [practice.GRANDSTREAM]
+    assert api.get("/api/v1/phones?firmware=behind").json["items"][0]["newest"] == "1.0.11.85"
+    assert api.get("/api/v1/phones?sort=nonsense").status_code == 400

@@ -1,4 +1,4 @@
-"""One phone's tabs: keys drawn and changed one by one, differences of files, settings reset, history, calls, replacing."""
+"""One phone's tabs: keys drawn and changed one by one, differences of files, settings reset, history, replacing."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from provisioner.store.records import Credential, Key, PhoneGroup, PhoneSettings
 PHONE = f"/staff/phones/{practice.YEALINK}"
 API = f"/api/v1/phones/{practice.YEALINK}"
 FILE = f"{practice.YEALINK}.cfg"
+FREE = "\u2013"
 SECRET = "s3cretpasswordofthisphone"
 
 
@@ -46,7 +47,7 @@ def keycaps(page) -> list[tuple[str, str]]:
 
 def test_keys_are_drawn_in_columns_pages_and_modules(staff, inventory, group):
     page = staff.get(PHONE + "/keys")
-    assert keycaps(page)[:3] == [("empty", "–"), ("group", "Lab"), ("empty", "–")]
+    assert keycaps(page)[:3] == [("empty", FREE), ("group", "Lab"), ("empty", FREE)]
     assert page.get_data(as_text=True).count('<ol class="keycolumn') == 2 * (3 + 2)
     assert "page 1 of 3" in text(page)
     assert "EXP40 1, key 1" in text(page)
@@ -147,7 +148,7 @@ def test_history_says_who_changed_what(staff, csrf, api, inventory):
     api.patch(API, json={"location": "desk"})
     api.patch(f"/api/v1/layers/phone:{practice.YEALINK}", json={"poll_seconds": 1800})
     page = text(staff.get(PHONE + "/history"))
-    assert "Location: lab → desk" in page
+    assert "Location: Lab → Front desk" in page
     assert "Poll seconds: 1800" in page
     assert "Rosa Diaz passwords not shown: secrets" in page
     assert SECRET not in page
@@ -210,3 +211,16 @@ def test_replacing_by_api(api, inventory):
     assert api.post(API + "/replace", json={**body, "dry_run": False}).status_code == 200
     assert "0015650009ff" in inventory.snapshot().phones
     assert api.post(API + "/replace", json={"by": practice.STRANGER}).status_code == 404
+
+
+def test_a_viewer_sees_it_all_and_no_button_that_is_not_theirs(app, inventory, group):
+    client = app.test_client()
+    token = inventory.new_token("sign-in", 60, "viewer")
+    client.get(f"/staff/sign-in/{token}")
+    tabs = ("", "/edit", "/keys?key=2", "/keys?view=table", "/settings", "/files", "/history", "/calls", "/replace")
+    for path in (*(PHONE + tab for tab in tabs), "/staff/phones", "/staff/phones/import", "/staff/discovery"):
+        page = client.get(path)
+        assert page.status_code == 200, path
+        forms = re.findall(r'<form[^>]*method="post"[^>]*>(.*?)</form>', page.get_data(as_text=True), re.S)
+        ours = [form for form in forms if "<button" in form and "language" not in form and "Sign out" not in form]
+        assert ours == [], path
