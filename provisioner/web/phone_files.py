@@ -14,7 +14,6 @@ from provisioner.phones.catalogue import Model
 from provisioner.phones.differences import Line
 from provisioner.phones.explain import filled
 from provisioner.phones.vocabulary import SETTINGS
-from provisioner.store.records import PhoneSettings
 from provisioner.web import contract, phone
 from provisioner.web.contract import Page, Paging
 from provisioner.web.phone import ask, calls, pages, record
@@ -127,7 +126,7 @@ def api_settings(mac: str) -> Json:
 
 
 @calls.delete("/settings/<name>")
-@contract.call(record=PhoneSettings, refuses="The setting was not changed")
+@contract.call(refuses="The setting was not changed")
 def api_reset(mac: str, name: str) -> None:
     """Take the phone's own value of a setting away: it has what it inherits."""
     editing.set_layer(sources().inventory, f"phone:{record(mac).id}", {name: None}, who())

@@ -162,7 +162,7 @@ def api_keys(mac: str, body: list[Key]) -> tuple[Key, ...]:
 
 
 @calls.put("/keys/<position>")
-@contract.call(record=Phone, name="mac", refuses="The key was not changed")
+@contract.call(refuses="The key was not changed")
 def api_key(mac: str, position: str, body: OneKey) -> tuple[Key, ...]:
     """Make this the key in one place; all keys of the phone then."""
     held, number = record(mac), _position(position)
@@ -175,7 +175,7 @@ def api_key(mac: str, position: str, body: OneKey) -> tuple[Key, ...]:
 
 
 @calls.delete("/keys/<position>")
-@contract.call(record=Phone, name="mac", refuses="The key was not changed")
+@contract.call(refuses="The key was not changed")
 def api_clear(mac: str, position: str) -> None:
     """Take the phone's own key away in one place; its group's acts there again."""
     held, number = record(mac), _position(position)

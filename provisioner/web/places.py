@@ -21,7 +21,7 @@ from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 
-SHOWN = 8  # phones and numbers of one location in the tree; the rest by a link
+SHOWN = 4  # phones and numbers of one location in the tree; the rest by a link
 LEVELS: dict[Level, str] = {
     "practice": N_("Practice"),
     "building": N_("Building"),

@@ -43,6 +43,8 @@ KNOWN = {  # an id that is there, by what comes before it in the path; after a c
     "makers": "yealink",
     "dhcp": "dnsmasq",
     "files": f"{practice.POLYCOM}.cfg",
+    "requests": "1",
+    "keys": "2",
 }
 
 
