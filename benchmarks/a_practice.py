@@ -46,7 +46,11 @@ def inventory(path: Path) -> None:
     with opened.change(who="benchmark") as change:
         change.put(
             Practice(
-                id="practice", name="Bay Clinics", main_number=number(0), time_zone="America/Los_Angeles"
+                id="practice",
+                name="Bay Clinics",
+                extension_length=4,
+                main_number=number(0),
+                time_zone="America/Los_Angeles",
             )
         )
         change.put(Trunk(id="core", uri="sip:127.0.0.1:9"))

@@ -56,7 +56,7 @@ MORE = (  # searches and filters, which find little, much, and nothing
 )  # fmt: skip
 # Whole exports, what changes or ends something, what asks another machine, and what needs an upload or a job first.
 LEFT_OUT = re.compile(
-    r"\.csv|\.zip|\.wav|sign-in/<|static|/session$|tests/<|/test$|/import$|jobs/<|work/<|backups?/|setup|\.toml|/part$|ca\.<|"
+    r"\.csv|\.zip|\.wav|sign-in/<|static|/session$|tests/<|/test$|/import$|jobs/<|work/<|readyz|backups?/|setup|\.toml|/part$|ca\.<|"
     r"users/<|providers/<|audit/<|groups/<group>|requests/<|phone-groups/<|settings/<name>.*x|second-factor|account/sessions|extensions/length"
 )
 
@@ -214,13 +214,16 @@ def run(root: Path, times: int, only: str) -> list[Found]:
         return [measure(client, servers, path, times, empty) for path in asked]
 
 
+COLUMNS = ("p50 ms", "p95 ms", "cpu ms", "x empty", "html", "cold", "packed")
+
+
 def table(found: list[Found]) -> str:
-    lines = [
-        f"{'page':58} {'status':>6} {'p50 ms':>7} {'p95 ms':>7} {'cpu ms':>7} {'x empty':>7} {'html':>8} {'cold':>8} {'packed':>8}"
-    ]
+    lines = [f"{'page':58} status " + " ".join(f"{name:>8}" for name in COLUMNS)]
     for each in sorted(found, key=lambda one: -one.cpu):
-        cells = f"{each.path[:58]:58} {each.status:6} {each.p50:7.1f} {each.p95:7.1f} {each.cpu:7.1f} {each.ratio:7.1f}"
-        lines.append(f"{cells} {each.html:8} {each.cold:8} {each.packed:8}")
+        took = " ".join(f"{value:8.1f}" for value in (each.p50, each.p95, each.cpu, each.ratio))
+        lines.append(
+            f"{each.path[:58]:58} {each.status:6} {took} {each.html:8} {each.cold:8} {each.packed:8}"
+        )
     return "\n".join(lines)
 
 

@@ -81,7 +81,7 @@ _ELSEWHERE = frozenset(  # calls whose texts are log lines, SQL, or in the catal
 )
 _NO_SENTENCE = re.compile(  # SQL, headers, log lines, names of columns, formats of dates
     r"^\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|PRAGMA|BEGIN|WITH|FROM|AND|WHERE)\b|\n|^[a-z_]+/|SIP/2|sip:|;tag="
-    r"|^attachment|%s|MMM|^By MAC:|^The id of|words for|^[a-z0-9_]+( [a-z0-9_]{1,3})* [a-z]+[_0-9][a-z0-9_ ]*$"
+    r"|^attachment|%s|MMM| [=>] \?$|^By MAC:|^The id of|words for|^[a-z0-9_]+( [a-z0-9_]{1,3})* [a-z]+[_0-9][a-z0-9_ ]*$"
 )
 _BRACE = re.compile(r"\{(?!\w+\})|(?<!\w)\}")  # none of a `{name}` that is there to be filled in
 _WORDS = re.compile(r"[A-Za-z]{2,}")

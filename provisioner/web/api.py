@@ -42,19 +42,24 @@ class Adopt(Body, frozen=True):
 class WantedPhones(Paging, frozen=True):
     """Which phones, in which order: as the list on the page."""
 
-    q: Annotated[str, Meta(max_length=100, description="A MAC, extension, number, name, place or model.")] = ""
+    q: Annotated[str, Meta(max_length=100, description="A MAC, extension, number, name, place or model.")] = (
+        ""
+    )
     status: Annotated[
         Literal["", "ready", "attention", "offline", "waiting", "in-call", "starting", "unknown", "ignored"],
         Meta(description="Only those; `ready` with those in a call, `attention`: what needs a person."),
     ] = ""
     model: Annotated[str, Meta(max_length=100, description="A maker, or MAKER/MODEL.")] = ""
     group: Annotated[str, Meta(max_length=100, description="The id of a group, or `none`.")] = ""
-    location: Annotated[str, Meta(max_length=100, description="In this location or a part of it, or `none`.")] = ""
+    location: Annotated[
+        str, Meta(max_length=100, description="In this location or a part of it, or `none`.")
+    ] = ""
     firmware: Annotated[
         Literal["", "behind", "known", "unknown"], Meta(description="`behind`: a newer version is known.")
     ] = ""
     sort: Annotated[
-        str, Meta(pattern=f"^(-?({'|'.join(phone_list.SORTS)}))?$", description="With `-`: the other way round.")
+        str,
+        Meta(pattern=f"^(-?({'|'.join(phone_list.SORTS)}))?$", description="With `-`: the other way round."),
     ] = ""
 
     def asked(self) -> phone_list.Asked:

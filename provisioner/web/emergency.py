@@ -23,8 +23,8 @@ from provisioner.web.shapes import Shape
 from provisioner.web.sources import World
 from provisioner.web.views import Level
 
-CALLS = 50  # of the log, on a page
-RESULTS = 4  # of a line that are told
+CALLS = 15  # of the log, on a page
+RESULTS = 3  # of a line that are told
 LEVELS: dict[str, Level] = {
     "passed": "good", "stale": "warn", "overdue": "warn", "failed": "bad", "never": "bad",
 }  # fmt: skip

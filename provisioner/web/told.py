@@ -34,9 +34,14 @@ class Pattern(NamedTuple):
     translation: str
 
 
+def _plain(text: str) -> str:
+    """A text without values, as it is said: braces stand twice in the catalogues."""
+    return text.replace("{{", "{").replace("}}", "}")
+
+
 def pattern(message: str, translation: str) -> Pattern:
     """The pattern of a catalogue's message."""
-    literals = [part.replace("{{", "{").replace("}}", "}") for part in _VALUE.split(message)[::2]]
+    literals = [_plain(part) for part in _VALUE.split(message)[::2]]
     whole = re.compile("(.+?)".join(map(re.escape, literals)), re.DOTALL)
     return Pattern(literals[0], literals[-1], whole, tuple(_VALUE.findall(message)), translation)
 
@@ -45,7 +50,7 @@ def pattern(message: str, translation: str) -> Pattern:
 def _known(code: str) -> tuple[dict[str, str], tuple[Pattern, ...]]:
     """The whole sentences of a language, and its patterns: those that say most before those that fit more."""
     said = language.pairs(code, BELOW)
-    exact = {text: translation for text, translation in said if not _VALUE.search(text)}
+    exact = {_plain(text): _plain(translation) for text, translation in said if not _VALUE.search(text)}
     patterns = [pattern(text, translation) for text, translation in said if _VALUE.search(text)]
     patterns.sort(key=lambda one: -len(_VALUE.sub("", one.whole.pattern)))
     return exact, tuple(patterns)

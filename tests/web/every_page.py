@@ -111,12 +111,13 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
     "users.ask_remove": ("/users/bert/remove",),
     "tokens.page": ("/tokens",),
     "account.page": ("/account",),
+    "settings_toml.form": ("/settings-file",),
+    "https.show": ("/https",),
     "audit.page": ("/audit",),
     "audit.one": ("/audit/2",),
     "backup.show": ("/backup",),
     "backup.upload_form": ("/backup/restore",),
     "backup.look": ("/backup/restore/UPLOAD",),
-    "settings_toml.form": ("/settings-file",),
     "account.offer": ("/account/second-factor",),
     "work.everything": ("/work",),
     "work.one": ("/work/WORK",),
@@ -230,6 +231,7 @@ class House:
 
     app: Flask
     state: StateDir
+    status: dict[str, Any]  # what the edge answers
     names: dict[str, str]  # what stands for WORK (a job that has ended) and UPLOAD (a backup) in the paths
 
     def browser(self) -> FlaskClient:
@@ -255,7 +257,8 @@ def house(directory: Path) -> Iterator[House]:
     methods = practice.front_methods(state)
     told = {**methods["status"]({}), "quarantine": [QUARANTINE]}  # type: ignore[dict-item]
     front = practice.Process(state, "front", {**methods, "status": lambda _: told})
-    edge = practice.Process(state, "edge", {"status": lambda _: {**practice.status(), **STATUS}})
+    status = {**practice.status(), **STATUS}
+    edge = practice.Process(state, "edge", {"status": lambda _: status})
     jobs: Jobs = app.extensions["provisioner.jobs"]
     people.add(app, "kim", "administrator")
     people.add(app, "bert", "viewer")
@@ -266,7 +269,7 @@ def house(directory: Path) -> Iterator[House]:
     with backup.open("rb") as source:
         upload = Restores(state, sources.now).take(source)
     try:
-        yield House(app, state, {"WORK": work.id, "UPLOAD": upload})
+        yield House(app, state, status, {"WORK": work.id, "UPLOAD": upload})
     finally:
         edge.close()
         front.close()

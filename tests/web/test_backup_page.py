@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,9 @@ from werkzeug.test import TestResponse
 from provisioner.keeping import kept, making, seal
 from provisioner.paths import StateDir
 from provisioner.store.records import Phone, Practice, Trunk, TrunkSecret, User
-from provisioner.web import findings
+from provisioner.web import findings, process
 from provisioner.web.sources import World
+from tests.peers.wait import until
 
 PASSPHRASE = "correct horse battery"
 
@@ -291,3 +293,23 @@ def test_by_api(app: Flask, api: FlaskClient, edge: dict[str, Any], state: State
     assert api.get("/api/v1/backups/plan").json["at"] == "04:00"
     refused = api.put("/api/v1/backups/plan", json={"daily": True, "at": "4"})
     assert refused.status_code == 422
+
+
+def test_the_plan_is_carried_out_by_itself(
+    app: Flask, state: StateDir, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(process, "BACKUP_SECONDS", 0.01)
+    kept.set_plan(inventory(app), kept.BackupPlan(id="backups", daily=True), None, "ann")
+    jobs, stop = app.extensions["provisioner.jobs"], threading.Event()
+    thread = threading.Thread(target=process._back_up, args=(app, stop))
+    thread.start()
+    try:
+        until(jobs.all, "it has begun", 10)
+        (job,) = jobs.all()
+        assert jobs.wait(job.id, 10).state == "done"
+    finally:
+        stop.set()
+        thread.join(10)
+    assert (job.kind, job.who) == ("daily", "plan")
+    assert len(list(kept.folder(state).glob("*-daily.zip"))) == 1
+    assert kept.last(state) == kept.Last(at=NOW, good=NOW, name=job.result["name"])

@@ -126,6 +126,18 @@ def test_what_someone_types_is_left_alone(browser, live, app, edge, front):
     page.context.close()
 
 
+def test_the_focus_stays_where_it_is(browser, live, app, edge, front):
+    page = signed_in(browser, live, app)
+    page.goto(f"{live.url}/staff/phones")
+    page.locator("#live-state", has_text=LIVE).wait_for()
+    page.get_by_role("link", name="Dr. Adams").focus()
+    page.evaluate("document.querySelector('#live a').old = true")
+    live.event("call")
+    page.wait_for_function("!document.querySelector('#live a').old")
+    assert page.evaluate("document.activeElement.textContent") == "Dr. Adams"
+    page.context.close()
+
+
 def test_phones_that_are_ticked_stay_ticked(browser, live, app, edge, front):
     page = signed_in(browser, live, app)
     page.goto(f"{live.url}/staff/phones")

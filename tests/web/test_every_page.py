@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 import every_page
 import pytest
+import web_practice as practice
 from axe_playwright_python.sync_playwright import Axe
 from every_page import House
 from flask.testing import FlaskClient
@@ -19,6 +19,10 @@ from werkzeug.exceptions import HTTPException
 
 WIDTHS = (1280, 390, 320)  # px; 320 is 1280 at a zoom of 400 % (WCAG 1.4.10)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+SEEN = {
+    "type": "rule",
+    "values": ["color-contrast", "target-size"],
+}  # what a width or a theme alone can change
 LOOKS = """async (rules) => {
   const found = await axe.run(document, {runOnly: rules, resultTypes: ["violations"]});
   return found.violations.flatMap((rule) => rule.nodes.map(
@@ -75,25 +79,120 @@ def page(house: House) -> Iterator[Any]:
 def problems(page: Any, path: str) -> list[str]:
     """All that is wrong with a page, in both themes and at all widths."""
     found = []
-    for theme, width in (("light", WIDTHS[0]), ("dark", WIDTHS[1])):
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": WIDTHS[0], "height": 800})
+    page.goto(page.origin + path)
+    page.evaluate(Axe().axe_script)
+    for theme, width, rules in (
+        ("light", WIDTHS[0], RULES),
+        ("dark", WIDTHS[0], SEEN),
+        ("dark", WIDTHS[1], RULES),
+        ("light", WIDTHS[1], SEEN),
+    ):
         page.emulate_media(color_scheme=theme)
         page.set_viewport_size({"width": width, "height": 800})
-        if theme == "light":
-            page.goto(page.origin + path)
-            page.evaluate(Axe().axe_script)
-        found += [f"{theme}, {width} px: {each}" for each in page.evaluate(LOOKS, RULES)]
+        found += [f"{theme}, {width} px: {each}" for each in page.evaluate(LOOKS, rules)]
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 800})
         found += [f"wider than {width} px: {each}" for each in page.evaluate(WIDER)]
     return found
 
 
+def all_problems(page: Any, paths: list[str]) -> str:
+    """What is wrong with each page, as text; empty when nothing is."""
+    found = {path: problems(page, path) for path in paths}
+    return "\n".join(f"{path}: {each}" for path, list in found.items() for each in list)
+
+
 @pytest.mark.peer("chromium")
 def test_nothing_to_object_to_on_any_page(house: House, page: Any):
-    paths = [*house.paths(), *(f"/staff{path}" for found in every_page.NO_SESSION.values() for path in found)]
-    found = {path: problems(page, path) for path in paths}
-    wrong = json.dumps({path: list for path, list in found.items() if list}, indent=1)
-    assert wrong == "{}", wrong
+    wrong = all_problems(page, house.paths())
+    assert wrong == "", wrong
+
+
+@pytest.mark.peer("chromium")
+def test_nor_while_an_emergency_goes_on(house: House, page: Any):
+    calls = house.status["calls"]
+    house.status["calls"] = [practice.call(direction="emergency", state="talking", to="911", desk="102")]
+    page.goto(f"{page.origin}/staff/")
+    assert page.get_by_role("alert").count() == 1
+    wrong = all_problems(page, ["/staff/"])
+    house.status["calls"] = calls
+    assert wrong == "", wrong
+
+
+# with the keyboard alone
+
+FOCUSED = """() => {
+  const here = document.activeElement, style = getComputedStyle(here), box = here.getBoundingClientRect();
+  return {
+    name: (here.getAttribute("aria-label") || here.textContent || here.name || here.tagName).trim().slice(0, 60),
+    body: here === document.body,
+    marked: (style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 1) || style.boxShadow !== "none",
+    there: box.width > 0 && box.height > 0,
+    inside: document.getElementById("content").contains(here),
+  };
+}"""
+MANY = 400  # tab stops that no page has
+
+
+def tabs(page: Any) -> Iterator[dict[str, Any]]:
+    """What has the focus after each press of Tab, until the page is left."""
+    for _press in range(MANY):
+        page.keyboard.press("Tab")
+        now = page.evaluate(FOCUSED)
+        if now["body"]:
+            return
+        yield now
+    pytest.fail("the focus never leaves the page")
+
+
+@pytest.mark.peer("chromium")
+@pytest.mark.parametrize(
+    "path", ["", "phones", f"phones/{practice.YEALINK}", "practice", "numbers", "locations/lab"]
+)
+def test_the_focus_is_seen_and_leaves_the_page(house: House, page: Any, path: str):
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1280, "height": 800})
+    page.goto(f"{page.origin}/staff/{path}")
+    stops = list(tabs(page))
+    assert stops[0]["name"] == "Skip to the content"
+    assert [stop["name"] for stop in stops if not (stop["marked"] and stop["there"])] == []
+    order = [stop["inside"] for stop in stops]
+    assert order == sorted(order)  # head first, then content, and never back
+
+
+@pytest.mark.peer("chromium")
+def test_the_skip_link_leads_to_the_content(house: House, page: Any):
+    page.goto(f"{page.origin}/staff/phones")
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    page.keyboard.press("Tab")
+    assert page.evaluate(FOCUSED)["inside"]
+
+
+@pytest.mark.peer("chromium")
+@pytest.mark.parametrize(("width", "menu"), [(1280, ".menu.account"), (390, ".menu.narrow")])
+def test_a_menu_opens_and_closes_by_the_keyboard(house: House, page: Any, width: int, menu: str):
+    page.set_viewport_size({"width": width, "height": 800})
+    page.goto(f"{page.origin}/staff/calls")
+    opener = page.locator(f"{menu} > summary")
+    opener.focus()
+    page.keyboard.press("Enter")
+    page.locator(menu).get_by_role("button", name="Sign out").wait_for()
+    page.keyboard.press("Tab")
+    page.keyboard.press("Escape")
+    assert not page.locator(menu).evaluate("menu => menu.open")
+    assert opener.evaluate("opener => opener === document.activeElement")
+
+
+@pytest.mark.peer("chromium")
+def test_nothing_to_object_to_before_the_sign_in(house: House, page: Any):
+    page.context.clear_cookies()
+    wrong = all_problems(
+        page, [f"/staff{path}" for found in every_page.NO_SESSION.values() for path in found]
+    )
+    assert wrong == "", wrong
 
 
 # without script

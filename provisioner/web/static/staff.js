@@ -29,13 +29,19 @@ document.body.addEventListener("htmx:beforeRequest", (event) => {
   if (busy()) event.preventDefault();
 });
 
-// What is open stays open; an unchanged alarm is not announced again.
+// What is open stays open, and the focus where it is; an unchanged alarm is not announced again.
 let open = [];
+let focused = "";
+const likeness = (one) => [one.tagName, one.getAttribute("href"), one.name, one.value, one.textContent].join("|");
 document.body.addEventListener("htmx:beforeSwap", () => {
   open = [...document.querySelectorAll("#live details[open]")].map((details) => details.id);
+  focused = document.activeElement.closest("#live") ? likeness(document.activeElement) : "";
 });
 document.body.addEventListener("htmx:afterSwap", () => {
   for (const id of open) document.getElementById(id)?.setAttribute("open", "");
+  if (!focused || document.activeElement !== document.body) return;
+  const fields = document.querySelectorAll("#live :is(a, button, input, select, summary)");
+  [...fields].find((one) => likeness(one) === focused)?.focus({ preventScroll: true });
 });
 document.body.addEventListener("htmx:oobBeforeSwap", (event) => {
   const incoming = event.detail.fragment.firstElementChild;
