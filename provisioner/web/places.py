@@ -80,7 +80,7 @@ def tree(snapshot: Snapshot, query: str = "") -> list[Node]:
     for number in snapshot.numbers.values():
         numbers.setdefault(number.location, []).append(number)
     known = snapshot.locations
-    most = SHOWN if len(known) < MANY else SHOWN // 4
+    most = SHOWN if len(known) < MANY else 1
     parts: dict[str, list[Location]] = {}
     for each in sorted(known.values(), key=lambda each: each.name.lower()):
         parts.setdefault(each.parent if each.parent in known else "", []).append(each)
