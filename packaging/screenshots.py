@@ -8,7 +8,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import struct
 import sys
+import zlib
 from pathlib import Path
 
 from playwright.sync_api import Browser, Error, Page, sync_playwright
@@ -17,16 +19,45 @@ FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
+CLIP = {"x": 0, "y": 0, "width": 390, "height": 1300}  # of a long page, its beginning
 WIDE, NARROW = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-PICTURES = (  # name, page, window, colour scheme
-    ("overview", "/staff/", WIDE, "light"),
-    ("overview-dark", "/staff/", WIDE, "dark"),
-    ("overview-narrow", "/staff/", NARROW, "light"),
-    ("phones", "/staff/phones", WIDE, "light"),
-    ("phone", "", WIDE, "light"),
-    ("calls", "/staff/calls", WIDE, "light"),
-    ("requests", "/staff/requests", WIDE, "light"),
+PHONE = "PHONE"  # in a path: the page of the first adopted phone
+PICTURES = (  # name, page, window, colour scheme, language
+    ("overview", "/staff/", WIDE, "light", "en"),
+    ("overview-dark", "/staff/", WIDE, "dark", "en"),
+    ("overview-narrow", "/staff/", NARROW, "light", "en"),
+    ("overview-spanish", "/staff/", NARROW, "light", "es"),
+    ("phones", "/staff/phones", WIDE, "light", "en"),
+    ("phones-narrow", "/staff/phones", NARROW, "dark", "en"),
+    ("phone", PHONE, WIDE, "light", "en"),
+    ("keys", f"{PHONE}/keys", WIDE, "light", "en"),
+    ("discovery", "/staff/discovery", WIDE, "light", "en"),
+    ("calls", "/staff/calls", WIDE, "light", "en"),
+    ("requests", "/staff/requests", WIDE, "light", "en"),
+    ("readiness", "/staff/emergency/readiness", WIDE, "light", "en"),
+    ("locations", "/staff/locations", WIDE, "light", "en"),
+    ("first-start", "/staff/setup/practice", WIDE, "light", "en"),
+    ("practice", "/staff/practice", WIDE, "dark", "en"),
+    ("backup", "/staff/backup", WIDE, "light", "en"),
 )
+
+
+def smaller(picture: bytes) -> bytes:
+    """The same PNG, compressed as well as zlib can: browsers hurry when they take a picture."""
+    at, chunks, data = 8, [], b""
+    while at < len(picture):
+        (length,) = struct.unpack_from(">I", picture, at)
+        kind, body = picture[at + 4 : at + 8], picture[at + 8 : at + 8 + length]
+        if kind == b"IDAT":
+            data += body
+        else:
+            chunks.append((kind, body))
+        at += 12 + length
+    chunks.insert(-1, (b"IDAT", zlib.compress(zlib.decompress(data), 9)))
+    return picture[:8] + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in chunks
+    )
 
 
 def first_phone(page: Page, origin: str) -> str:
@@ -38,16 +69,18 @@ def first_phone(page: Page, origin: str) -> str:
 
 def shoot(browser: Browser, staff_url: str, directory: Path) -> None:
     """Sign in, then take each picture."""
-    page = browser.new_context(ignore_https_errors=True).new_page()
+    page = browser.new_context(ignore_https_errors=True, locale="en-US").new_page()
     page.goto(staff_url)
     origin = staff_url.partition("/staff/")[0]
     phone = first_phone(page, origin)
-    for name, path, window, scheme in PICTURES:
+    for name, path, window, scheme, language in PICTURES:
         page.set_viewport_size(window)  # type: ignore[arg-type]
         page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
-        page.goto(origin + (path or phone))
+        page.context.add_cookies([{"name": "language", "value": language, "url": origin}])
+        page.goto(origin + path.replace(PHONE, phone))
         page.locator("#live-state.good").wait_for()
-        page.screenshot(path=directory / f"{name}.png", full_page=window is NARROW)
+        taken = page.screenshot(full_page=window is NARROW, clip=CLIP if window is NARROW else None)  # type: ignore[arg-type]
+        (directory / f"{name}.png").write_bytes(smaller(taken))
         print(directory / f"{name}.png")
 
 

@@ -20,7 +20,8 @@ from babel.messages.pofile import write_po
 
 from provisioner.phones.vocabulary import SETTINGS
 from provisioner.web import language, words
-from provisioner.web.told import BELOW
+from provisioner.web.language import BELOW
+from provisioner.web.told import LOOSE
 
 ROOT = Path(__file__).parent.parent
 WEB = ROOT / "provisioner" / "web"
@@ -81,7 +82,8 @@ _ELSEWHERE = frozenset(  # calls whose texts are log lines, SQL, or in the catal
 )
 _NO_SENTENCE = re.compile(  # SQL, headers, log lines, names of columns, formats of dates
     r"^\s*(SELECT|INSERT|UPDATE|DELETE|CREATE|DROP|ALTER|PRAGMA|BEGIN|WITH|FROM|AND|WHERE)\b|\n|^[a-z_]+/|SIP/2|sip:|;tag="
-    r"|^attachment|%s|MMM| [=>] \?$|^By MAC:|^The id of|words for|^[a-z0-9_]+( [a-z0-9_]{1,3})* [a-z]+[_0-9][a-z0-9_ ]*$"
+    r"|^attachment|%s|MMM| [=>] \?$|^By MAC:|^The id of|words for"
+    r"|^[a-z0-9_]+( [a-z0-9_]{1,3})* [a-z]+[_0-9][a-z0-9_ ]*$"
 )
 _BRACE = re.compile(r"\{(?!\w+\})|(?<!\w)\}")  # none of a `{name}` that is there to be filled in
 _WORDS = re.compile(r"[A-Za-z]{2,}")
@@ -195,7 +197,8 @@ def _name(node: ast.AST, names: dict[str, int]) -> str:
 def wanted() -> Catalog:
     """All texts that a catalogue must have."""
     found = of_pages()
-    for name, text in (*of_rooms_below(), *of_tables()):
+    loose = (("web/told.py", text) for text in LOOSE)
+    for name, text in (*of_rooms_below(), *of_tables(), *loose):
         found.add(text, locations=[(name, None)], context=BELOW)
     return found
 

@@ -18,6 +18,10 @@ _FIELDS = "id, kind, role, user, name, scopes, created, expires, seen, address, 
 
 Opened = Callable[[], AbstractContextManager[sqlite3.Connection]]
 
+# Whoever runs the command may all. It says so in the WSGI environment, or as `agent` of an API token that it makes for
+# one call: neither can any request.
+AT_CONSOLE = "provisioner.console"
+
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
     """What is known of a token. Times in seconds since 1970; `seen`: its last use, to a minute.

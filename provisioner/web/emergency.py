@@ -23,7 +23,7 @@ from provisioner.web.shapes import Shape
 from provisioner.web.sources import World
 from provisioner.web.views import Level
 
-CALLS = 25  # of the log, on a page
+CALLS = 15  # of the log, on a page
 RESULTS = 3  # of a line that are told
 LEVELS: dict[str, Level] = {
     "passed": "good", "stale": "warn", "overdue": "warn", "failed": "bad", "never": "bad",

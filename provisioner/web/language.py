@@ -42,13 +42,12 @@ def catalogue(language: str) -> catalogues.NullTranslations:
     return catalogues.GNUTranslations(compiled)
 
 
-def pairs(language: str, context: str) -> list[tuple[str, str]]:
-    """Texts and translations of a language: those of `context`, then those without any; none that has a plural."""
-    texts = [(each.id, each.string, each.context) for each in read(language) if isinstance(each.id, str)]
+def pairs(language: str, context: str | None) -> list[tuple[str, str]]:
+    """Texts and translations of a language in a context (None: without any); none that has a plural."""
     chosen = [
-        (text, str(told)) for wanted in (None, context) for text, told, at in texts if text and at == wanted
+        each for each in read(language) if each.context == context and isinstance(each.id, str) and each.id
     ]
-    return [(text, told) for text, told in chosen if told]
+    return [(each.id, str(each.string)) for each in chosen if each.string]
 
 
 def current() -> str:

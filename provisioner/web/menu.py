@@ -91,6 +91,8 @@ TABS = (
 
 # Endpoints, or blueprints, whose pages belong to an area without being one of its tabs.
 OTHERS = {
+    "many": "phones",
+    "request_log": "requests",
     "settings_toml": "settings",
     "pending": "phones",
     "wizard": "",

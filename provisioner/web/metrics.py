@@ -211,7 +211,7 @@ def _emergency(world: World) -> Iterator[Metric]:
         "provisioner_emergency_lines", "Lines by whether 911 would work from them.", labels=["level"]
     )
     yield _labelled(family, [([level], levels[level]) for level in ("good", "warn", "bad")])
-    tests = [row["at"] for row in sources().journal.emergencies() if row["kind"] == "emergency-test"]
+    tests = [float(row["at"]) for row in sources().journal.tests(1)]
     last = "provisioner_emergency_last_test_timestamp_seconds"
     yield _gauge(last, "When 933 was last called, since 1970; 0: never.", max(tests, default=0.0))
 

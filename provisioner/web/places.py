@@ -21,7 +21,8 @@ from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 
-SHOWN = 4  # phones and numbers of one location in the tree; the rest by a link
+SHOWN = 8  # phones and numbers of one location in the tree; the rest by a link
+MANY = 100  # locations, whose tree would be a heavy page with so many of each
 LEVELS: dict[Level, str] = {
     "practice": N_("Practice"),
     "building": N_("Building"),
@@ -79,6 +80,7 @@ def tree(snapshot: Snapshot, query: str = "") -> list[Node]:
     for number in snapshot.numbers.values():
         numbers.setdefault(number.location, []).append(number)
     known = snapshot.locations
+    most = SHOWN if len(known) < MANY else 1
     parts: dict[str, list[Location]] = {}
     for each in sorted(known.values(), key=lambda each: each.name.lower()):
         parts.setdefault(each.parent if each.parent in known else "", []).append(each)
@@ -97,9 +99,9 @@ def tree(snapshot: Snapshot, query: str = "") -> list[Node]:
             found, leads = here, there
         if query and not (nodes or found or leads or query in f"{location.name} {address}".lower()):
             return None
-        more = max(0, len(found) - SHOWN) + max(0, len(leads) - SHOWN)
+        more = max(0, len(found) - most) + max(0, len(leads) - most)
         total = len(here) + sum(each.total for each in below if each)
-        return Node(location, address, found[:SHOWN], leads[:SHOWN], more, total, nodes)
+        return Node(location, address, found[:most], leads[:most], more, total, nodes)
 
     return [made for each in parts.get("", ()) if (made := node(each, frozenset()))]
 

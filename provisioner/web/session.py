@@ -10,7 +10,7 @@ import msgspec
 from flask import Flask, Response, abort, current_app, g, request
 
 from provisioner.people import users
-from provisioner.store.tokens import Token
+from provisioner.store.tokens import AT_CONSOLE, Token
 from provisioner.web.language import gettext as _
 from provisioner.web.sources import Sources
 
@@ -23,9 +23,6 @@ _PLAIN, _SECURE = (
 CSRF_HEADER = "X-CSRF-Token"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 MAX_AGENT = 200  # characters of a browser's name that are kept
-AT_CONSOLE = (
-    "provisioner.console"  # of the WSGI environment: who runs the command may all; no request can set it
-)
 CONSOLE = "console link"  # who signed in by a link, in the audit log
 
 
@@ -186,6 +183,8 @@ def who() -> str:
     if request.environ.get(AT_CONSOLE):
         return "console"
     token = bearer()
+    if token and token.agent == AT_CONSOLE:
+        return "console"
     if token:
         return f"token {token.name}" if token.name else "api token"
     found = current()

@@ -15,11 +15,11 @@ from flask import Flask
 
 from provisioner.web import language
 from provisioner.web.language import BELOW
-from provisioner.web.language import later as N_
 
 DEPTH = 4  # sentences within values within sentences
 # Said below in a form that is no sentence there.
-LOOSE = (N_("{trunk} after {seconds} s: {result}"), N_("{trunk} after {seconds} s"))
+LOOSE = ("{trunk} after {seconds} s: {result}", "{trunk} after {seconds} s")
+_LITERAL, _GROUP = re.compile(r"[A-Za-z]{2,}"), re.compile(r"\(\.\+\?\)")
 _VALUE = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 _JOINTS = ("; ", ". ", ": ", ", and ", ", ")  # how rooms below put sentences beside each other
 
@@ -32,6 +32,12 @@ class Pattern(NamedTuple):
     whole: re.Pattern[str]
     names: tuple[str, ...]
     translation: str
+
+    def fits(self, text: str) -> re.Match[str] | None:
+        """The match of a whole text; where the pattern says little itself, no value may be half a sentence."""
+        found = self.whole.fullmatch(text)
+        little = len(_LITERAL.findall(_GROUP.sub(" ", self.whole.pattern))) < 3
+        return None if found and little and any(each.count(" ") > 3 for each in found.groups()) else found
 
 
 def _plain(text: str) -> str:
@@ -51,6 +57,7 @@ def _known(code: str) -> tuple[dict[str, str], tuple[Pattern, ...]]:
     """The whole sentences of a language, and its patterns: those that say most before those that fit more."""
     said = language.pairs(code, BELOW)
     exact = {_plain(text): _plain(translation) for text, translation in said if not _VALUE.search(text)}
+    exact = {**dict(language.pairs(code, None)), **exact}
     patterns = [pattern(text, translation) for text, translation in said if _VALUE.search(text)]
     patterns.sort(key=lambda one: -len(_VALUE.sub("", one.whole.pattern)))
     return exact, tuple(patterns)
@@ -78,7 +85,7 @@ def _whole(code: str, text: str, depth: int) -> str | None:
     if text in exact:
         return exact[text]
     for one in patterns if depth else ():
-        if text.startswith(one.begins) and text.endswith(one.ends) and (found := one.whole.fullmatch(text)):
+        if text.startswith(one.begins) and text.endswith(one.ends) and (found := one.fits(text)):
             values = (_tell(code, value, depth - 1) for value in found.groups())
             return one.translation.format(**dict(zip(one.names, values, strict=True)))
     return None

@@ -74,6 +74,11 @@ def test_a_neighbour_comes_changes_and_goes(table: Table, address: str) -> None:
     assert table._macs == {}
 
 
+def test_all_who_are_known_on_the_link(table: Table) -> None:
+    table.feed(neighbour("192.0.2.7", PHONE) + neighbour("192.0.2.8", "0004f2000102", FAILED))
+    assert table.hosts() == [("192.0.2.7", PHONE)]
+
+
 @pytest.mark.parametrize("state", [INCOMPLETE, FAILED, NOARP])
 def test_what_is_not_known_for_sure(table: Table, state: int) -> None:
     table.feed(neighbour("192.0.2.7", PHONE, state))

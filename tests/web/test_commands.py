@@ -22,14 +22,16 @@ from provisioner.cli_table import GROUPS, ROWS, SINGLES, Row
 from provisioner.errors import OperatorError, UsageError
 from provisioner.paths import StateDir
 from provisioner.store.records import Number
+from provisioner.store.tokens import AT_CONSOLE
 from provisioner.web import openapi
-from provisioner.web.session import AT_CONSOLE
+from provisioner.web.process import make_server as make_waitress
 
 PROCESSES = {"run", "media", "edge", "notifier", "web", "front", "core", "simulate", "training"}
 TEXT_ONLY = {  # what prints no table or record: links, files, sentences
-    "version", "sign-in", "export", "users password", "users remove", "users one-factor", "tokens revoke", "phones export", "emergency test", "emergency export",
-    "providers add", "providers remove",
-}  # fmt: skip
+    *("version", "sign-in", "export", "phones export", "emergency test", "emergency export"),
+    *("users password", "users remove", "users one-factor", "tokens revoke"),
+    *("providers add", "providers remove"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -286,3 +288,24 @@ def test_a_number_is_handed_out_and_ended(capfdbinary: Any, app: Flask, state: S
     assert made["id"] in run(capfdbinary, state, "dial-through", "list")
     assert run(capfdbinary, state, "dial-through", "end", made["id"]) == "Done.\n"
     assert "no such" in run(capfdbinary, state, "dial-through", "end", made["id"], code=2).lower()
+
+
+@pytest.fixture
+def web(app: Flask, state: StateDir) -> Iterator[None]:
+    """The web process listens, as on an appliance that runs."""
+    server = make_waitress(app, state)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield
+    server.trigger.pull_trigger(server.close)
+    thread.join(10)
+    (state.run / "web.http").unlink()
+
+
+def test_the_web_process_makes_the_call_where_it_runs(
+    capfdbinary: Any, app: Flask, state: StateDir, web: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client.Here, "_inside", lambda *_asked: pytest.fail("the web process runs"))
+    assert "location: lab" in run(capfdbinary, state, "phones", "move", practice.YEALINK, "lab")
+    assert asked(app, "/audit?limit=1")["items"][0]["who"] == "console"
+    assert app.extensions["provisioner"].inventory.tokens.listing("api") == []

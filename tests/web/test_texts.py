@@ -13,13 +13,16 @@ from zoneinfo import available_timezones
 
 import every_page
 import pytest
+from babel.dates import get_month_names
 from babel.messages.catalog import Catalog
 from every_page import House
 from lxml import html
 
+from provisioner.phones.catalogue import Catalogue
 from provisioner.phones.vocabulary import SETTINGS
 from provisioner.web import language, told, trunk_words
 
+CATALOGUE = Catalogue()
 ROOT = Path(__file__).parents[2]
 _PATH = ROOT / "packaging" / "texts.py"
 SPOKEN = (
@@ -130,7 +133,20 @@ def data(house: House) -> set[str]:
                     found.update(_WORD.findall(" ".join(str(value) for value in row)))
     for setting in SETTINGS.values():
         found.update(_WORD.findall(f"{setting.name} {setting.choices} {setting.default}"))
-    found.update(_WORD.findall(" ".join(available_timezones())))
+    found.update(
+        _WORD.findall(
+            " ".join([*available_timezones(), *get_month_names("abbreviated", locale="es").values()])
+        )
+    )
+    found.update(
+        _WORD.findall(
+            " ".join(
+                model
+                for vendor in CATALOGUE.vendors.values()
+                for model in [each.name for each in vendor.models]
+            )
+        )
+    )
     found.update(_WORD.findall((ROOT / "provisioner" / "trunks" / "trunk_profiles.toml").read_text()))
     found.update(
         _WORD.findall(
@@ -143,8 +159,12 @@ def data(house: House) -> set[str]:
 def test_no_page_says_what_is_in_no_catalogue(house: House, monkeypatch: pytest.MonkeyPatch):
     texts = [(each.id, each.context) for each in language.read("es") if isinstance(each.id, str) and each.id]
     marked = Marked()
+
+    def pairs(_code: str, context: str | None) -> list[tuple[str, str]]:
+        return [(text, f"⟦{text}⟧") for text, at in texts if at == context]
+
     monkeypatch.setattr(language, "catalogue", lambda _code: marked)
-    monkeypatch.setattr(language, "pairs", lambda _code, _context: [(text, f"⟦{text}⟧") for text, _ in texts])
+    monkeypatch.setattr(language, "pairs", pairs)
     told._known.cache_clear()
     told._tell.cache_clear()
     known, browser, found = data(house), house.browser(), {}

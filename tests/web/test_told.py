@@ -14,12 +14,13 @@ def spanish(app: Flask, monkeypatch: pytest.MonkeyPatch):
     """Tell in Spanish with these sentences."""
     pairs = [
         ("it is busy", "está ocupado"),
+        ("{who} calls {whom}", "{who} llama a {whom}"),
         ("{name} is gone", "{name} ya no está"),
         ("{name} is gone: {why}", "Por «{why}» falta {name}"),
         ("write it as {{id}}", "escríbalo como {{id}}"),
         ("try again", "inténtelo de nuevo"),
     ]
-    monkeypatch.setattr(language, "pairs", lambda _code, _context: pairs)
+    monkeypatch.setattr(language, "pairs", lambda _code, context: pairs if context else [])
     told._known.cache_clear()
     told._tell.cache_clear()
     with app.test_request_context("/staff/", headers={"Accept-Language": "es"}):
@@ -34,11 +35,22 @@ def spanish(app: Flask, monkeypatch: pytest.MonkeyPatch):
         ("it is busy", "está ocupado"),
         ("It is busy.", "Está ocupado."),  # as a sentence of its own
         ("phone 101 is gone", "phone 101 ya no está"),
-        ("line is gone: it is busy", "Por «está ocupado» falta line"),  # a sentence within one, the fuller one first
-        ("it is busy: try again", "está ocupado: inténtelo de nuevo"),  # an OperatorError: what, and the remedy
+        (
+            "line is gone: it is busy",
+            "Por «está ocupado» falta line",
+        ),  # a sentence within one, the fuller one first
+        (
+            "it is busy: try again",
+            "está ocupado: inténtelo de nuevo",
+        ),  # an OperatorError: what, and the remedy
         ("it is busy. Try again.", "está ocupado. Inténtelo de nuevo."),
         ("it is busy, and try again", "está ocupado y inténtelo de nuevo"),
         ("write it as {id}", "escríbalo como {id}"),
+        ("101 calls 102", "101 llama a 102"),
+        (
+            "this one begins with outside calls and emergencies",
+            "this one begins with outside calls and emergencies",
+        ),
         ("nothing of the kind", "nothing of the kind"),
         ("", ""),
     ],
