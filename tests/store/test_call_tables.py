@@ -218,7 +218,9 @@ def test_how_each_line_was_heard(log: Journal) -> None:
         {"extension": "101", "calls": 2, "poor": 1, "mos": 3.5, "loss": 1.0, "jitter": 2.0},
     ]
     written(log, call(2, legs=[LEG]))
-    assert [(row["extension"], row["calls"], row["mos"]) for row in log.line_quality(NOW)] == [("101", 2, 4.0)]
+    assert [(row["extension"], row["calls"], row["mos"]) for row in log.line_quality(NOW)] == [
+        ("101", 2, 4.0)
+    ]
     assert log.line_quality(NOW + 2 * 86400) == []
 
 
