@@ -117,7 +117,10 @@ def test_every_option_of_run(options, tmp_path):
     given = (
         "--bind 192.0.2.1 --http-port 1 --https-port 2 --sip-port 3 --tftp-port 0 --ready-file r --no-life"
     )
-    assert main(["run", "--state", str(tmp_path), "--core", "sip:c", "--log-format", "json", *given.split()]) == 0
+    assert (
+        main(["run", "--state", str(tmp_path), "--core", "sip:c", "--log-format", "json", *given.split()])
+        == 0
+    )
     ports = {"http": 1, "https": 2, "sip": 3, "tftp": 0}
     expected = launch.Options(
         StateDir(tmp_path), False, "192.0.2.1", ports, Path("r"), core="sip:c", life=False, log="json"

@@ -180,9 +180,7 @@ def test_the_ready_file_says_where_everything_is(state, tmp_path, capsys):
     inventory.close()
 
 
-def test_an_appliance_without_a_screen_is_reached_from_another_computer(
-    state, tmp_path, monkeypatch, capsys
-):
+def test_an_appliance_without_a_screen_is_reached_from_another_computer(state, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(launch, "local_addresses", lambda: ["192.0.2.7"])
     options = Options(state, bind="0.0.0.0", ready_file=tmp_path / "ready.json")
     inventory = Inventory.open(state.inventory)

@@ -44,10 +44,11 @@ def catalogue(language: str) -> catalogues.NullTranslations:
 
 def pairs(language: str, context: str | None) -> list[tuple[str, str]]:
     """Texts and translations of a language in a context (None: without any); none that has a plural."""
-    chosen = [
-        each for each in read(language) if each.context == context and isinstance(each.id, str) and each.id
+    return [
+        (each.id, str(each.string))
+        for each in read(language)
+        if each.context == context and isinstance(each.id, str) and each.id and each.string
     ]
-    return [(each.id, str(each.string)) for each in chosen if each.string]
 
 
 def current() -> str:

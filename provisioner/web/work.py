@@ -88,7 +88,7 @@ def _found(name: str) -> Job:
 # pages
 
 
-@pages.get("/work")
+@pages.get("/tasks")
 def everything() -> Response:
     """The appliance's own work, and what phones were told lately."""
     rows = [orders.summary(row) for row in sources().journal.resync_jobs(ORDERS)]
@@ -97,19 +97,19 @@ def everything() -> Response:
     )
 
 
-@pages.get("/work/<name>")
+@pages.get("/tasks/<name>")
 def one(name: str) -> Response:
     """One job: how far it is, or what came of it."""
     return staff.page("work_one.html", sources().world(), job=_found(name), kinds=KINDS, states=STATES)
 
 
-@pages.get("/work/<name>/part")
+@pages.get("/tasks/<name>/part")
 def part(name: str) -> str:
     """What of that page changes while the job goes on."""
     return render_template("work_part.html", job=_found(name), kinds=KINDS, states=STATES)
 
 
-@pages.post("/work/<name>/cancel")
+@pages.post("/tasks/<name>/cancel")
 def cancel(name: str) -> Response:
     """Stop a job at its next step."""
     jobs.current().cancel(_found(name).id)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 
 import web_practice as practice
@@ -124,6 +125,6 @@ def known(path: str) -> dict[str, str]:
     parts = path.split("/")
     return {
         name[1:].partition("}")[0]: KNOWN[before]
-        for before, name in zip(parts, parts[1:], strict=False)
+        for before, name in pairwise(parts)
         if name.startswith("{") and before in KNOWN
     }

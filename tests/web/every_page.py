@@ -119,8 +119,8 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
     "backup.upload_form": ("/backup/restore",),
     "backup.look": ("/backup/restore/UPLOAD",),
     "account.offer": ("/account/second-factor",),
-    "work.everything": ("/work",),
-    "work.one": ("/work/WORK",),
+    "work.everything": ("/tasks",),
+    "work.one": ("/tasks/WORK",),
 }
 NO_SESSION = {"staff.signed_out": ("/signed-out",), "signing.form": ("/sign-in",)}
 # Files, parts that scripts fetch, what leads elsewhere at once, and what asks another machine first.

@@ -204,7 +204,12 @@ def test_a_setting_of_the_site_shows_on_a_phones_page_with_its_layer(
     page.goto(f"{live.url}/staff/phones/{practice.YEALINK}")
     page.get_by_label("Of this phone").get_by_role("link", name="Settings").click()
     row = page.locator("#poll_seconds")
-    assert row.locator("td").all_inner_texts()[1:] == ["3600", "All phones of the site", "7200 Built in", "Set here"]
+    assert row.locator("td").all_inner_texts()[1:] == [
+        "3600",
+        "All phones of the site",
+        "7200 Built in",
+        "Set here",
+    ]
     row.get_by_role("link").click()
     page.get_by_role("button", name="Take back").click()
     page.get_by_text("Nothing: these phones have").wait_for()

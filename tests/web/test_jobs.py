@@ -147,20 +147,20 @@ def test_page_shows_how_far_it_is_and_asks_again_until_the_end(
 ) -> None:
     job = app.extensions["provisioner.jobs"].begin("import", "ann", held)
     assert held.at.wait(5)
-    page = staff.get(f"/staff/work/{job.id}").get_data(as_text=True)
+    page = staff.get(f"/staff/tasks/{job.id}").get_data(as_text=True)
     assert '<progress id="bar" value="3" max="10">' in page
     assert '<label for="bar">' in page
     assert '<p id="work-said" role="status">Counts sheep</p>' in page
-    part = staff.get(f"/staff/work/{job.id}/part").get_data(as_text=True)
-    assert f'hx-get="/staff/work/{job.id}/part"' in part
-    assert '<progress aria-label="Counts sheep" value="3" max="10">' in staff.get("/staff/work").text
+    part = staff.get(f"/staff/tasks/{job.id}/part").get_data(as_text=True)
+    assert f'hx-get="/staff/tasks/{job.id}/part"' in part
+    assert '<progress aria-label="Counts sheep" value="3" max="10">' in staff.get("/staff/tasks").text
     held.go.set()
     assert app.extensions["provisioner.jobs"].wait(job.id, 5)
     job.result |= {"new": 2, "change": 1}
-    part = staff.get(f"/staff/work/{job.id}/part").get_data(as_text=True)
+    part = staff.get(f"/staff/tasks/{job.id}/part").get_data(as_text=True)
     assert "hx-get" not in part
     assert "2 new phones. 1 phone changed." in part
-    assert staff.get("/staff/work/none").status_code == 404
+    assert staff.get("/staff/tasks/none").status_code == 404
 
 
 def test_cancel_on_the_page_and_by_api(app: Flask, staff: FlaskClient, api: FlaskClient, csrf: str) -> None:
@@ -170,13 +170,13 @@ def test_cancel_on_the_page_and_by_api(app: Flask, staff: FlaskClient, api: Flas
         job = jobs.begin("import", "ann", work)
         assert work.at.wait(5)
         if by_page:
-            answer = staff.post(f"/staff/work/{job.id}/cancel", data={"csrf": csrf})
-            assert answer.location == f"/staff/work/{job.id}"
+            answer = staff.post(f"/staff/tasks/{job.id}/cancel", data={"csrf": csrf})
+            assert answer.location == f"/staff/tasks/{job.id}"
         else:
             assert api.delete(f"/api/v1/jobs/{job.id}").status_code == 202
         work.go.set()
         assert jobs.wait(job.id, 5).state == "cancelled"
-        assert "Nothing was changed" in text_of(staff.get(f"/staff/work/{job.id}"))
+        assert "Nothing was changed" in text_of(staff.get(f"/staff/tasks/{job.id}"))
     assert api.delete(f"/api/v1/jobs/{job.id}").status_code == 409
     listed = api.get("/api/v1/jobs").json["items"]
     assert {row["state"] for row in listed} == {"cancelled"}

@@ -68,7 +68,9 @@ def test_a_call_is_shown_with_its_fields(app):
     listing = calls["get_phones"]
     assert "items[].mac" in {each.name for each in listing.answer}
     assert "integer 1 to 1000" in {each.type for each in listing.parameters}
-    assert 'list of string, at most 500 characters | "all"' in {each.type for each in calls["post_phones_jobs"].body}
+    assert 'list of string, at most 500 characters | "all"' in {
+        each.type for each in calls["post_phones_jobs"].body
+    }
 
 
 def test_the_page_says_who_may(staff, app):

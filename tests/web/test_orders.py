@@ -172,7 +172,7 @@ def test_retire(staff: FlaskClient, csrf: str, asked: dict[str, Any], app: Flask
     assert "console link" in page
     seen = text(staff, f"/staff/phones/{practice.YEALINK}")
     assert "This phone was retired" in seen
-    assert "it had extension 102" in seen
+    assert "It had extension 102" in seen
     assert "Was retired" in text(staff, "/staff/phones")
     again = staff.post(path, data={"csrf": csrf})
     assert (again.status_code, b"no phone of this practice" in again.data) == (409, True)

@@ -217,10 +217,22 @@ def test_a_viewer_sees_it_all_and_no_button_that_is_not_theirs(app, inventory, g
     client = app.test_client()
     token = inventory.new_token("sign-in", 60, "viewer")
     client.get(f"/staff/sign-in/{token}")
-    tabs = ("", "/edit", "/keys?key=2", "/keys?view=table", "/settings", "/files", "/history", "/calls", "/replace")
+    tabs = (
+        "",
+        "/edit",
+        "/keys?key=2",
+        "/keys?view=table",
+        "/settings",
+        "/files",
+        "/history",
+        "/calls",
+        "/replace",
+    )
     for path in (*(PHONE + tab for tab in tabs), "/staff/phones", "/staff/phones/import", "/staff/discovery"):
         page = client.get(path)
         assert page.status_code == 200, path
         forms = re.findall(r'<form[^>]*method="post"[^>]*>(.*?)</form>', page.get_data(as_text=True), re.S)
-        ours = [form for form in forms if "<button" in form and "language" not in form and "Sign out" not in form]
+        ours = [
+            form for form in forms if "<button" in form and "language" not in form and "Sign out" not in form
+        ]
         assert ours == [], path

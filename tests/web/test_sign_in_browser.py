@@ -8,7 +8,9 @@ from typing import Any
 import people
 import pytest
 from flask import Flask
-from test_browser import Front, browser, live, signed_in  # noqa: F401 - fixtures
+from test_browser import Front, signed_in
+from test_browser import browser as browser
+from test_browser import live as live
 
 from provisioner.people.second_factor import _totp
 from provisioner.store.records import PhoneGroup
@@ -19,7 +21,7 @@ pytestmark = pytest.mark.peer("chromium")
 @pytest.mark.parametrize("width", [1280, 390])
 def test_from_the_first_user_to_the_second_factor(
     browser: Any, live: Front, app: Flask, edge, front, width: int
-):  # noqa: F811
+):
     now = app.extensions["provisioner"].now
     page = signed_in(browser, live, app, viewport={"width": width, "height": 850})
     page.goto(f"{live.url}/staff/users/new")
@@ -65,7 +67,7 @@ def test_from_the_first_user_to_the_second_factor(
 @pytest.mark.parametrize("width", [1280, 390])
 def test_a_change_is_found_and_undone_without_script(
     browser: Any, live: Front, app: Flask, edge, front, width: int
-):  # noqa: F811
+):
     inventory = people.store(app)
     for name in ("Nurses", "Doctors"):
         with inventory.change("bert") as change:
