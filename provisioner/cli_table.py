@@ -114,7 +114,7 @@ dial-through | list | GET /dial-through | | id number phone target calling expir
 dial-through | add | POST /dial-through | phone target |
 dial-through | end | DELETE /dial-through/{name} | |
 emergency | readiness | GET /emergency/readiness | |
-emergency | log | GET /emergency/calls | | at kind extension number outcome
+emergency | log | GET /emergency/calls | | at kind extension location number outcome told not_told
 emergency | tests | GET /emergency/tests | | extension name standing changed results.0.at results.0.outcome
 emergency | notice | POST /emergency/notices | |
 emergency | settings | GET /emergency/settings | |

@@ -64,7 +64,7 @@ def days(first: str, last: str, zone: str) -> tuple[float, float]:
 
 
 def calls(rows: Iterable[Row], notices: Iterable[Row]) -> list[Row]:
-    """Each call with the notices of it; the keys of those hold no address that may be a secret."""
+    """Each call with the notices of it, and in words who was told and who was not; no address that may be a secret."""
     told: dict[str, list[Row]] = {}
     names = ("at", "channel", "target", "occasion", "state", "tries", "problem")
     for notice in notices:
@@ -74,9 +74,19 @@ def calls(rows: Iterable[Row], notices: Iterable[Row]) -> list[Row]:
             **{name: row[name] for name in row if name != "body"},
             **(row["body"] or {}),
             "notices": told.get(row["id"], []),
+            **_words(told.get(row["id"], [])),
         }
         for row in rows
     ]
+
+
+def _words(notices: list[Row]) -> dict[str, str]:
+    told = [each for each in notices if each["state"] == "delivered"]
+    missed = [each for each in notices if each["state"] != "delivered"]
+    return {
+        "told": "; ".join(f"{_target(each)} ({each['occasion']})" for each in told),
+        "not_told": "; ".join(f"{_target(each)}: {each['problem'] or each['state']}" for each in missed),
+    }
 
 
 def _stamp(at: float | None, zone: str) -> str:
@@ -86,8 +96,6 @@ def _stamp(at: float | None, zone: str) -> str:
 def flat(call: Mapping[str, Any], zone: str) -> Row:
     """A call as one row of a table; keys are COLUMNS."""
     routes = call.get("routes") or []
-    told = [each for each in call["notices"] if each["state"] == "delivered"]
-    missed = [each for each in call["notices"] if each["state"] != "delivered"]
     return {
         "called": KINDS.get(call["kind"], call["kind"]),
         "at": _stamp(call["at"], zone),
@@ -104,8 +112,7 @@ def flat(call: Mapping[str, Any], zone: str) -> Row:
         "answered": _stamp(call["answered"], zone),
         "ended": _stamp(call["ended"], zone),
         "outcome": call["outcome"] or "",
-        "told": "; ".join(f"{_target(each)} ({each['occasion']})" for each in told),
-        "not_told": "; ".join(f"{_target(each)}: {each['problem'] or each['state']}" for each in missed),
+        **_words(call["notices"]),
         "id": call["id"],
     }  # fmt: skip
 

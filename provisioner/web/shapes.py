@@ -205,6 +205,8 @@ class EmergencyCall(Shape, frozen=True):
     ended: float | None
     outcome: str | None
     notices: list[Notice]
+    told: str
+    not_told: str
     routes: list[dict[str, Any]] = []
 
 

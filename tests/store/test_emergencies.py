@@ -168,8 +168,13 @@ def test_a_journal_of_the_version_before_keeps_what_its_call_log_knew(tmp_path: 
 def test_the_log_on_the_command_line(state: StateDir) -> None:
     where = ["--state", str(state.root)]
     shown = CliRunner().invoke(cli, ["emergency", "log", *where], catch_exceptions=False).output
-    assert shown.splitlines()[0].split() == ["at", "kind", "extension", "number", "outcome"]
     assert len(shown.splitlines()) == 55
+    row = next(line for line in shown.splitlines() if "server answered 500" in line)
+    for each in ("102", "Main", "+14155550102", "read back"):
+        assert each in row
+    head = shown.splitlines()[0]
+    assert row[head.index("not told") :].startswith("webhook hooks.example: the server answered 500")
+    assert row[head.index(" told") + 1 :].startswith("webhook hooks.example (")
     told = json.loads(CliRunner().invoke(cli, ["emergency", "log", "--json", *where]).output)["items"]
     assert len(told) == 54
     assert "the server answered 500" in json.dumps(told)
