@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,7 @@ def test_the_focus_is_seen_and_leaves_the_page(house: House, page: Any, path: st
     stops = list(tabs(page))
     assert stops[0]["name"] == "Skip to the content"
     assert [stop["name"] for stop in stops if not (stop["marked"] and stop["there"])] == []
-    back = [stop["name"] for stop, after in zip(stops, stops[1:], strict=False) if stop["inside"] > after["inside"]]
+    back = [stop["name"] for stop, after in pairwise(stops) if stop["inside"] > after["inside"]]
     assert back == []  # head first, then content, and never back
 
 
