@@ -3,7 +3,7 @@
 BIN := .venv/bin
 ARGS ?=
 
-.PHONY: help setup run test check format bench docs rules lock package clean
+.PHONY: help setup run test check format bench docs rules texts screenshots lock package clean
 
 help: ## show this
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' Makefile | expand -t 14
@@ -35,6 +35,12 @@ docs: ## check that the documentation says what the program does
 
 rules: ## write docs/rules.md anew: which test proves which rule of the calls
 	@sh packaging/setup.sh dev && exec $(BIN)/python packaging/rules.py
+
+texts: ## bring the catalogues of the pages' texts up to date, and name what is not translated
+	@sh packaging/setup.sh dev && exec $(BIN)/python packaging/texts.py
+
+screenshots: ## take the pictures of docs/images; make screenshots READY=the ready file of a running demo
+	@sh packaging/setup.sh dev && exec $(BIN)/python packaging/screenshots.py $(READY)
 
 lock: ## write packaging/*.lock anew from setup.cfg; needs uv
 	@sh packaging/setup.sh dev && exec $(BIN)/python packaging/lock.py

@@ -146,9 +146,9 @@ def _axis(labels: Sequence[str], every: int, top: float) -> Markup:
 
 
 def _grid(top: float, height: float) -> tuple[Markup, Markup]:
-    """Lines at the top and half of the scale, and their values, which stand above them and before the rest."""
+    """Lines at the top and, if whole, half of the scale; their values stand above them and before the rest."""
     drawn, told = [], []
-    for share in (1.0, 0.5):
+    for share in (1.0, 0.5) if top % 2 == 0 else (1.0,):
         y = BELOW + height * (1 - share)
         drawn.append(_tag("line", class_="grid", x1="0", x2="100%", y1=y, y2=y))
         told.append(_tag("text", figure(top * share), class_="tick halo", x="0", y=y - 4))
