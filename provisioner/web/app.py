@@ -178,6 +178,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         app.register_blueprint(blueprint)
     app.before_request(_named)
     app.after_request(_finish)
+    app.teardown_request(_forgotten)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(ProvisionerError, _provisioner_error)
     app.register_error_handler(Exception, _bug)
@@ -189,6 +190,11 @@ def _named() -> None:
     given = request.headers.get("X-Request-Id", "")  # of the front: it takes away those of clients
     g.request_id = given if re.fullmatch(r"[0-9a-f]{16}", given) else secrets.token_hex(8)
     request_id.set(g.request_id)
+
+
+def _forgotten(_error: BaseException | None) -> None:
+    """What this thread says after the request is not of it."""
+    request_id.set("")
 
 
 def _finish(response: Response) -> Response:

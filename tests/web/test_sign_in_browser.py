@@ -42,7 +42,7 @@ def test_from_the_first_user_to_the_second_factor(
     page.get_by_label("Password", exact=True).fill(people.PASSWORD)
     page.keyboard.press("Enter")
     picture = page.get_by_alt_text("QR code of the key below")
-    assert picture.evaluate("each => each.complete && each.naturalWidth > 0")
+    picture.evaluate("each => each.decode()")  # fails for what is no picture
     page.get_by_text("type this key").click()
     key = re.sub(r"\s", "", page.locator("code.wrap").inner_text())
     page.get_by_label("Type the six digits").fill(_totp(key).generate(int(now())).decode())
