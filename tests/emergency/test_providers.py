@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from provisioner.core.providers import PROVIDERS
-from provisioner.core.providers.account import ELSEWHERE, ELSEWHERE_TOO, Account
+from provisioner.core.providers.account import ELSEWHERE, ELSEWHERE_TOO, SEEN, Account
 from provisioner.emergency import registration
 from provisioner.emergency.providers import wire
 from provisioner.emergency.registrar import ADAPTERS, WATCH, Connection, numbers_of
@@ -200,6 +200,40 @@ def test_ours_is_registered_again_when_somebody_insists(worlds: Any, api: str) -
     world.act(Insisted())
     assert world.settle().state == "registered"
     assert not world.supplanted(ELSEWHERE)
+
+
+@pytest.mark.parametrize("api", ["twilio", "telnyx"])
+def test_who_can_be_told_not_to_correct_an_address_registers_it_as_typed(worlds: Any, api: str) -> None:
+    world = worlds(api, "corrects")
+    assert rest(world).state == "corrected"
+    world.act(Insisted())
+    held = world.settle()
+    assert (held.state, held.accepted) == ("registered", held.wanted)
+    assert [address["city"] for address in world.kept()] == ["San Francisco"]
+
+
+@able("regresses")
+def test_a_number_that_is_registered_no_more_is_noticed_and_registered_again(
+    worlds: Any, api: str, behaviour: str
+) -> None:
+    world = worlds(api, behaviour)
+    rest(world)
+    for _night in range(SEEN):
+        world.now = world.held.due
+        rest(world)
+    assert world.provider.left == 0
+    assert (world.held.state, world.truth()) == ("registered", ("registered", "1200"))
+
+
+@able("edited")
+def test_an_address_that_is_changed_at_the_provider_is_shown(worlds: Any, api: str, behaviour: str) -> None:
+    world = worlds(api, behaviour)
+    rest(world)
+    for _night in range(SEEN):
+        world.now = max(world.held.due, world.now)
+        rest(world)
+    assert world.provider.left == 0
+    assert (world.held.state, world.number.address_status) == ("corrected", "correction")
 
 
 @pytest.mark.parametrize("api", APIS)
