@@ -345,6 +345,17 @@ def _scrubbed(reason: str, connection: Connection) -> str:
     return reason
 
 
+def _idle(held: Registration, event: Event) -> tuple[str, str] | None:
+    """Why what a person decided would change nothing, and what to do; None when it does something."""
+    if isinstance(event, registration.Approved) and not 0 <= event.choice < len(held.choices):
+        return "the provider offers no such address", "look at its choices again"
+    if isinstance(event, registration.Removed) and held.wanted:
+        return f"{held.id} has a location, whose address is registered", "take the location from it first"
+    if isinstance(event, registration.Insisted) and not held.wanted:
+        return f"{held.id} has no location, so there is no address to register", "give it one"
+    return None
+
+
 def act(inventory: Inventory, number: str, event: Event, who: str, now: float) -> Registration:
     """What a person decided about a number's address. Raises OperatorError when there is nothing to decide."""
     with inventory.change(who=who) as change:
@@ -354,6 +365,8 @@ def act(inventory: Inventory, number: str, event: Event, who: str, now: float) -
             raise OperatorError(
                 f"{number} has no provider", "import it from its provider, or name one for it"
             )
+        if problem := _idle(stored[0], event):
+            raise OperatorError(*problem)
         held = registration.on(stored[0], event, Context(now, _abilities(provider[0]), now))
         held = replace(held, sent=stored[0].sent)
         change.put(held)

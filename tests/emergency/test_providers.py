@@ -16,7 +16,7 @@ from provisioner.core.providers.account import ELSEWHERE, ELSEWHERE_TOO, SEEN, A
 from provisioner.emergency import registration
 from provisioner.emergency.providers import wire
 from provisioner.emergency.registrar import ADAPTERS, WATCH, Connection, numbers_of
-from provisioner.emergency.registration import Approved, Asked, Insisted
+from provisioner.emergency.registration import Approved, Asked, Insisted, Removed
 from provisioner.errors import OperatorError
 from provisioner.store.records import ProviderSecret, Registration
 from tests.emergency.account import CAN, DAY, NUMBER, PASSWORD, CoreWorld, World
@@ -154,8 +154,9 @@ def test_a_correction_is_used_when_somebody_approved_it(worlds: Any, api: str, b
     assert [choice.city for choice in held.choices] in ([ELSEWHERE], [ELSEWHERE.upper()])
     assert world.number.address_status == "correction"
     assert world.act(Asked()) == held  # the choice stays open
-    world.act(Approved(7))
-    assert world.held == held  # there is no such choice
+    with pytest.raises(OperatorError, match="no such address"):
+        world.act(Approved(7))
+    assert world.held == held
     world.act(Approved(0))
     held = world.settle()
     assert held.state == "registered"
@@ -164,6 +165,19 @@ def test_a_correction_is_used_when_somebody_approved_it(worlds: Any, api: str, b
     assert held.wanted
     assert held.wanted.city == "San Francisco"  # what was typed is kept
     assert len(world.kept()) == 1
+
+
+def test_a_decision_that_would_change_nothing_is_refused(worlds: Any) -> None:
+    world = worlds("twilio")
+    held = world.settle()
+    with pytest.raises(OperatorError, match="has a location"):
+        world.act(Removed())
+    world.change(location="")
+    world.settle()
+    with pytest.raises(OperatorError, match="no location"):
+        world.act(Insisted())
+    assert world.truth()[0] == "registered"
+    assert held.state == "registered"
 
 
 def test_a_choice_of_several(worlds: Any) -> None:
