@@ -227,5 +227,5 @@ def _name(number: str, address: Postal, as_typed: bool) -> str:
 
     One that was not to be corrected has another name than one that was.
     """
-    text = "\n".join([*(getattr(address, field) for field in postal.FIELDS), *(["as typed"] if as_typed else [])])
+    text = "\n".join([*(getattr(address, field) for field in postal.FIELDS), *(["="] if as_typed else [])])
     return f"provisioner {number[-10:]} {hashlib.sha256(text.encode()).hexdigest()[:8]}"
