@@ -48,5 +48,5 @@ def export(first: datetime | None, last: datetime | None, file: Path, state: Pat
     """Write the evidence of calls and tests in these days to FILE (ZIP)."""
     from provisioner import console_emergency
 
-    days = (f"{day:%Y-%m-%d}" if day else "" for day in (first, last))
-    console_emergency.export(state_directory(state, demo_directory()), *days, file)
+    since, until = (f"{day:%Y-%m-%d}" if day else "" for day in (first, last))
+    console_emergency.export(state_directory(state, demo_directory()), since, until, file)

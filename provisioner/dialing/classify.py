@@ -139,7 +139,7 @@ def is_urgent(dialled: str) -> bool:
 
 @lru_cache(1024)
 def is_local(number: str) -> bool:
-    """Whether an E.164 number has an area code of a place, by which a call to 988 is routed; toll-free ones have none."""
+    """Whether an E.164 number has an area code of a place, by which a call to 988 is routed."""
     try:
         return phonenumbers.number_type(phonenumbers.parse(number)) in _GEOGRAPHIC
     except phonenumbers.NumberParseException:

@@ -92,7 +92,9 @@ def test_one_that_is_away_keeps_the_others_waiting_for_one_try_and_not_for_one_a
     assert len(desk.asked) == 2
 
 
-@pytest.mark.parametrize("answer", [wire.Reply(200, {}, b"\xff"), KeyError("a secret")], ids=["bytes", "error"])
+@pytest.mark.parametrize(
+    "answer", [wire.Reply(200, {}, b"\xff"), KeyError("a secret")], ids=["bytes", "error"]
+)
 def test_an_answer_that_nobody_thought_of_is_one_numbers_trouble(desk: Desk, answer: Any) -> None:
     desk.answer = raising(answer) if isinstance(answer, Exception) else lambda: answer
     desk.registrar.turn()

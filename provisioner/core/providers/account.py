@@ -56,7 +56,9 @@ BEHAVIOURS = {
     "skewed": Behaviour("lives a day in the future"),
     "pages": Behaviour("lists two numbers on each page"),
     "missing": Behaviour("404 to the first requests", "all"),
-    "edited": Behaviour("somebody changes the address in the provider's own pages, some looks after it was registered"),
+    "edited": Behaviour(
+        "somebody changes the address in the provider's own pages, some looks after it was registered"
+    ),
     "regresses": Behaviour("a number that was registered is not any more, some looks later"),
     "says-secrets": Behaviour("400 that repeats the credentials which it was shown", "writes"),
 }
