@@ -110,8 +110,8 @@ def _disk(held: Disk | None) -> Iterator[Finding]:
 
 
 def _backups(world: World) -> Iterator[Finding]:
-    plan, last = world.backups or (None, None)
-    if plan is None or not plan.daily or last is None:
+    plan, last = world.backups
+    if not plan.daily or last is None:
         return
     if last.error:
         why = last.error
