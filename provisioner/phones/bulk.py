@@ -1,4 +1,4 @@
-"""Phones from a table and back: MAC, model, name, extension, number, location. Pure: what is wrong is shown, all of it at once.
+"""Phones from a table and back, all that is wrong with one shown at once: MAC, model, name, extension, number, location.
 
 A row speaks of a phone's first line; what the table has no column for stays as it is.
 """
