@@ -191,6 +191,20 @@ def _columns(cells: Sequence[str], table: Table) -> list[str]:
 # judging
 
 
+def model_named(catalogue: Catalogue, text: str, vendor: str, mac: str) -> tuple[str, Model] | None:
+    """The maker and model that a cell names, with or without its maker."""
+    makers = list(catalogue.vendors)
+    first = text.lower().partition(" ")[0]
+    named = vendor.lower() or next((m for m in makers if first in (m, {"polycom": "poly"}.get(m))), "")
+    rest = text.partition(" ")[2] if named and not vendor and " " in text else text
+    order = [named] if named in makers else sorted(makers, key=lambda m: m != vendor_of_mac(mac))
+    for maker in order:
+        for spelled in (text, rest, rest.upper().removeprefix("SIP-")):
+            if known := catalogue.model(maker, spelled):
+                return maker, known
+    return None
+
+
 class _Stock:
     """What the inventory holds, as judging a row needs it."""
 
@@ -198,19 +212,6 @@ class _Stock:
         self.snapshot = snapshot
         self.catalogue = catalogue
         self.suggestions: dict[tuple[str, str], str] = {}
-
-    def model(self, text: str, vendor: str, mac: str) -> tuple[str, Model] | None:
-        """The maker and model that a cell names, with or without its maker."""
-        makers = list(self.catalogue.vendors)
-        first = text.lower().partition(" ")[0]
-        named = vendor.lower() or next((m for m in makers if first in (m, {"polycom": "poly"}.get(m))), "")
-        rest = text.partition(" ")[2] if named and not vendor and " " in text else text
-        order = [named] if named in makers else sorted(makers, key=lambda m: m != vendor_of_mac(mac))
-        for maker in order:
-            for spelled in (text, rest, rest.upper().removeprefix("SIP-")):
-                if known := self.catalogue.model(maker, spelled):
-                    return maker, known
-        return None
 
     def likely(self, text: str, mac: str) -> str:
         """Models that somebody may have meant, in words; "" when none is near."""
@@ -293,7 +294,7 @@ def _set_model(row: Row, given: dict[str, str], was: dict[str, str], stock: _Sto
     if not text and was["model"]:
         row.vendor, row.model = was["vendor"], was["model"]
         return
-    found = stock.model(text, given.get("vendor", ""), row.mac)
+    found = model_named(stock.catalogue, text, given.get("vendor", ""), row.mac)
     if found and found[0] == was["vendor"] and stock.catalogue.model(was["vendor"], was["model"]) == found[1]:
         row.vendor, row.model = was["vendor"], was["model"]  # however it is spelled there
     elif found:
