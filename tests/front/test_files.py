@@ -208,6 +208,7 @@ def test_sightings(front: Front) -> None:
     fetch(front, "/001565000199.cfg", {"User-Agent": "Yealink SIP-T99S 66.85.0.5 00:15:65:00:01:99"})
     fetch(front, LINE, {"User-Agent": "curl/7.88"})
     fetch(front, LINE, {"User-Agent": AGENTS[YEALINK]})
+    fetch(front, "/000000000000-app.log", method="PUT", body=b"x")
     assert front.journal.of("sightings") == [
         {
             "mac": "001565000199",
@@ -220,6 +221,11 @@ def test_sightings(front: Front) -> None:
             "firmware": "66.85.0.5",
         }
     ]
+
+
+def test_a_phone_is_seen_by_the_name_that_people_know(front: Front) -> None:
+    fetch(front, "/0004f2000199.cfg", {"User-Agent": "FileTransport PolycomSoundPointIP-SPIP_335-UA/4.0.4.1"})
+    assert [row["model"] for row in front.journal.of("sightings")] == ["SoundPoint IP 335"]
 
 
 def test_without_an_inventory_no_phone_is_told_anything(front: Front) -> None:
