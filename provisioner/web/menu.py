@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -105,6 +106,7 @@ OTHERS = {
 }
 
 
+@functools.cache
 def area(endpoint: str) -> str:
     """The area of a page, by its endpoint; empty for a page outside the menu."""
     blueprint = endpoint.partition(".")[0]
