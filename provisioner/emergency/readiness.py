@@ -10,6 +10,7 @@ import msgspec
 from provisioner.emergency import civic, matrix
 from provisioner.emergency.calling import calling_number
 from provisioner.emergency.moved import WORDS as MOVED
+from provisioner.store.once import once
 from provisioner.store.records import Line, Phone, Registration, Snapshot
 
 Row = dict[str, Any]
@@ -108,33 +109,29 @@ def report(
 class _Spot(msgspec.Struct, frozen=True):
     """A location as all phones there have it."""
 
-    name: str
-    address: str
+    place: Place
     problems: tuple[Problem, ...]
 
 
 class _Facts(msgspec.Struct, frozen=True):
-    """What many phones share, found once: spots by location id, extensions that are registered, doubts by MAC."""
+    """What many phones share, found once: extensions that are registered, doubts by MAC."""
 
     there: bool
     gets_out: bool
-    spots: dict[str, _Spot]
     reached: frozenset[str]
     doubts: dict[str, list[str]]
 
 
 def _facts(snapshot: Snapshot, edge: Row | None, gets_out: bool) -> _Facts:
-    used = {phone.location for phone in snapshot.phones.values()}
-    used |= {number.location for number in snapshot.numbers.values()}
     return _Facts(
         there=edge is not None,
         gets_out=gets_out,
-        spots={name: spot for name in used if (spot := _spot(snapshot, name))},
         reached=frozenset(str(row["extension"]) for row in (edge or {}).get("registrations", [])),
         doubts={row["mac"]: row["why"] for row in (edge or {}).get("suspects", [])},
     )
 
 
+@once
 def _spot(snapshot: Snapshot, name: str) -> _Spot | None:
     place = snapshot.place(name)
     if place is None:
@@ -147,7 +144,7 @@ def _spot(snapshot: Snapshot, name: str) -> _Spot | None:
         )
         for fault in civic.problems(place.civic)
     )
-    return _Spot(place.name, _text(place.civic), problems)
+    return _Spot(Place(name=place.name, address=_text(place.civic)), problems)
 
 
 def _tests(snapshot: Snapshot, edge: Row | None, rows: Sequence[Row], now: float) -> dict[str, LastTest]:
@@ -223,8 +220,7 @@ def _line(
     snapshot: Snapshot, phone: Phone, line: Line | None, facts: _Facts, test: LastTest | None
 ) -> Readiness:
     calling = calling_number(snapshot, phone, line.number if line else "")
-    shown = _shown(snapshot, calling.number, facts.spots)
-    spot = facts.spots.get(phone.location)
+    spot = _spot(snapshot, phone.location)
     extension = line.extension if line else ""
     reachable = extension in facts.reached
     problems = [*(spot.problems if spot else (_PLACELESS,))]
@@ -241,8 +237,8 @@ def _line(
         gets_out=facts.gets_out,
         number=calling.number,
         number_known=calling.known,
-        shown=shown,
-        sent=Place(name=spot.name, address=spot.address) if spot else Place(),
+        shown=_shown(snapshot, calling.number),
+        sent=spot.place if spot else Place(),
         reachable=reachable,
         test=test,
         problems=tuple(problems),
@@ -264,7 +260,7 @@ def _stranger(snapshot: Snapshot, mac: str, facts: _Facts) -> Readiness:
         gets_out=facts.gets_out,
         number=calling.number,
         number_known=False,
-        shown=_shown(snapshot, calling.number, facts.spots),
+        shown=_shown(snapshot, calling.number),
         sent=Place(),
         reachable=False,
         test=None,
@@ -272,15 +268,16 @@ def _stranger(snapshot: Snapshot, mac: str, facts: _Facts) -> Readiness:
     )
 
 
-def _shown(snapshot: Snapshot, number: str, spots: dict[str, _Spot]) -> Place:
+@once
+def _shown(snapshot: Snapshot, number: str) -> Place:
     """Where the provider would send help for a number."""
     held = snapshot.numbers.get(number)
-    spot = spots.get(held.location) if held else None
     if held is None or held.address_status != "registered":
         return Place()
+    spot = _spot(snapshot, held.location)
     registration = snapshot.registrations.get(number)
     confirmed = registration.reading.at if registration and registration.reading else 0.0
-    return Place(name=spot.name if spot else "", address=spot.address if spot else "", confirmed=confirmed)
+    return msgspec.structs.replace(spot.place if spot else Place(), confirmed=confirmed)
 
 
 def _text(elements: dict[str, str]) -> str:

@@ -12,8 +12,9 @@ from provisioner.emergency.calling import calling_number
 from provisioner.ipc import Json
 from provisioner.phones.identity import of_agent
 from provisioner.phones.trust import RULES
+from provisioner.store.once import once
 from provisioner.store.records import Number, Phone, Snapshot
-from provisioner.web import call_words, words
+from provisioner.web import call_words, language, words
 from provisioner.web.language import gettext
 from provisioner.web.language import later as N_
 from provisioner.web.sources import World
@@ -213,7 +214,8 @@ def phones(world: World, ignored: bool = False) -> list[PhoneRow]:
     registered = {str(row["mac"]): row for row in (world.edge or {}).get("registrations", [])}
     busy = {str(call.get("desk")) for call in live_calls(world)}
     doubts = {str(row["mac"]): row["why"] for row in (world.edge or {}).get("suspects", [])}
-    places = {name: _place(world.snapshot, name) for name in world.snapshot.locations}
+    spoken = language.current()
+    places = {name: _place(world.snapshot, name, spoken) for name in world.snapshot.locations}
     rows = [
         _adopted(world, phone, seen.get(mac, {}), registered.get(mac), busy, places.get(phone.location))
         for mac, phone in world.snapshot.phones.items()
@@ -226,8 +228,9 @@ def phones(world: World, ignored: bool = False) -> list[PhoneRow]:
     return sorted(rows, key=lambda row: (row.adopted, row.lines[0].extension if row.lines else "", row.mac))
 
 
-def _place(snapshot: Snapshot, name: str) -> tuple[str, str, str]:
-    """The id, name and whole address of a location."""
+@once
+def _place(snapshot: Snapshot, name: str, _spoken: str) -> tuple[str, str, str]:
+    """The id, name and whole address of a location, in the language of this request."""
     place = snapshot.place(name)
     assert place
     return place.id, place.name, words.civic(place.civic)
