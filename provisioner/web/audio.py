@@ -10,23 +10,15 @@ from provisioner.media import prompts
 from provisioner.media.recordings import MAX_BYTES, Recordings, as_wav
 from provisioner.media.rtp import RATE
 from provisioner.store.records import Recording
-from provisioner.web import api, contract, staff
+from provisioner.web import api, contract, staff, uploads
 from provisioner.web.contract import Page, Paging
 from provisioner.web.session import sources, who
 from provisioner.web.shapes import Shape
 
-_MAX_REQUEST = MAX_BYTES + (64 << 10)
-
 pages = Blueprint("audio", __name__, url_prefix="/staff/audio")
 calls = Blueprint("audio_api", __name__, url_prefix="/api/v1/recordings")
 
-
-@pages.before_request
-@calls.before_request
-def _allow_a_recording() -> None:
-    request.max_content_length = _MAX_REQUEST  # before the form is read for its token
-
-
+uploads.limit(MAX_BYTES + uploads.FORM, pages, calls)
 pages.before_request(staff.guard)
 calls.before_request(api.guard)
 
