@@ -147,7 +147,8 @@ def _cell(
     if results:
         then = (tests[0]["body"] or {}).get("matters") or {}
         here = matters(snapshot, phone, line, networks.get(line.extension, ""))
-        changed = tuple(name for name in WORDS if _differs(name, then.get(name, ""), here[name]))
+        if then != here:
+            changed = tuple(name for name in WORDS if _differs(name, then.get(name, ""), here[name]))
         late = days > 0 and now - results[0].at > GRACE * days * _DAY
         standing = "stale" if changed else "overdue" if late else "passed"
         if not results[0].passed:

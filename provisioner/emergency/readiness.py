@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from provisioner.emergency import civic, matrix
-from provisioner.emergency.calling import calling_number
+from provisioner.emergency.calling import Calling, calling_number
 from provisioner.emergency.moved import WORDS as MOVED
 from provisioner.store.once import once
 from provisioner.store.records import Line, Phone, Registration, Snapshot
@@ -219,14 +219,10 @@ def _of_practice(snapshot: Snapshot, edge: Row | None, routes: tuple[Route, ...]
 def _line(
     snapshot: Snapshot, phone: Phone, line: Line | None, facts: _Facts, test: LastTest | None
 ) -> Readiness:
-    calling = calling_number(snapshot, phone, line.number if line else "")
-    spot = _spot(snapshot, phone.location)
     extension = line.extension if line else ""
     reachable = extension in facts.reached
-    problems = [*(spot.problems if spot else (_PLACELESS,))]
-    problems += _of_number(snapshot, line, calling.number, calling.known)
-    problems += _of_phone(phone, line, facts, reachable)
-    problems += _of_test(test)
+    calling, spot, lasting = _lasting(snapshot, phone.id, phone.lines.index(line) if line else None)
+    problems = [*lasting, *_of_phone(phone, line, facts, reachable), *_of_test(test)]
     problems.sort(key=lambda problem: ORDER.index(problem.level))
     level = _worst([*(problem.level for problem in problems), "good" if facts.gets_out else "bad"])
     return Readiness(
@@ -243,6 +239,19 @@ def _line(
         test=test,
         problems=tuple(problems),
     )
+
+
+@once
+def _lasting(
+    snapshot: Snapshot, mac: str, index: int | None
+) -> tuple[Calling, _Spot | None, tuple[Problem, ...]]:
+    """What a line shows, where it is, and what is wrong with both: as long as nobody changes the inventory."""
+    phone = snapshot.phones[mac]
+    line = None if index is None else phone.lines[index]
+    calling = calling_number(snapshot, phone, line.number if line else "")
+    spot = _spot(snapshot, phone.location)
+    problems = (*(spot.problems if spot else (_PLACELESS,)), *_of_number(snapshot, line, calling))
+    return calling, spot, problems
 
 
 def _stranger(snapshot: Snapshot, mac: str, facts: _Facts) -> Readiness:
@@ -293,7 +302,8 @@ _PLACELESS = Problem(
 )
 
 
-def _of_number(snapshot: Snapshot, line: Line | None, number: str, known: bool) -> Iterable[Problem]:
+def _of_number(snapshot: Snapshot, line: Line | None, calling: Calling) -> Iterable[Problem]:
+    number, known = calling
     own = snapshot.numbers.get(line.number) if line else None
     if line is not None and not known:
         yield Problem(
