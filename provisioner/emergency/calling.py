@@ -1,9 +1,13 @@
-"""The calling number of an emergency call: one whose registered address is where the phone is (docs/calls.md)."""
+"""The calling number of an emergency call: one whose registered address is where the phone is (docs/calls.md).
+
+That of a crisis call has an area code of a place: calls to 988 but for those of mobile phones are routed by it.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from provisioner.dialing.classify import is_local
 from provisioner.store.once import once
 from provisioner.store.records import Number, Phone, Snapshot
 
@@ -46,17 +50,29 @@ def _calling(snapshot: Snapshot, place: str, own: str) -> Calling:
     return Calling(own or main, False)
 
 
+def local_number(snapshot: Snapshot, phone: Phone | None, own: str) -> str:
+    """What a call to 988 shows: as `calling_number`, but the nearest local one in place of a toll-free one."""
+    shown, main = calling_number(snapshot, phone, own).number, snapshot.practice.main_number
+    own = own if own in snapshot.numbers else ""
+    near = (number.id for number in _nearest(snapshot, phone.location if phone else ""))
+    return next((name for name in (shown, own, *near, main) if is_local(name)), shown)
+
+
 @once
-def _others(snapshot: Snapshot, place: str) -> tuple[str, str]:
-    """The number that is registered for the innermost location of `place`, and one of its building; "" for none."""
+def _nearest(snapshot: Snapshot, place: str) -> tuple[Number, ...]:
+    """All numbers: those of the innermost location first."""
     near = [location.id for location in snapshot.lineage(place)]
 
     def distance(number: Number) -> tuple[int, str]:
         return near.index(number.location) if number.location in near else len(near), number.id
 
-    usable = sorted(
-        (each for each in snapshot.numbers.values() if each.address_status == "registered"), key=distance
-    )
+    return tuple(sorted(snapshot.numbers.values(), key=distance))
+
+
+@once
+def _others(snapshot: Snapshot, place: str) -> tuple[str, str]:
+    """The number that is registered for the innermost location of `place`, and one of its building; "" for none."""
+    usable = [each for each in _nearest(snapshot, place) if each.address_status == "registered"]
     there = next((each.id for each in usable if snapshot.covers(each.location, place)), "")
     here = _building(snapshot, place)
     beside = next((each.id for each in usable if here and _building(snapshot, each.location) == here), "")

@@ -133,7 +133,7 @@ def _facts(snapshot: Snapshot, edge: Row | None, gets_out: bool) -> _Facts:
 
 @once
 def _spot(snapshot: Snapshot, name: str) -> _Spot | None:
-    place = snapshot.place(name)
+    place, parts = snapshot.place(name), snapshot.locations.values()
     if place is None:
         return None
     problems = tuple(
@@ -142,7 +142,7 @@ def _spot(snapshot: Snapshot, name: str) -> _Spot | None:
             what=f"The address of {place.name}: {fault.what}",
             remedy=fault.remedy,
         )
-        for fault in civic.problems(place.civic)
+        for fault in civic.problems(place.civic, shared=any(each.parent == name for each in parts))
     )
     return _Spot(Place(name=place.name, address=_text(place.civic)), problems)
 
@@ -202,6 +202,12 @@ def _of_practice(snapshot: Snapshot, edge: Row | None, routes: tuple[Route, ...]
             remedy="911 is still tried on every route. Check the internet connection and the firewall, then the "
             "provider's status; until then dial 911 from a mobile phone.",
         )
+    elif down := [route.address for route in routes if route.up is False]:
+        yield Problem(
+            level="warn",
+            what=f"{len(down)} of {len(routes)} routes do not answer: {', '.join(down)}",
+            remedy="911 is tried on the others first. Check the status of these.",
+        )
     elif len(routes) == 1:
         yield Problem(
             level="warn",
@@ -250,7 +256,8 @@ def _lasting(
     line = None if index is None else phone.lines[index]
     calling = calling_number(snapshot, phone, line.number if line else "")
     spot = _spot(snapshot, phone.location)
-    problems = (*(spot.problems if spot else (_PLACELESS,)), *_of_number(snapshot, line, calling))
+    about = _of_number(snapshot, line, calling, _shown(snapshot, calling.number))
+    problems = (*(spot.problems if spot else (_PLACELESS,)), *about)
     return calling, spot, problems
 
 
@@ -302,10 +309,16 @@ _PLACELESS = Problem(
 )
 
 
-def _of_number(snapshot: Snapshot, line: Line | None, calling: Calling) -> Iterable[Problem]:
+def _of_number(snapshot: Snapshot, line: Line | None, calling: Calling, shown: Place) -> Iterable[Problem]:
     number, known = calling
     own = snapshot.numbers.get(line.number) if line else None
-    if line is not None and not known:
+    if line is not None and not known and shown.address:
+        yield Problem(
+            level="bad",
+            what=f"Help would be sent to {shown.name}: the number that it shows is registered there",
+            remedy="Register a number's emergency address for this location.",
+        )
+    elif line is not None and not known:
         yield Problem(
             level="bad",
             what="No number is registered for where it is: an operator will have to ask, and a fee is likely",

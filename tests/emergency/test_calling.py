@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import random
+
+import msgspec
 import pytest
 
-from provisioner.emergency.calling import Calling, calling_number
+from provisioner.emergency.calling import Calling, calling_number, local_number
 from provisioner.store.records import Line, Location, Number, Phone, Practice, Snapshot
 
 MAIN, OWN, ROOM, FLOOR, HOUSE, OTHER, FREE = (f"+1415555010{n}" for n in range(7))
@@ -55,6 +58,77 @@ def test_the_nearest_true_number(numbers: list[tuple], wanted: tuple[str, bool])
         phones={PHONE.id: PHONE},
     )
     assert calling_number(snapshot, PHONE, OWN) == Calling(*wanted)
+
+
+def as_the_rule_says(snapshot: Snapshot, place: str, own: str) -> Calling:
+    """The docstring of `calling_number`, number by number and slowly."""
+    near = [each.id for each in snapshot.lineage(place)]
+    building = {
+        name: [each.id for each in snapshot.lineage(name) if each.level == "building"] for name in PLACES
+    }
+
+    def rank(held: Number) -> tuple[int, bool, int, str]:
+        within = held.location in near and PLACES[held.location].level != "practice"
+        beside = bool(building.get(place)) and building.get(held.location) == building.get(place)
+        at = near.index(held.location) if held.location in near else len(near)
+        return 0 if within else 1 if beside else 2, held.id != own, at, held.id
+
+    registered = [each for each in snapshot.numbers.values() if each.address_status == "registered"]
+    best = min(registered, key=rank, default=None)
+    if best and rank(best)[0] < 2:
+        return Calling(best.id, rank(best)[0] == 0)
+    free = [name for name in sorted(snapshot.numbers) if snapshot.numbers[name] not in registered]
+    safe = [
+        *(name for name in (own, MAIN) if name in free),
+        *(() if MAIN in snapshot.numbers else (MAIN,)),
+        *free,
+    ]
+    return Calling(safe[0] if safe else own if own in snapshot.numbers else MAIN, False)
+
+
+def test_any_numbers_at_any_places() -> None:
+    rng = random.Random(933)
+    for _again in range(300):
+        chosen = rng.sample((MAIN, OWN, ROOM, FLOOR, HOUSE, OTHER, FREE), rng.randrange(8))
+        held = {name: number(name, rng.choice([*PLACES, ""]), rng.random() < 0.6) for name in chosen}
+        practice = Practice(id="practice", name="x", main_number=MAIN)
+        snapshot = Snapshot(revision=1, practice=practice, locations=PLACES, numbers=held)
+        for place in (*PLACES, ""):
+            phone = msgspec.structs.replace(PHONE, location=place)
+            assert calling_number(snapshot, phone, OWN) == as_the_rule_says(snapshot, place, OWN), (
+                held,
+                place,
+            )
+
+
+FREE_CALL = "+18005550199"
+
+
+@pytest.mark.rule("dialled.crisis")
+@pytest.mark.parametrize(
+    ("own", "numbers", "wanted"),
+    [
+        (OWN, [(OWN, "a21"), (ROOM, "a21")], OWN),
+        (FREE_CALL, [(FREE_CALL, "a21"), (HOUSE, "a"), (ROOM, "a21", False)], ROOM),
+        (FREE_CALL, [(FREE_CALL, "a21"), (OTHER, "b"), (HOUSE, "a")], HOUSE),
+        (FREE_CALL, [(FREE_CALL, "a21")], MAIN),
+        (OWN, [(OWN, "b"), (HOUSE, "a")], HOUSE),
+    ],
+)
+def test_a_call_to_988_shows_a_local_number(own: str, numbers: list[tuple], wanted: str) -> None:
+    snapshot = Snapshot(
+        revision=1,
+        practice=Practice(id="practice", name="x", main_number=MAIN),
+        locations=PLACES,
+        numbers={each[0]: number(*each) for each in numbers},
+        phones={PHONE.id: PHONE},
+    )
+    assert local_number(snapshot, PHONE, own) == wanted
+
+
+def test_a_practice_that_has_only_toll_free_numbers_shows_one_to_988() -> None:
+    practice = Practice(id="practice", name="x", main_number=FREE_CALL)
+    assert local_number(Snapshot(revision=1, practice=practice), None, "") == FREE_CALL
 
 
 def test_nobody_knows_the_phone() -> None:
