@@ -9,7 +9,7 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ import msgspec
 from provisioner import __version__, demo
 from provisioner.errors import OperatorError
 from provisioner.interfaces import holder, local_addresses
-from provisioner.paths import StateDir, write_atomically
+from provisioner.paths import StateDir, check_file, write_atomically
 from provisioner.phones import first_start
 from provisioner.store.inventory import Inventory
 from provisioner.supervisor import Child, NotStartedError, Supervisor, only_one
@@ -98,12 +98,14 @@ def _check_free(bind: str, number: int, types: tuple[socket.SocketKind, ...]) ->
             sock.bind((bind, number))
 
 
-def free_port(bind: str, types: tuple[socket.SocketKind, ...], rng: random.Random) -> int:
-    """A port that is free for all `types`, below those that the kernel gives to anybody: a process that is
-    started again must find its own port free. Raises OperatorError when there is none."""
+def free_port(
+    bind: str, types: tuple[socket.SocketKind, ...], rng: random.Random, spoken_for: Container[int] = ()
+) -> int:
+    """A port that is free for all `types` and none of those `spoken_for`, below those that the kernel gives to
+    anybody: a process that is started again must find its own port free. Raises OperatorError when there is none."""
     with suppress(OSError, ValueError):
         highest = int(_EPHEMERAL.read_text().split()[0]) - 1
-        candidates = range(10_000, max(highest, 10_001))
+        candidates = [port for port in range(10_000, max(highest, 10_001)) if port not in spoken_for]
         for number in rng.sample(candidates, min(100, len(candidates))):
             with suppress(OSError):
                 _check_free(bind, number, types)
@@ -117,21 +119,23 @@ def free_port(bind: str, types: tuple[socket.SocketKind, ...], rng: random.Rando
 def choose_ports(options: Options, rng: random.Random) -> dict[str, int]:
     """The port numbers by name. Raises OperatorError when one that was asked for cannot be had."""
     named = {name: port for name, port in OFF_UNLESS_NAMED.items() if name in options.ports}
-    chosen = {name: _choose(name, port, options, rng) for name, port in {**PORTS, **named}.items()}
+    chosen: dict[str, int] = {}
+    for name, port in {**PORTS, **named}.items():
+        chosen[name] = _choose(name, port, options, rng, {*options.ports.values(), *chosen.values()})
     if options.own_core:
-        chosen["core"] = free_port(LOOPBACK, _CORE.types, rng)
+        chosen["core"] = free_port(LOOPBACK, _CORE.types, rng, chosen.values())
     return chosen
 
 
-def _choose(name: str, port: Port, options: Options, rng: random.Random) -> int:
+def _choose(name: str, port: Port, options: Options, rng: random.Random, spoken_for: Container[int]) -> int:
     wanted = options.ports.get(name, port.demo if options.demo else port.production)
     if wanted == 0:
-        return free_port(options.bind, port.types, rng)
+        return free_port(options.bind, port.types, rng, spoken_for)
     try:
         _check_free(options.bind, wanted, port.types)
     except OSError as error:
         if options.demo and name not in options.ports:
-            number = free_port(options.bind, port.types, rng)
+            number = free_port(options.bind, port.types, rng, spoken_for)
             print(f"Port {wanted} is taken; {name} is at port {number}.", flush=True)
             return number
         kinds = port.types if error.errno == errno.EADDRINUSE else ()
@@ -235,9 +239,7 @@ def announce(options: Options, ports: Mapping[str, int], inventory: Inventory | 
         try:
             write_atomically(options.ready_file, msgspec.json.encode(ready) + b"\n")
         except OSError as error:
-            raise OperatorError(
-                f"cannot write {options.ready_file} ({error.strerror})", "name another with --ready-file"
-            ) from None
+            raise _cannot_write(options.ready_file, error) from None
     print(f"Provisioner {__version__} is ready; Ctrl-C ends it.")
     if staff:
         print(f"  staff page (this link works once)  {staff}")
@@ -260,13 +262,26 @@ def run(options: Options, pid: int, rng: random.Random) -> None:
     """Run the appliance until SIGTERM or SIGINT. Raises OperatorError when it cannot start."""
     with only_one(options.state):
         if options.ready_file:
-            options.ready_file.unlink(missing_ok=True)
+            _forget(options.ready_file)
         try:
             while not _round(options, pid, rng):
                 _log.warning("another program took a port meanwhile; choosing again")
         finally:
             if options.ready_file:
-                options.ready_file.unlink(missing_ok=True)
+                _forget(options.ready_file)
+
+
+def _forget(ready_file: Path) -> None:
+    """Nobody is to read a ready file of another run. Raises OperatorError for what is no file."""
+    try:
+        check_file(ready_file)
+        ready_file.unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot_write(ready_file, error) from None
+
+
+def _cannot_write(ready_file: Path, error: OSError) -> OperatorError:
+    return OperatorError(f"cannot write {ready_file} ({error.strerror})", "name another with --ready-file")
 
 
 def _round(options: Options, pid: int, rng: random.Random) -> bool:

@@ -101,7 +101,9 @@ def _trunks(world: World) -> Iterator[Finding]:
                 "{count} calls back of an emergency centre were turned away by a phone; the others rang",
                 declined,
             ).format(count=declined),
-            remedy=_("Switch do-not-disturb and forwarding off in the phone itself; the appliance has its own."),
+            remedy=_(
+                "Switch do-not-disturb and forwarding off in the phone itself; the appliance has its own."
+            ),
             link="/staff/emergency/log",
         )
 

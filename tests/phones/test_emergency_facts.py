@@ -57,7 +57,9 @@ def test_b71_a_yealink_shows_the_number_of_its_place(numbers: dict[str, str], wa
     )
     made = Renderer(snapshot, ADDRESSES)
     (body,) = [
-        body for asked, who in made.files(snapshot.phones[YEALINK]) if asked.kind == "phone"
+        body
+        for asked, who in made.files(snapshot.phones[YEALINK])
+        if asked.kind == "phone"
         if (body := made.file(asked, who))
     ]
     found = {each.name: each for each in files.parse(body)}
