@@ -1,4 +1,4 @@
-"""Phones from a table and back, all that is wrong with one shown at once: MAC, model, name, extension, number, location.
+"""Phones from a table and back, with all that is wrong: MAC, model, name, extension, number, location. Pure.
 
 A row speaks of a phone's first line; what the table has no column for stays as it is.
 """
