@@ -1,3 +1,5 @@
+"""An application with a practice, who signs in to it, the processes that it asks, and a browser."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator
@@ -6,6 +8,7 @@ from typing import Any
 
 import pytest
 import web_practice as practice
+from browser import Front, chromium
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -92,3 +95,18 @@ def api(app: Flask) -> FlaskClient:
     token = app.extensions["provisioner"].inventory.new_token("api", 60, "administrator")
     client.environ_base["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     return client
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, for the tests that are marked as its peers."""
+    with chromium() as opened:
+        yield opened
+
+
+@pytest.fixture
+def live(app: Flask) -> Iterator[Front]:
+    """The application at a port, with the stream of events that the front serves."""
+    front = Front(app)
+    yield front
+    front.close()

@@ -2,91 +2,17 @@
 
 from __future__ import annotations
 
-import queue
 import re
-import shutil
-import threading
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import web_practice as practice
-from flask import Flask
-from werkzeug.serving import make_server
+from browser import signed_in
 
-FLAGS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
 TELL_REQUESTS = """
 document.body.addEventListener("htmx:beforeRequest", (e) => console.log("stopped", e.defaultPrevented))
 """
 LIVE = re.compile(r"^Live$")
 pytestmark = pytest.mark.peer("chromium")
-
-
-class Front:
-    """Stands in for the front: hands requests on, and serves the event stream itself."""
-
-    def __init__(self, app: Flask) -> None:
-        self._streams: list[queue.Queue[bytes | None]] = []
-        self._app = app
-        self._server = make_server("127.0.0.1", 0, self, threaded=True)
-        self._server.daemon_threads = True
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        self._thread = threading.Thread(target=self._server.serve_forever)
-        self._thread.start()
-
-    def __call__(self, environ: dict[str, Any], start: Any) -> Any:
-        if environ["PATH_INFO"] != "/staff/events":
-            return self._app(environ, start)
-        start("200 OK", [("Content-Type", "text/event-stream"), ("Cache-Control", "no-store")])
-        stream: queue.Queue[bytes | None] = queue.Queue()
-        stream.put(b": open\n\n")
-        self._streams.append(stream)
-        return iter(stream.get, None)
-
-    def _put(self, data: bytes | None) -> None:
-        for stream in list(self._streams):
-            stream.put(data)
-
-    def event(self, name: str) -> None:
-        """Push one event to every page."""
-        self._put(f"event: {name}\ndata: {{}}\n\n".encode())
-
-    def close(self) -> None:
-        self._put(None)
-        self._server.shutdown()
-        self._thread.join(5)
-        self._server.server_close()
-
-
-@pytest.fixture
-def live(app: Flask) -> Iterator[Front]:
-    front = Front(app)
-    yield front
-    front.close()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        yield opened
-        opened.close()
-
-
-def signed_in(browser: Any, live: Front, app: Flask, **options: Any) -> Any:
-    """A page of a signed-in browser; what its console says is in `page.said`."""
-    context = browser.new_context(**options)
-    page = context.new_page()
-    page.said = []
-    page.on("console", lambda message: page.said.append(message.text))
-    page.on("pageerror", lambda error: page.said.append(str(error)))
-    token = app.extensions["provisioner"].inventory.new_token("sign-in", 60, "administrator")
-    page.goto(f"{live.url}/staff/sign-in/{token}")
-    return page
 
 
 def test_a_call_appears_and_moves_without_reloading(browser, live, app, edge, front):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -12,10 +11,10 @@ import every_page
 import pytest
 import web_practice as practice
 from axe_playwright_python.sync_playwright import Axe
+from browser import Front
 from every_page import House
 from flask.testing import FlaskClient
 from lxml import html
-from test_browser import FLAGS, Front
 from werkzeug.exceptions import HTTPException
 
 WIDTHS = (1280, 390, 320)  # px; 320 is 1280 at a zoom of 400 % (WCAG 1.4.10)
@@ -62,18 +61,15 @@ def test_every_page_is_there(house: House, staff: FlaskClient):
 
 
 @pytest.fixture(scope="module")
-def page(house: House) -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
+def page(house: House, browser: Any) -> Iterator[Any]:
     front = Front(house.app)
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        context = browser.new_context(reduced_motion="reduce")
-        token = house.browser().get_cookie("provisioner")
-        context.add_cookies([{"name": "provisioner", "value": token.value, "url": front.url}])
-        opened = context.new_page()
-        opened.origin = front.url
-        yield opened
-        browser.close()
+    context = browser.new_context(reduced_motion="reduce")
+    token = house.browser().get_cookie("provisioner")
+    context.add_cookies([{"name": "provisioner", "value": token.value, "url": front.url}])
+    opened = context.new_page()
+    opened.origin = front.url
+    yield opened
+    context.close()
     front.close()
 
 

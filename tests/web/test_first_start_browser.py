@@ -2,92 +2,31 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import Appliance, press, shot
 
-from provisioner import ipc
-from provisioner.paths import StateDir
 from tests.peers.wait import until
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 PHONE = "001565aa0001"
 PASSWORD = "four quiet lamps at noon"
-SHOTS = os.environ.get("PROVISIONER_SHOTS", "")
 pytestmark = pytest.mark.peer("chromium")
 
 
-class Fresh:
-    """`provisioner run` on a fresh directory, and the stand-in core as the calling service beside it."""
-
-    def __init__(self, directory: Path, stack: ExitStack) -> None:
-        self.state = StateDir(directory / "state")
-        self._stack, self._log = stack, directory / "log"
-        ready = directory / "ready.json"
-        ports = [f"--{name}-port=0" for name in ("http", "https", "sip", "sips", "tftp")]
-        where = ["--state", str(self.state.root), "--bind", "127.0.0.1", "--ready-file", str(ready)]
-        self.start("run", *where, *ports)
-        until(ready.exists, "ready", 30, lambda: self._log.read_text()[-2000:])
-        self.info: dict[str, Any] = json.loads(ready.read_text())
-        self.start("core", "--state", str(self.state.root), "--edge-sip", self.info["sip"])
-        until(self._core, "the core answers")
-
-    def _core(self) -> str:
-        try:
-            return str(self.core("status")["sip"])
-        except ipc.Gone:
-            return ""
-
-    def core(self, call: str, **args: Any) -> dict[str, Any]:
-        """Ask the calling service."""
-        return ipc.ask(self.state.socket("core"), call, args)
-
-    def start(self, *command: str) -> None:
-        """A process until the test ends."""
-        log = self._stack.enter_context(self._log.open("ab"))
-        process = subprocess.Popen([sys.executable, "-m", "provisioner", *command], stdout=log, stderr=log)
-        self._stack.callback(process.wait, 15)
-        self._stack.callback(process.terminate)
-
-    def phone(self) -> None:
-        """Somebody plugs in a phone, and takes whatever call comes."""
-        where = ["--server", self.info["http"], "--mac", PHONE]
-        self.start("simulate", *where, "--vendor", "yealink", "--model", "T46S")
-
-
 @pytest.fixture
-def fresh(tmp_path: Path) -> Iterator[Fresh]:
+def fresh(tmp_path: Path) -> Iterator[Appliance]:
+    """An appliance on a fresh directory, and the stand-in core as the calling service beside it."""
     with ExitStack() as stack:
-        yield Fresh(tmp_path, stack)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        yield opened
-        opened.close()
-
-
-def shot(page: Any, name: str) -> None:
-    """A picture of the page, for who looks at them (PROVISIONER_SHOTS: a directory)."""
-    if SHOTS:
-        width = page.viewport_size["width"]
-        page.screenshot(path=f"{SHOTS}/{name}-{width}.png", full_page=True)
-
-
-def press(page: Any, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
+        appliance = Appliance(tmp_path, stack)
+        where = ["--state", str(appliance.state.root), "--edge-sip", appliance.info["sip"]]
+        appliance.start("core", *where)
+        until(lambda: appliance.ask("core", "status"), "the core answers")
+        yield appliance
 
 
 def heading(page: Any, words: str) -> None:
@@ -166,12 +105,12 @@ def test_from_a_fresh_start_to_a_call_that_rings(fresh, browser, width) -> None:
     page.on("console", lambda message: said.append(message.text))
     page.goto(fresh.info["staff_url"])
     account_and_practice(page)
-    trunk(page, fresh.core("status")["sip"])
+    trunk(page, fresh.ask("core", "status")["sip"])
     numbers_and_place(page)
     heading(page, "Plug in a phone now")
     page.get_by_text("Nobody yet").wait_for()
     shot(page, "7-phones-empty")
-    fresh.phone()
+    fresh.plug_in(PHONE)
     page.get_by_text("Yealink T46S").wait_for()
     page.get_by_label("Name").fill("Front desk")
     shot(page, "7-phones-found")
@@ -186,10 +125,12 @@ def test_from_a_fresh_start_to_a_call_that_rings(fresh, browser, width) -> None:
     shot(page, "8-emergency-tested")
     press(page, "Finish")
     page.get_by_role("heading", name="Calls now").wait_for()
-    fresh.core("call", **{"from": "+16505550123", "to": "+14155550100", "seconds": 20})
+    fresh.ask("core", "call", **{"from": "+16505550123", "to": "+14155550100", "seconds": 20})
     ringing = page.locator("article.call", has_text="(650) 555-0123").filter(has_text="desk phone 100")
     ringing.locator(".state", has_text="Talking").wait_for()
-    assert [row["state"] for row in fresh.core("calls")["calls"] if row["kind"] == "inbound"] == ["talking"]
+    assert [row["state"] for row in fresh.ask("core", "calls")["calls"] if row["kind"] == "inbound"] == [
+        "talking"
+    ]
     shot(page, "9-overview")
     assert said == []
     assert page.locator("html").bounding_box()["width"] == width

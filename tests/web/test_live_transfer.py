@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import shutil
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from browser import Appliance, shot
 
-from provisioner import ipc
-from provisioner.paths import StateDir
 from provisioner.simulate.call import Call
 from provisioner.simulate.phone import Phone
 from provisioner.simulate.process import choose
@@ -26,8 +21,6 @@ pytestmark = pytest.mark.peer("chromium")
 PHONES = {"101": "0004f2000101", "102": "001565000102", "103": "000b82000103"}
 PATIENT, MAIN = "+16505550123", "+14155550100"
 WIDTHS = (1280, 390)
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-SHOTS = os.environ.get("PROVISIONER_SHOTS", "")
 
 
 class People:
@@ -88,48 +81,26 @@ class People:
 
 
 @pytest.fixture
-def appliance(tmp_path: Path) -> Iterator[dict[str, Any]]:
-    ready, state = tmp_path / "ready.json", tmp_path / "state"
-    ports = [f"--{name}-port=0" for name in ("http", "https", "sip", "sips", "tftp")]
-    command = [sys.executable, "-m", "provisioner", "run", "--demo", "--no-life", *ports]
-    where = ["--state", str(state), "--ready-file", str(ready)]
-    with subprocess.Popen(
-        [*command, *where], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        try:
-            assert process.stdout
-            said = next((line for line in process.stdout if "is ready" in line), "")
-            assert said, "the appliance did not start"
-            yield {**json.loads(ready.read_text()), "state": StateDir(state)}
-        finally:
-            process.terminate()
-            process.communicate(timeout=15)
+def appliance(tmp_path: Path) -> Iterator[Appliance]:
+    with ExitStack() as stack:
+        yield Appliance(tmp_path, stack, "--demo", "--no-life")
 
 
 @pytest.fixture
-def people(appliance: dict[str, Any]) -> Iterator[People]:
-    people = People(appliance["http"])
+def people(appliance: Appliance) -> Iterator[People]:
+    people = People(appliance.info["http"])
     yield people
     people.close()
 
 
-@pytest.fixture
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        yield opened
-        opened.close()
-
-
-def test_a_live_transfer_is_seen_on_the_page(appliance: dict[str, Any], people: People, browser: Any) -> None:
+def test_a_live_transfer_is_seen_on_the_page(appliance: Appliance, people: People, browser: Any) -> None:
     contexts = [browser.new_context(viewport={"width": width, "height": 900}) for width in WIDTHS]
     first = contexts[0].new_page()
-    first.goto(appliance["staff_url"])
+    first.goto(appliance.info["staff_url"])
     contexts[1].add_cookies(contexts[0].cookies())
     pages = [first, contexts[1].new_page()]
     for page in pages:
-        page.goto(f"{appliance['http']}/staff/calls")
+        page.goto(f"{appliance.info['http']}/staff/calls")
         page.locator("#live-state", has_text="Live").wait_for(state="attached")
         page.evaluate("window.same = true")
 
@@ -137,7 +108,7 @@ def test_a_live_transfer_is_seen_on_the_page(appliance: dict[str, Any], people: 
         for page in pages:
             page.locator("#live").get_by_text(words).first.wait_for()
 
-    ipc.ask(appliance["state"].socket("core"), "call", {"from": PATIENT, "to": MAIN, "seconds": 60})
+    appliance.ask("core", "call", **{"from": PATIENT, "to": MAIN, "seconds": 60})
     seen("Ringing")
     desk = people.answers("101")
     seen("Talking")
@@ -164,8 +135,7 @@ def test_a_live_transfer_is_seen_on_the_page(appliance: dict[str, Any], people: 
         told = page.locator("ol.story li").all_inner_texts()
         assert ["presses *" in line for line in told].count(True) == 2
         assert page.locator("svg.chart[role=img]").count() == 1
-        if SHOTS:
-            page.screenshot(path=f"{SHOTS}/call-{page.viewport_size['width']}.png", full_page=True)
+        shot(page, "call")
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         row = page.locator("table.cards tbody tr", has_text="who called")
         row.get_by_text("PCMU").wait_for()

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import web_practice as practice
-from test_browser import browser, live, signed_in  # noqa: F401 - fixtures
+from browser import shot, signed_in
 
 from provisioner.store.journal import Journal
 from provisioner.store.records import Credential
 
-SHOTS = os.environ.get("PROVISIONER_SHOTS", "")
 MODELS = ("yealink", "T46S", "001565"), ("polycom", "VVX 411", "0004f2"), ("grandstream", "GXP2170", "000b82")
 pytestmark = pytest.mark.peer("chromium")
 WIDTHS = pytest.mark.parametrize("width", [1280, 390])
-
-
-def shot(page, name: str, width: int) -> None:
-    if SHOTS:
-        page.screenshot(path=f"{SHOTS}/{name}-{width}.png", full_page=True)
 
 
 def asking(state) -> list[tuple[str, str]]:
@@ -38,7 +30,7 @@ def asking(state) -> list[tuple[str, str]]:
 
 
 @WIDTHS
-def test_twenty_phones_are_adopted_from_a_table(browser, live, app, state, edge, told_front, width):  # noqa: F811
+def test_twenty_phones_are_adopted_from_a_table(browser, live, app, state, edge, told_front, width):
     phones = asking(state)
     page = signed_in(browser, live, app, viewport={"width": width, "height": 900})
     page.goto(f"{live.url}/staff/phones?status=waiting")
@@ -53,7 +45,7 @@ def test_twenty_phones_are_adopted_from_a_table(browser, live, app, state, edge,
     )
     page.get_by_role("button", name="Show").click()
     page.get_by_text("2 rows with problems").wait_for()
-    shot(page, "import-problems", width)
+    shot(page, "import-problems")
     page.get_by_label("Extension of line 9").fill("227")
     page.get_by_label("MAC of line 13").fill(phones[11][0])
     page.get_by_role("button", name="Check again").click()
@@ -62,7 +54,7 @@ def test_twenty_phones_are_adopted_from_a_table(browser, live, app, state, edge,
     page.get_by_text("20 new phones.").wait_for()
     page.goto(f"{live.url}/staff/phones?q=exam+room")
     page.get_by_text("All 20 phones found").wait_for()
-    shot(page, "phones-imported", width)
+    shot(page, "phones-imported")
     page.get_by_role("link", name="Exam room 11").click()
     page.get_by_role("heading", name="Exam room 11").wait_for()
     page.goto(f"{live.url}/staff/phones/{phones[11][0]}/files/{phones[11][0]}.cfg")
@@ -78,7 +70,7 @@ def test_twenty_phones_are_adopted_from_a_table(browser, live, app, state, edge,
 
 
 @WIDTHS
-def test_a_phone_is_moved_to_another_room(browser, live, app, edge, told_front, width):  # noqa: F811
+def test_a_phone_is_moved_to_another_room(browser, live, app, edge, told_front, width):
     page = signed_in(browser, live, app, viewport={"width": width, "height": 900})
     page.goto(f"{live.url}/staff/phones/{practice.POLYCOM}")
     page.get_by_text("help is sent to Front desk").wait_for()
@@ -87,7 +79,7 @@ def test_a_phone_is_moved_to_another_room(browser, live, app, edge, told_front, 
     page.get_by_label("They stand there already").check()
     page.get_by_role("button", name="Show what would change").click()
     page.get_by_text("known there: Lab").wait_for()  # what a 911 call tells then, before it is done
-    shot(page, "move", width)
+    shot(page, "move")
     page.get_by_role("button", name="Move 1 phone").click()
     page.get_by_text("1 phone was changed").wait_for()
     page.get_by_role("link", name="Front desk").click()
@@ -103,7 +95,7 @@ def test_a_phone_is_moved_to_another_room(browser, live, app, edge, told_front, 
     page.context.close()
 
 
-def test_all_of_a_page_are_ticked_at_once(browser, live, app, edge, told_front):  # noqa: F811
+def test_all_of_a_page_are_ticked_at_once(browser, live, app, edge, told_front):
     page = signed_in(browser, live, app)
     page.goto(f"{live.url}/staff/phones?model=yealink")
     page.get_by_label("Tick all phones of this page").check()
@@ -119,7 +111,7 @@ def test_all_of_a_page_are_ticked_at_once(browser, live, app, edge, told_front):
     page.context.close()
 
 
-def test_keys_are_changed_by_keyboard_alone(browser, live, app, edge, told_front):  # noqa: F811
+def test_keys_are_changed_by_keyboard_alone(browser, live, app, edge, told_front):
     page = signed_in(browser, live, app)
     page.goto(f"{live.url}/staff/phones/{practice.POLYCOM}/keys")
     page.locator("#key-1 a").focus()

@@ -9,7 +9,7 @@ from random import Random
 
 import pytest
 import web_practice as practice
-from test_browser import Front, browser, live, signed_in  # noqa: F401 - fixtures
+from browser import signed_in
 from web_practice import text_of as text
 
 from provisioner.core.providers import PROVIDERS
@@ -70,7 +70,7 @@ def number(app):
 
 @pytest.mark.peer("chromium")
 @pytest.mark.parametrize("width", [1280, 390])
-def test_it_is_registered_with_a_correction_to_approve(browser, live, app, registrar, provider, width):  # noqa: F811
+def test_it_is_registered_with_a_correction_to_approve(browser, live, app, registrar, provider, width):
     page = signed_in(browser, live, app, viewport={"width": width, "height": 900})
     page.goto(f"{live.url}/staff/locations")
     page.get_by_role("button", name="Add a building").click()

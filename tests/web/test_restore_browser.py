@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -15,48 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from browser import PORTS, Appliance, press, shot
 from msgspec.structs import replace
 from prometheus_client.parser import text_string_to_metric_families as families
 
-from provisioner import ipc
-from provisioner.paths import StateDir
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 from provisioner.store.records import Credential, Key, Phone, Practice, User
 from tests.peers.wait import until
 
-FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
 YEALINK = "001565000102"
 AGENT = f"Yealink SIP-T46S 66.86.0.15 {YEALINK}"
 PASSPHRASE = "four quiet lamps at noon"
 NAME = "Larkspur Clinic"
-SHOTS = os.environ.get("PROVISIONER_SHOTS", "")
-PORTS = ("http", "https", "sip", "sips", "tftp")
 pytestmark = pytest.mark.peer("chromium")
 
 
-class Appliance:
-    """`provisioner run` in a directory of its own."""
-
-    def __init__(self, folder: Path, stack: ExitStack, *more: str) -> None:
-        self.state, self._log, self._stack = StateDir(folder / "state"), folder / "log", stack
-        self.ready = folder / "ready.json"
-        ports = [f"--{name}-port=0" for name in PORTS]
-        where = ["--state", str(self.state.root), "--bind", "127.0.0.1", "--ready-file", str(self.ready)]
-        self.start("run", *where, *ports, *more)
-
-    def start(self, *command: str) -> None:
-        """A process until the test ends."""
-        log = self._stack.enter_context(self._log.open("ab"))
-        process = subprocess.Popen([sys.executable, "-m", "provisioner", *command], stdout=log, stderr=log)
-        self._stack.callback(process.wait, 15)
-        self._stack.callback(process.terminate)
-
-    @property
-    def info(self) -> dict[str, Any]:
-        """What its ready file says."""
-        until(self.ready.exists, "ready", 40, lambda: self._log.read_text()[-2000:])
-        return dict(json.loads(self.ready.read_text()))
+class Kept(Appliance):
+    """An appliance into whose inventory and files a test looks."""
 
     def inventory(self) -> Inventory:
         return Inventory.open(self.state.inventory)
@@ -77,7 +48,7 @@ class Appliance:
         return text
 
 
-def by_hand(old: Appliance) -> None:
+def by_hand(old: Kept) -> None:
     """What somebody did on the old appliance, and what happened there."""
     inventory = old.inventory()
     with inventory.change("ann") as change:
@@ -98,43 +69,21 @@ def by_hand(old: Appliance) -> None:
 
 
 @pytest.fixture(scope="module")
-def old(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Appliance]:
+def old(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kept]:
     with ExitStack() as stack:
-        appliance = Appliance(tmp_path_factory.mktemp("old"), stack, "--demo", "--no-life")
+        appliance = Kept(tmp_path_factory.mktemp("old"), stack, "--demo", "--no-life")
         assert appliance.info
         by_hand(appliance)
         yield appliance
 
 
 @pytest.fixture
-def new(tmp_path: Path) -> Iterator[Appliance]:
+def new(tmp_path: Path) -> Iterator[Kept]:
     with ExitStack() as stack:
-        yield Appliance(tmp_path, stack)
+        yield Kept(tmp_path, stack)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        opened = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        yield opened
-        opened.close()
-
-
-def shot(page: Any, name: str) -> None:
-    """A picture of the page, for who looks at them (PROVISIONER_SHOTS: a directory)."""
-    if SHOTS:
-        for scheme in ("light", "dark"):
-            page.emulate_media(color_scheme=scheme)
-            width = page.viewport_size["width"]
-            page.screenshot(path=f"{SHOTS}/{name}-{width}-{scheme}.png", full_page=True)
-
-
-def press(page: Any, name: str) -> None:
-    page.get_by_role("button", name=name, exact=True).click()
-
-
-def download(page: Any, old: Appliance, folder: Path) -> Path:
+def download(page: Any, old: Kept, folder: Path) -> Path:
     """Make a backup with a passphrase, watch it, and download it."""
     inventory = old.inventory()
     link = inventory.new_token("sign-in", 600, "administrator")
@@ -155,7 +104,7 @@ def download(page: Any, old: Appliance, folder: Path) -> Path:
     return target
 
 
-def restore(page: Any, new: Appliance, backup: Path) -> None:
+def restore(page: Any, new: Kept, backup: Path) -> None:
     """From the first page of a new appliance to the end of the restore."""
     page.goto(new.info["staff_url"])
     page.get_by_role("link", name="I have a backup of another appliance").click()
@@ -177,12 +126,12 @@ def restore(page: Any, new: Appliance, backup: Path) -> None:
 
 @pytest.mark.parametrize("width", [1280, 390])
 def test_restore_a_backup_on_a_new_appliance(
-    browser: Any, old: Appliance, new: Appliance, tmp_path: Path, width: int
+    browser: Any, old: Kept, new: Kept, tmp_path: Path, width: int
 ) -> None:
     page = browser.new_page(viewport={"width": width, "height": 900}, accept_downloads=True)
     page.set_default_timeout(15_000)
     restore(page, new, download(page, old, tmp_path))
-    until(lambda: _answers(new), "the front is back", 10)
+    until(lambda: new.ask("front", "ping"), "the front is back", 10)
     page.goto(f"{new.info['http']}/staff/phones")
     assert {"Front desk", "Nurses", "Billing"} <= set(
         re.findall(r"[A-Z][a-z]+(?: desk)?", page.inner_text("main"))
@@ -196,27 +145,15 @@ def test_restore_a_backup_on_a_new_appliance(
     journal = Journal.open(new.state.journal)
     assert "e1" in {row["id"] for row in journal.emergencies()}
     journal.close()
-    where = ["--server", new.info["http"], "--mac", YEALINK]
-    new.start("simulate", *where, "--vendor", "yealink", "--model", "T46S")
+    new.plug_in(YEALINK)
     until(lambda: _registered(new), "the phone registers with the account that it had", 20)
 
 
-def _answers(new: Appliance) -> bool:
-    try:
-        return bool(ipc.ask(new.state.socket("front"), "ping"))
-    except ipc.Gone:
-        return False
+def _registered(new: Kept) -> bool:
+    return "102" in {each["extension"] for each in new.ask("edge", "status").get("registrations", ())}
 
 
-def _registered(new: Appliance) -> bool:
-    try:
-        known = ipc.ask(new.state.socket("edge"), "status")["registrations"]
-    except ipc.Gone:
-        return False
-    return any(each["extension"] == "102" for each in known)
-
-
-def test_watched_from_outside(old: Appliance) -> None:
+def test_watched_from_outside(old: Kept) -> None:
     """What monitoring asks, through the front of a running appliance."""
 
     def get(path: str, **headers: str) -> str:
@@ -244,7 +181,7 @@ def test_watched_from_outside(old: Appliance) -> None:
     assert "4155550" not in text
 
 
-def _ready(old: Appliance) -> bool:
+def _ready(old: Kept) -> bool:
     try:
         with urllib.request.urlopen(f"{old.info['http']}/readyz", timeout=5) as answer:
             return bool(

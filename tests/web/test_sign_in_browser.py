@@ -7,10 +7,8 @@ from typing import Any
 
 import people
 import pytest
+from browser import Front, signed_in
 from flask import Flask
-from test_browser import Front, signed_in
-from test_browser import browser as browser
-from test_browser import live as live
 
 from provisioner.people.second_factor import _totp
 from provisioner.store.records import PhoneGroup

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import web_practice as practice
+from browser import signed_in
 from flask import Flask
 from flask.testing import FlaskClient
 from msgspec.structs import replace
-from test_browser import FLAGS, Front
 
 from provisioner.emergency import accounts
 from provisioner.paths import StateDir
@@ -308,45 +307,36 @@ def test_a_directory_without_any_practice(app, staff, processes, held) -> None:
 
 
 @pytest.mark.peer("chromium")
-def test_a_walk_in_a_browser_without_script(app, processes, held) -> None:
+def test_a_walk_in_a_browser_without_script(app, processes, held, browser, live) -> None:
     """The links that say "load again" stand in for what is live."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    front = Front(app)
-    token = app.extensions["provisioner"].inventory.new_token("sign-in", 60, "administrator")
-    with playwright.sync_playwright() as started:
-        browser = started.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
-        page = browser.new_context(
-            java_script_enabled=False, viewport={"width": 390, "height": 800}
-        ).new_page()
-        page.set_default_timeout(10_000)
-        page.goto(f"{front.url}/staff/sign-in/{token}")
-        page.get_by_role("button", name="Skip", exact=True).click()
-        page.get_by_label("Name of the practice").fill("Larkspur")
-        page.get_by_role("button", name="Next").click()
-        page.get_by_role("button", name="Next").click()
-        page.get_by_label("Calling service").first.select_option("generic")
-        page.get_by_label("Address of the service").fill("sip.example")
-        processes["done"] = False
-        page.get_by_role("button", name="Test", exact=True).click()
-        page.get_by_text("Testing").wait_for()
-        processes["done"] = True
-        page.get_by_role("link", name="Load again to see how far it is").click()
-        page.get_by_text("It works").wait_for()
-        page.get_by_role("button", name="Save and go on").click()
-        page.get_by_label("Your telephone numbers").fill("(415) 555-0100 Main")
-        page.get_by_role("button", name="Next").click()
-        page.get_by_label("Address").fill(ADDRESS)
-        page.get_by_role("button", name="Read it").click()
-        page.get_by_role("button", name="It is right: save it").click()
-        page.get_by_role("link", name="Load again to see how far it is").click()
-        page.get_by_role("button", name="Next").click()
-        page.get_by_role("link", name="Load again to see who has asked").click()
-        page.get_by_role("link", name="Back").click()
-        page.get_by_role("button", name="Next").click()
-        page.get_by_role("button", name="Leave the rest for later").click()
-        page.get_by_role("heading", name="Calls now").wait_for()
-        browser.close()
-    front.close()
+    page = signed_in(browser, live, app, java_script_enabled=False, viewport={"width": 390, "height": 800})
+    page.set_default_timeout(10_000)
+    page.get_by_role("button", name="Skip", exact=True).click()
+    page.get_by_label("Name of the practice").fill("Larkspur")
+    page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="Next").click()
+    page.get_by_label("Calling service").first.select_option("generic")
+    page.get_by_label("Address of the service").fill("sip.example")
+    processes["done"] = False
+    page.get_by_role("button", name="Test", exact=True).click()
+    page.get_by_text("Testing").wait_for()
+    processes["done"] = True
+    page.get_by_role("link", name="Load again to see how far it is").click()
+    page.get_by_text("It works").wait_for()
+    page.get_by_role("button", name="Save and go on").click()
+    page.get_by_label("Your telephone numbers").fill("(415) 555-0100 Main")
+    page.get_by_role("button", name="Next").click()
+    page.get_by_label("Address").fill(ADDRESS)
+    page.get_by_role("button", name="Read it").click()
+    page.get_by_role("button", name="It is right: save it").click()
+    page.get_by_role("link", name="Load again to see how far it is").click()
+    page.get_by_role("button", name="Next").click()
+    page.get_by_role("link", name="Load again to see who has asked").click()
+    page.get_by_role("link", name="Back").click()
+    page.get_by_role("button", name="Next").click()
+    page.get_by_role("button", name="Leave the rest for later").click()
+    page.get_by_role("heading", name="Calls now").wait_for()
+    page.context.close()
     assert held.snapshot().practice.main_number == "+14155550100"
 
 
