@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import click
 
-from provisioner import __version__, cli_api, cli_settings, cli_table, logs
+from provisioner import __version__, cli_api, cli_settings, cli_table, ipc, logs
 from provisioner.cli_addresses import number_commands, providers, training
 from provisioner.cli_emergency import emergency
 from provisioner.cli_keeping import backup, export_settings, import_settings, restore
@@ -215,16 +215,28 @@ def core(state: Path | None, log: str, **where: Any) -> None:
     main(directory, **where)
 
 
-server_option = click.option("--server", default="", metavar="URL", help="Where the phones read their files.")
+server_option = click.option(
+    "--server",
+    default="",
+    metavar="URL",
+    help="Where the phones read their files. [the appliance of --state]",
+)
 phones_bind_option = click.option(
     "--bind", default="127.0.0.1", show_default=True, help="The phones' own address."
 )
 
 
-def _served(server: str) -> str:
-    if not server:
-        raise UsageError("say where the phones read their files: --server http://HOST:PORT/")
-    return server
+def _served(server: str, state: Path | None) -> str:
+    """The server that is named, else that of the appliance that runs in the state directory. Raises UsageError."""
+    if server:
+        return server
+    try:
+        return str(ipc.ask(StateDir(state or demo_directory()).socket("front"), "status")["phones"])
+    except ipc.Gone:
+        raise UsageError(
+            "say where the phones read their files: --server http://HOST:PORT/,"
+            " or --state DIR of an appliance that runs"
+        ) from None
 
 
 @cli.group(invoke_without_command=True)
@@ -235,13 +247,14 @@ def _served(server: str) -> str:
 @click.option("--life", is_flag=True, help="People use the phones: they transfer calls and call each other.")
 @click.option("--do", default="", metavar="SCRIPT", help='As "call 101; wait 3; press *1103#; hangup".')
 @phones_bind_option
+@state_option
 @log_option
 @click.pass_context
-def simulate(context: click.Context, /, log: str, **what: Any) -> None:
+def simulate(context: click.Context, /, state: Path | None, log: str, **what: Any) -> None:
     """Run simulated phones, one of each maker, that boot, register and call like the real ones."""
     if context.invoked_subcommand:
         return
-    _served(what["server"])
+    what["server"] = _served(what["server"], state)
     die_with_parent()
     logs.set_up(log, process="simulate")
     from provisioner.simulate.process import main
@@ -256,7 +269,7 @@ def simulate(context: click.Context, /, log: str, **what: Any) -> None:
 )
 @click.option("--mix", default="", help="As polycom=2,yealink/w,grandstream/GRP2614=3. [every family alike]")
 @click.option(
-    "--phones", type=click.Path(path_type=Path), help="These, from a CSV file with mac, vendor, model."
+    "--phones", type=click.Path(path_type=Path), help="These, from a CSV file as `phones export` writes it."
 )
 @click.option("--register/--no-register", default=True, help="Whether they register.  [register]")
 @click.option("--wait", type=float, default=0.0, show_default=True, help="Seconds to wait for adoption.")
@@ -267,10 +280,11 @@ def simulate(context: click.Context, /, log: str, **what: Any) -> None:
 @click.option("--pnp", is_flag=True, help="Phones that do so ask by multicast first.")
 @phones_bind_option
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a phone, and one for them all.")
+@state_option
 @log_option
-def fleet(log: str, **how: Any) -> None:
+def fleet(state: Path | None, log: str, **how: Any) -> None:
     """Boot many phones of all models: what each asked for, why it restarted, whether it registered."""
-    _served(how["server"])
+    how["server"] = _served(how["server"], state)
     logs.set_up(log, process="simulate")
     from provisioner.simulate.fleet import main
 

@@ -40,13 +40,13 @@ def test(extension: str, state: Path | None) -> None:
 
 
 @emergency.command("export")
-@click.option("--from", "first", type=_DAY, required=True, help="First day, as 2026-01-01.")
-@click.option("--to", "last", type=_DAY, required=True, help="Last day; it is in the export.")
+@click.option("--from", "first", type=_DAY, help="First day, as 2026-01-01. [a year ago]")
+@click.option("--to", "last", type=_DAY, help="Last day; it is in the export. [today]")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @state_option
-def export(first: datetime, last: datetime, file: Path, state: Path | None) -> None:
+def export(first: datetime | None, last: datetime | None, file: Path, state: Path | None) -> None:
     """Write the evidence of calls and tests in these days to FILE (ZIP)."""
     from provisioner import console_emergency
 
-    days = f"{first:%Y-%m-%d}", f"{last:%Y-%m-%d}"
-    console_emergency.export(state_directory(state, demo_directory()), *days, file)
+    since, until = (f"{day:%Y-%m-%d}" if day else "" for day in (first, last))
+    console_emergency.export(state_directory(state, demo_directory()), since, until, file)

@@ -109,8 +109,14 @@ def test(state: StateDir, extension: str) -> None:
 
 
 def export(state: StateDir, first: str, last: str, file: Path) -> None:
-    """Write the evidence of the days `first` to `last` (practice time). Raises UsageError and OperatorError."""
+    """Write the evidence of the days `first` to `last` (practice time), "": of the last year, today.
+
+    Raises UsageError and OperatorError.
+    """
     snapshot, journal = _snapshot(state), _journal(state)
+    now = time.time()
+    ago, today = evidence.year(now, snapshot.practice.time_zone)
+    first, last = first or ago, last or today
     since, until = evidence.days(first, last, snapshot.practice.time_zone)
     if until <= since:
         raise UsageError("The first day is after the last one")
@@ -119,7 +125,6 @@ def export(state: StateDir, first: str, last: str, file: Path) -> None:
         history = journal.emergencies(0.0, until)
     finally:
         journal.close()
-    now = time.time()
     cells = matrix.matrix(snapshot, history, {}, min(now, until), snapshot.notifying.test_days)
     data = evidence.archive(snapshot, rows, told, cells, first, last, now)
     try:

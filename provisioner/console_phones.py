@@ -32,14 +32,15 @@ def _with(state: StateDir, work: Callable[[Inventory], T]) -> T:
 
 
 def import_phones(state: StateDir, path: Path, dry_run: bool, as_json: bool) -> None:
-    """Import the phones of a CSV file, or only say what would come of it. Raises OperatorError with what is wrong."""
+    """Import the phones of a CSV file, or only say what would come of it. Raises OperatorError where it is wrong."""
     table = parse(_read(path))
     catalogue = Catalogue([state.root / "phone_templates"])
     found = _with(state, lambda inventory: preview(table, inventory.snapshot(), catalogue, time.time()))
     if dry_run or not found.good:
         _show(found, as_json)
-        if not dry_run and found.first_problem():
-            raise OperatorError("nothing was imported", "mend the table, then import it again")
+        if found.first_problem():
+            what = "this cannot be imported" if dry_run else "nothing was imported"
+            raise OperatorError(what, "mend the table, then import it again")
         return
     _show(_with(state, lambda inventory: _imported(state, inventory, table, catalogue)), as_json)
 

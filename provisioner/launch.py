@@ -9,7 +9,7 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -98,12 +98,14 @@ def _check_free(bind: str, number: int, types: tuple[socket.SocketKind, ...]) ->
             sock.bind((bind, number))
 
 
-def free_port(bind: str, types: tuple[socket.SocketKind, ...], rng: random.Random) -> int:
-    """A port that is free for all `types`, below those that the kernel gives to anybody: a process that is
-    started again must find its own port free. Raises OperatorError when there is none."""
+def free_port(
+    bind: str, types: tuple[socket.SocketKind, ...], rng: random.Random, spoken_for: Container[int] = ()
+) -> int:
+    """A port that is free for all `types` and none of those `spoken_for`, below those that the kernel gives to
+    anybody: a process that is started again must find its own port free. Raises OperatorError when there is none."""
     with suppress(OSError, ValueError):
         highest = int(_EPHEMERAL.read_text().split()[0]) - 1
-        candidates = range(10_000, max(highest, 10_001))
+        candidates = [port for port in range(10_000, max(highest, 10_001)) if port not in spoken_for]
         for number in rng.sample(candidates, min(100, len(candidates))):
             with suppress(OSError):
                 _check_free(bind, number, types)
@@ -117,21 +119,23 @@ def free_port(bind: str, types: tuple[socket.SocketKind, ...], rng: random.Rando
 def choose_ports(options: Options, rng: random.Random) -> dict[str, int]:
     """The port numbers by name. Raises OperatorError when one that was asked for cannot be had."""
     named = {name: port for name, port in OFF_UNLESS_NAMED.items() if name in options.ports}
-    chosen = {name: _choose(name, port, options, rng) for name, port in {**PORTS, **named}.items()}
+    chosen: dict[str, int] = {}
+    for name, port in {**PORTS, **named}.items():
+        chosen[name] = _choose(name, port, options, rng, {*options.ports.values(), *chosen.values()})
     if options.own_core:
-        chosen["core"] = free_port(LOOPBACK, _CORE.types, rng)
+        chosen["core"] = free_port(LOOPBACK, _CORE.types, rng, chosen.values())
     return chosen
 
 
-def _choose(name: str, port: Port, options: Options, rng: random.Random) -> int:
+def _choose(name: str, port: Port, options: Options, rng: random.Random, spoken_for: Container[int]) -> int:
     wanted = options.ports.get(name, port.demo if options.demo else port.production)
     if wanted == 0:
-        return free_port(options.bind, port.types, rng)
+        return free_port(options.bind, port.types, rng, spoken_for)
     try:
         _check_free(options.bind, wanted, port.types)
     except OSError as error:
         if options.demo and name not in options.ports:
-            number = free_port(options.bind, port.types, rng)
+            number = free_port(options.bind, port.types, rng, spoken_for)
             print(f"Port {wanted} is taken; {name} is at port {number}.", flush=True)
             return number
         kinds = port.types if error.errno == errno.EADDRINUSE else ()

@@ -231,9 +231,25 @@ def test_a_fleet_gets_what_it_was_given_and_tells_its_end(monkeypatch):
 
 
 @pytest.mark.parametrize("arguments", [["simulate"], ["simulate", "fleet"]])
-def test_simulated_phones_want_a_server(capsys, arguments):
-    assert main(arguments) == 2
+def test_simulated_phones_want_a_server(capsys, arguments, tmp_path):
+    assert main([*arguments, "--state", str(tmp_path)]) == 2
     assert "--server http" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["process", "simulate"], ["fleet", "simulate", "fleet"]])
+def test_simulated_phones_take_the_appliance_that_runs(monkeypatch, arguments, tmp_path):
+    module, *command = arguments
+    given, asked = [], []
+    monkeypatch.setattr(
+        f"provisioner.simulate.{module}.main", lambda **what: given.append(what["server"]) or 0
+    )
+    monkeypatch.setattr(
+        "provisioner.ipc.ask", lambda *call: asked.append(call) or {"phones": "http://192.0.2.1:8080"}
+    )
+    assert main([*command, "--state", str(tmp_path)]) == 0
+    assert asked == [(tmp_path / "run" / "front.sock", "status")]
+    assert given == ["http://192.0.2.1:8080"]
 
 
 def test_the_command_alone_imports_nothing_heavy():

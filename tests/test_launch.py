@@ -44,6 +44,19 @@ def test_free_ports_are_distinct_and_below_the_kernels_own(state, rng):
     assert max(ports.values()) < int(launch._EPHEMERAL.read_text().split()[0])
 
 
+class Repeats(random.Random):
+    """Draws the same ports each time."""
+
+    def sample(self, population, k, *, counts=None):
+        return list(population)[:k]
+
+
+def test_two_of_our_own_never_draw_the_same_port(state):
+    ports = launch.choose_ports(Options(state, demo=True, ports=FREE | {"https": 10_001}), Repeats())
+    assert len(set(ports.values())) == 6
+    assert ports["https"] == 10_001
+
+
 def test_no_core_of_our_own_no_port_for_it(state, rng):
     ports = launch.choose_ports(Options(state, demo=True, ports=FREE, core="sip:core.example"), rng)
     assert set(ports) == {"http", "https", "sip", "sips", "tftp"}

@@ -42,6 +42,7 @@ CODES: dict[str, tuple[Kind, str]] = {
     "9988": ("crisis", "988"),
     "1988": ("crisis", "988"),
 }
+URGENT: frozenset[Kind] = frozenset({"emergency", "emergency-test", "crisis"})
 SERVICES = frozenset({"211", "311", "411", "511", "711", "811"})  # 611 would reach the carrier, not us
 
 # Calls to these count against no limit: the United States, its territories, and Canada.
@@ -57,6 +58,7 @@ _ABROAD = re.compile(r"\+(?!1)[0-9]*|011[0-9]*")
 _HABITS = re.compile(r"\*67|\*82|\*+|\+")  # before an emergency code these say nothing
 _BEGINS_911 = re.compile(r"911[0-9*]+")
 _N11 = re.compile(r"[2-9]11")
+_GEOGRAPHIC = (PhoneNumberType.FIXED_LINE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.MOBILE)
 _EXCHANGE_976 = "976"
 _CARRIER_EXCHANGES = frozenset({"950", "958", "959"})  # carrier access and line tests, not subscribers
 
@@ -128,6 +130,20 @@ def classify(dialled: str, origin: Origin, plan: Plan) -> Destination:
         return Destination("service", digits) if allowed else _NO_SERVICE
     outside = _outside(digits, plan)
     return _NOT_ABROAD if outside.international and not plan.abroad else outside
+
+
+def is_urgent(dialled: str) -> bool:
+    """Whether a keypad that dials this places an emergency, test or crisis call; the lines of nobody matter for it."""
+    return classify(dialled, "keypad", Plan()).kind in URGENT
+
+
+@lru_cache(1024)
+def is_local(number: str) -> bool:
+    """Whether an E.164 number has an area code of a place, by which a call to 988 is routed."""
+    try:
+        return phonenumbers.number_type(phonenumbers.parse(number)) in _GEOGRAPHIC
+    except phonenumbers.NumberParseException:
+        return False
 
 
 def _urn(dialled: str) -> Destination | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 
 from provisioner.dialing.classify import CODES
 from provisioner.errors import OperatorError
@@ -88,13 +89,11 @@ def free_extensions(
     `own`: ranges that come before all else, in their order; `others`: ranges that are somebody else's, and left alone.
     """
     candidates = _candidates(length)
-    first = [each for span in own for each in candidates if _within(each, (span,))]
-    rest = [each for each in candidates if not _within(each, (*own, *others))]
+    first = dict.fromkeys(each for span in own for each in candidates if _within(each, (span,)))
+    rest = (each for each in candidates if not _within(each, (*own, *others)))
     strange = [each for each in taken if len(each) != length]
     used = frozenset(taken)
-    return (
-        each for each in dict.fromkeys((*first, *rest)) if each not in used and not _beside(each, strange)
-    )
+    return (each for each in chain(first, rest) if each not in used and not _beside(each, strange))
 
 
 def next_extension(

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from provisioner.dialing.classify import Destination, Plan
+from provisioner.dialing.classify import URGENT, Destination, Plan
 from provisioner.emergency import references
-from provisioner.emergency.calling import calling_number
+from provisioner.emergency.calling import calling_number, local_number
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.paths import StateDir, write_atomically
 from provisioner.store.inventory import Inventory
@@ -84,8 +84,8 @@ class Directory:
 
     def calling_number(self, destination: Destination, station: Station) -> str:
         """What `station` shows whom it calls: a number of the practice, its extension inside; "" when refused."""
-        if destination.kind in ("emergency", "emergency-test", "crisis"):
-            return self.emergency_number(station)
+        if destination.kind in URGENT:
+            return self.emergency_number(station, destination.kind)
         if destination.kind == "extension":
             return station.extension
         return "" if destination.kind == "refused" else self.outside_number(station)
@@ -126,9 +126,11 @@ class Directory:
             return wanted
         return main or min(numbers, default="")
 
-    def emergency_number(self, station: Station | None) -> str:
-        """The calling number of an emergency call."""
+    def emergency_number(self, station: Station | None, kind: str = "emergency") -> str:
+        """The calling number of an emergency, test or crisis call."""
         phone, own = (station.phone, station.line.number) if station else (None, "")
+        if kind == "crisis":
+            return local_number(self.snapshot, phone, own)
         return calling_number(self.snapshot, phone, own).number
 
 

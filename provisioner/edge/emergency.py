@@ -87,7 +87,7 @@ class EmergencyCall:
         self.kind = kind
         self.station = station
         self.origin = origin
-        self.number = edge.directory.emergency_number(station)
+        self.number = edge.directory.emergency_number(station, kind)
         self.location = edge.located(station) if kind != "crisis" else None
         self.started = edge.wall_clock()
         self.answered: float | None = None

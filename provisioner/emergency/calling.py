@@ -1,9 +1,13 @@
-"""The calling number of an emergency call: one whose registered address is where the phone is (docs/calls.md)."""
+"""The calling number of an emergency call: one whose registered address is where the phone is (docs/calls.md).
+
+That of a crisis call has an area code of a place: calls to 988 but for those of mobile phones are routed by it.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+from provisioner.dialing.classify import is_local
 from provisioner.store.records import Number, Phone, Snapshot
 
 
@@ -40,6 +44,14 @@ def calling_number(snapshot: Snapshot, phone: Phone | None, own: str) -> Calling
         if name and (held is None or held.address_status != "registered"):
             return Calling(name, False)
     return Calling(own or main, False)
+
+
+def local_number(snapshot: Snapshot, phone: Phone | None, own: str) -> str:
+    """What a call to 988 shows: as `calling_number`, but the nearest local one in place of a toll-free one."""
+    shown = calling_number(snapshot, phone, own).number
+    near = [number.id for number in _nearest(snapshot, own, phone.location if phone else "")]
+    main = snapshot.practice.main_number
+    return next((name for name in (shown, *near, main) if is_local(name)), shown)
 
 
 def _nearest(snapshot: Snapshot, own: str, place: str) -> list[Number]:

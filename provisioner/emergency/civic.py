@@ -95,7 +95,7 @@ def problems(civic: dict[str, str], shared: bool = False) -> list[Problem]:
     ]
     if shared and not any(name in held for name in WITHIN):
         what = "nothing says where in the building this is"
-        found.append(Problem("UNIT", what, "Fill in a suite, a floor or a room."))
+        found.append(Problem("UNIT", what, "Fill in a suite, a floor or a room.", blocks=False))
     return [*found, *_of_values(civic, held), *_of_area(held)]
 
 

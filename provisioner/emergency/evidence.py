@@ -52,6 +52,12 @@ def zone_of(name: str) -> ZoneInfo:
         return ZoneInfo("UTC")
 
 
+def year(now: float, zone: str) -> tuple[str, str]:
+    """The first and the last day, as 2026-01-31, of the year that ends today in a time zone."""
+    today = datetime.fromtimestamp(now, zone_of(zone)).date()
+    return (today - timedelta(days=365)).isoformat(), today.isoformat()
+
+
 def days(first: str, last: str, zone: str) -> tuple[float, float]:
     """From the start of the day `first` to the end of `last` in a time zone; since 1970. Raises UsageError."""
     try:

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from provisioner.emergency import civic, matrix
-from provisioner.emergency.calling import calling_number
+from provisioner.emergency.calling import Calling, calling_number
 from provisioner.emergency.moved import WORDS as MOVED
 from provisioner.store.records import Line, Phone, Registration, Snapshot
 
@@ -136,7 +136,7 @@ def _facts(snapshot: Snapshot, edge: Row | None, gets_out: bool) -> _Facts:
 
 
 def _spot(snapshot: Snapshot, name: str) -> _Spot | None:
-    place = snapshot.place(name)
+    place, parts = snapshot.place(name), snapshot.locations.values()
     if place is None:
         return None
     problems = tuple(
@@ -145,7 +145,7 @@ def _spot(snapshot: Snapshot, name: str) -> _Spot | None:
             what=f"The address of {place.name}: {fault.what}",
             remedy=fault.remedy,
         )
-        for fault in civic.problems(place.civic)
+        for fault in civic.problems(place.civic, shared=any(each.parent == name for each in parts))
     )
     return _Spot(place.name, _text(place.civic), problems)
 
@@ -205,6 +205,12 @@ def _of_practice(snapshot: Snapshot, edge: Row | None, routes: tuple[Route, ...]
             remedy="911 is still tried on every route. Check the internet connection and the firewall, then the "
             "provider's status; until then dial 911 from a mobile phone.",
         )
+    elif down := [route.address for route in routes if route.up is False]:
+        yield Problem(
+            level="warn",
+            what=f"{len(down)} of {len(routes)} routes do not answer: {', '.join(down)}",
+            remedy="911 is tried on the others first. Check the status of these.",
+        )
     elif len(routes) == 1:
         yield Problem(
             level="warn",
@@ -228,7 +234,7 @@ def _line(
     extension = line.extension if line else ""
     reachable = extension in facts.reached
     problems = [*(spot.problems if spot else (_PLACELESS,))]
-    problems += _of_number(snapshot, line, calling.number, calling.known)
+    problems += _of_number(snapshot, line, calling, shown)
     problems += _of_phone(phone, line, facts, reachable)
     problems += _of_test(test)
     problems.sort(key=lambda problem: ORDER.index(problem.level))
@@ -296,9 +302,16 @@ _PLACELESS = Problem(
 )
 
 
-def _of_number(snapshot: Snapshot, line: Line | None, number: str, known: bool) -> Iterable[Problem]:
+def _of_number(snapshot: Snapshot, line: Line | None, calling: Calling, shown: Place) -> Iterable[Problem]:
+    number, known = calling
     own = snapshot.numbers.get(line.number) if line else None
-    if line is not None and not known:
+    if line is not None and not known and shown.address:
+        yield Problem(
+            level="bad",
+            what=f"Help would be sent to {shown.name}: the number that it shows is registered there",
+            remedy="Register a number's emergency address for this location.",
+        )
+    elif line is not None and not known:
         yield Problem(
             level="bad",
             what="No number is registered for where it is: an operator will have to ask, and a fee is likely",

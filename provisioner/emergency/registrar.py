@@ -38,6 +38,7 @@ WHO = "registrar"  # in the audit log
 LOOK = 1.0  # seconds between looks at the inventory's revision
 WATCH = 10.0  # seconds between looks whether a provider that forgets has restarted
 BROKEN_STORE = 5.0  # seconds before the next try when the store cannot be used
+QUIET = 5.0  # seconds that a provider is left alone when it is away or was asked too often, and names no time
 ADAPTERS: dict[str, Callable[[Account], Adapter]] = {
     "twilio": Twilio,
     "telnyx": Telnyx,
@@ -123,6 +124,7 @@ class Registrar:
         self._rng = rng or Random()  # noqa: S311 - spreads load
         self._busy = busy
         self._connections: dict[str, tuple[object, Connection]] = {}
+        self._quiet: dict[str, float] = {}  # until when a provider is not asked, for whatever number
         self._revision = -1
         self._watched = 0.0
 
@@ -132,10 +134,10 @@ class Registrar:
         while not stop.is_set():
             try:
                 pause, told = 0.0 if self.turn() else LOOK, ""
-            except ProvisionerError as error:
+            except Exception as error:  # this thread is the only one that keeps addresses registered
                 pause = BROKEN_STORE
-                if str(error) != told:
-                    told = str(error)
+                if (words := _unexpected(error)) != told:
+                    told = words
                     _log.error("emergency addresses wait: %s", mask(told))
             stop.wait(pause)
 
@@ -144,14 +146,18 @@ class Registrar:
         if self._inventory.snapshot_revision() != self._revision:
             self._synchronise()
         now = self._now()
-        due = [held for held in self._inventory.all(Registration) if held.step and held.due <= now]
+        due = [held for held in self._inventory.all(Registration) if self._is_due(held, now)]
         for held in sorted(due, key=lambda held: (held.due, held.id)):
-            self._step(held.id)
+            if self._is_due(held, now):  # one before it may have been told to wait
+                self._step(held.id)
         self._age(now)
         if abs(now - self._watched) >= WATCH:
             self._watched = now
             self._watch(now)
         return len(due)
+
+    def _is_due(self, held: Registration, now: float) -> bool:
+        return bool(held.step) and held.due <= now and self._quiet.get(held.provider, 0.0) <= now
 
     # what the inventory wants
 
@@ -184,19 +190,21 @@ class Registrar:
             else:
                 fresh = registration.want(held, wanted, now)
             if held is None or held.wanted != fresh.wanted:
-                fresh = registration.judged(fresh, ADAPTERS[provider.api](Account("", "", "")).abilities, now)
+                fresh = registration.judged(fresh, _abilities(provider), now)
             found.append(fresh)
         return found
 
     # one step
 
     def _step(self, number: str) -> None:
-        held, connection = self._held(number)
-        if held is None or connection is None:
+        stored = self._inventory.get(Registration, number)
+        held = stored[0] if stored else None
+        provider = self._inventory.get(Provider, held.provider) if held else None
+        if held is None or provider is None:
             return
         if held.sent:
             reason = "The appliance was stopped in the middle of a change"
-            self._apply(number, registration.Doubtful(reason), connection)
+            self._apply(number, registration.Doubtful(reason), provider[0])
             return
         if registration.opens_gap(held) and self._busy(number):
             self._store(registration.postponed(held, self._now()))
@@ -204,12 +212,7 @@ class Registrar:
         sending = registration.sending(held)
         if sending != held:
             self._store(sending)
-        self._apply(number, self._perform(sending, connection), connection)
-
-    def _held(self, number: str) -> tuple[Registration | None, Connection | None]:
-        stored = self._inventory.get(Registration, number)
-        held = stored[0] if stored else None
-        return held, self._connection(held.provider) if held else None
+        self._apply(number, self._perform(sending), provider[0])
 
     def _connection(self, name: str) -> Connection | None:
         """The connection to a provider, made anew when its record or secret changed."""
@@ -223,8 +226,13 @@ class Registrar:
             self._connections[name] = kept
         return kept[1]
 
-    def _perform(self, held: Registration, connection: Connection) -> Event:
+    def _perform(self, held: Registration) -> Event:
         """Do the step that is due, and say what came of it."""
+        try:
+            connection = self._connection(held.provider)
+            assert connection is not None
+        except ProvisionerError as error:
+            return registration.Refused(str(error), "account")
         writes = held.step in registration.WRITES
         try:
             return _do(held, connection)
@@ -233,17 +241,23 @@ class Registrar:
         except wire.Forgotten as error:
             return registration.Forgotten(_scrubbed(str(error), connection))
         except (wire.Unreachable, wire.Throttled) as error:
+            self._quiet[held.provider] = self._now() + (error.after or QUIET)
             return registration.Trouble(_scrubbed(str(error), connection), error.after)
         except wire.WireError as error:
             kind = registration.Doubtful if writes else registration.Trouble
             return kind(_scrubbed(str(error), connection), error.after)
+        except (
+            Exception
+        ) as error:  # an answer that nobody thought of is that number's trouble, and no other's
+            kind = registration.Doubtful if writes else registration.Trouble
+            return kind(f"The provider's answer could not be used ({_unexpected(error)})")
 
-    def _apply(self, number: str, event: Event, connection: Connection) -> None:
+    def _apply(self, number: str, event: Event, provider: Provider) -> None:
         with self._inventory.change(who=WHO) as change:
             stored = change.get(Registration, number)
             if stored is None:
                 return
-            context = Context(self._now(), connection.adapter.abilities, self._night())
+            context = Context(self._now(), _abilities(provider), self._night())
             held = registration.on(stored[0], event, context)
             self._put(change, held)
         if held.state != stored[0].state:
@@ -276,12 +290,12 @@ class Registrar:
     def _watch(self, now: float) -> None:
         """What was read before a provider that forgets restarted is due at once."""
         for provider in self._inventory.all(Provider):
-            connection = self._connection(provider.id)
-            if connection is None or connection.uptime is None:
-                continue
             try:
+                connection = self._connection(provider.id)
+                if connection is None or connection.uptime is None:
+                    continue
                 started = now - connection.uptime()
-            except wire.WireError:
+            except ProvisionerError:
                 continue  # it is away; what it says when it is back will tell
             for held in self._inventory.all(Registration):
                 fresh = registration.restarted(held, started, now)
@@ -298,6 +312,15 @@ class Registrar:
         return registration.night(now, offset.total_seconds() if offset else 0.0, self._rng.random())
 
 
+def _abilities(provider: Provider) -> registration.Abilities:
+    return ADAPTERS[provider.api](Account("", "", "")).abilities
+
+
+def _unexpected(error: Exception) -> str:
+    """An error in words: of one that is not ours only its kind, for it may hold what a provider said."""
+    return str(error) if isinstance(error, ProvisionerError) else type(error).__name__
+
+
 def _do(held: Registration, connection: Connection) -> Event:
     adapter, send = connection.adapter, connection.send
     address = held.accepted or held.wanted
@@ -312,7 +335,7 @@ def _do(held: Registration, connection: Connection) -> Event:
     if held.step == "validate":
         return wire.drive(adapter.validate(held.id, address), send)
     if held.step == "prepare":
-        return wire.drive(adapter.prepare(held.id, address), send)
+        return wire.drive(adapter.prepare(held.id, address, held.as_typed), send)
     return registration.Written(wire.drive(adapter.assign(held.id, held), send))
 
 
@@ -324,6 +347,17 @@ def _scrubbed(reason: str, connection: Connection) -> str:
     return reason
 
 
+def _idle(held: Registration, event: Event) -> tuple[str, str] | None:
+    """Why what a person decided would change nothing, and what to do; None when it does something."""
+    if isinstance(event, registration.Approved) and not 0 <= event.choice < len(held.choices):
+        return "the provider offers no such address", "look at its choices again"
+    if isinstance(event, registration.Removed) and held.wanted:
+        return f"{held.id} has a location, whose address is registered", "take the location from it first"
+    if isinstance(event, registration.Insisted) and not held.wanted:
+        return f"{held.id} has no location, so there is no address to register", "give it one"
+    return None
+
+
 def act(inventory: Inventory, number: str, event: Event, who: str, now: float) -> Registration:
     """What a person decided about a number's address. Raises OperatorError when there is nothing to decide."""
     with inventory.change(who=who) as change:
@@ -333,8 +367,9 @@ def act(inventory: Inventory, number: str, event: Event, who: str, now: float) -
             raise OperatorError(
                 f"{number} has no provider", "import it from its provider, or name one for it"
             )
-        can = ADAPTERS[provider[0].api](Account("", "", "")).abilities
-        held = registration.on(stored[0], event, Context(now, can, now))
+        if problem := _idle(stored[0], event):
+            raise OperatorError(*problem)
+        held = registration.on(stored[0], event, Context(now, _abilities(provider[0]), now))
         held = replace(held, sent=stored[0].sent)
         change.put(held)
         change.put(replace(record[0], address_status=registration.status(held, now)))

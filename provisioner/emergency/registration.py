@@ -182,7 +182,7 @@ def want(held: Registration, wanted: Postal | None, now: float) -> Registration:
     old = (*held.old_ids, held.address_id) if held.address_id else held.old_ids
     fresh = replace(
         held, wanted=wanted, accepted=None, choices=(), error="", tries=0, attempts=0, written=0.0,
-        address_id="", old_ids=old,
+        address_id="", old_ids=old, as_typed=False,
     )  # fmt: skip
     state = "changing" if held.state in ("registered", "changing") else "draft"
     return _go(fresh, state, "read", now, now)
@@ -478,12 +478,13 @@ def _approved(held: Registration, event: Approved, at: Context) -> Registration:
     if not 0 <= event.choice < len(held.choices):
         return held
     chosen = held.choices[event.choice]  # a prepared address is in that form already, and is kept
-    return _go(replace(held, accepted=chosen, choices=(), tries=0), "submitting", "read", at.now, at.now)
+    taken = replace(held, accepted=chosen, choices=(), tries=0, as_typed=False)
+    return _go(taken, "submitting", "read", at.now, at.now)
 
 
 def _insisted(held: Registration, _event: Insisted, at: Context) -> Registration:
     old = (*held.old_ids, held.address_id) if held.address_id else held.old_ids
-    held = replace(held, accepted=held.wanted, choices=(), tries=0, old_ids=old, address_id="")
+    held = replace(held, accepted=held.wanted, choices=(), tries=0, old_ids=old, address_id="", as_typed=True)
     return _go(held, "submitting", "read", at.now, at.now)
 
 

@@ -284,7 +284,9 @@ class Connection(asyncio.Protocol):
         self._since = self.server.now()
         if self._closing:
             return
-        if not request.keep_alive or not request.body.complete or self._ended:
+        if not request.body.complete:
+            self._leave()
+        elif not request.keep_alive or self._ended:
             self.close()
         elif self._waiting:
             self._busy = True
@@ -348,6 +350,8 @@ class Connection(asyncio.Protocol):
         if not self.transport.can_write_eof():
             self.close()
             return
+        self._waiting.clear()
+        self.unhold()
         self._closing, self._since = True, self.server.now()
         self.transport.write_eof()
         self._left = True

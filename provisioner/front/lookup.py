@@ -52,6 +52,11 @@ class Lookup:
         files = (renderer.file(Asked(kind, mac, ""), who) for kind in kinds if kind not in READ_BACK)
         return overrides.owned(data for data in files if data)
 
+    def model(self, who: Identity) -> str:
+        """What the catalogue calls the model of who asks; as the agent does where it is not known."""
+        known = self.renderer.catalogue.model(who.vendor, who.model) if self.renderer else None
+        return known.name if known else who.model
+
     def url(self, mac: str, authority: str) -> str:
         """Where the phone `mac` is told to look for its files; "" when it may not be told.
 

@@ -102,7 +102,11 @@ class Front:
         )
         self._neighbours = Neighbours()
         loop = asyncio.get_running_loop()
-        self._recorder = Recorder(self._publish, later=partial(loop.call_later, HANDED_OVER_EVERY))
+        self._recorder = Recorder(
+            self._publish,
+            later=partial(loop.call_later, HANDED_OVER_EVERY),
+            model=lambda who: self._lookup.model(who),
+        )
         self._uploads = Uploads(state.root / "uploads", lambda mac: self._lookup.owned(mac))
         self._firmware = Firmware(state.root / "firmware")
         door = Door(state.root / "contacts.json", self._neighbours, self._publish, kept=self._uploads.read)

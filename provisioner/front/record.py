@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from provisioner.phones.identity import Identity
 from provisioner.phones.proof import masked
 from provisioner.phones.served import Memory
 from provisioner.phones.trust import Verdict
@@ -30,7 +31,8 @@ class Recorder:
 
     `versions`: the firmware that each adopted phone was last seen with, by MAC.
 
-    `later` calls a function some time later; without it the journal is told at once.
+    `later` calls a function some time later; without it the journal is told at once. `model`: what docs call the
+    model of who asked.
     """
 
     def __init__(
@@ -39,8 +41,10 @@ class Recorder:
         journal: JournalLike | None = None,
         clock: Callable[[], float] = time.time,
         later: Callable[[Callable[[], None]], object] | None = None,
+        model: Callable[[Identity], str] = lambda who: who.model,
     ) -> None:
         self._publish = publish
+        self._model = model
         self.journal = journal
         self._clock = clock
         self._later = later
@@ -78,7 +82,7 @@ class Recorder:
             self._sightings[mac] = {
                 "mac": mac,
                 "vendor": who.vendor,
-                "model": who.model,
+                "model": self._model(who),
                 "agent": row["agent"],
                 "address": address,
                 "last_seen": at,

@@ -15,10 +15,9 @@ from provisioner.phones import overrides
 from provisioner.phones.boot import POLYCOM, Asked, vendors_of
 from provisioner.phones.trust import Verdict
 
-MAX_FILE = 256 << 10
-MAX_PHONE = (
-    2 << 20
-)  # bytes of one phone: its logs, the changes made on it, its directory and call lists, each twice
+MAX_FILE = 1 << 20  # `log.render.file.size` of 256 KiB is common, and a log may pass it
+# Of one phone, in bytes: its logs, the changes made on it, its directory and call lists, each twice.
+MAX_PHONE = 4 << 20
 MAX_FILES = 40  # of one phone
 MAX_ALL = 1 << 30
 BEFORE = ".1"  # the end of the name of the version before

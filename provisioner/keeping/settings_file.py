@@ -14,6 +14,9 @@ from typing import Any
 import msgspec
 import tomli_w
 
+from provisioner.dialing.classify import Plan as Dialling
+from provisioner.dialing.classify import is_urgent
+from provisioner.dialing.forwarding import checked
 from provisioner.emergency import locations
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.keeping import kept
@@ -31,9 +34,12 @@ from provisioner.store.records import (
     KINDS,
     SECRET_KINDS,
     BackupPlan,
+    Key,
+    LineFeatures,
     Location,
     Number,
     Phone,
+    PhoneGroup,
     PhoneSettings,
     Practice,
     Record,
@@ -271,6 +277,13 @@ def _against(record: Record, after: Snapshot, catalogue: Catalogue) -> Iterator[
             yield from kept.faults(record).values()
         elif isinstance(record, Phone):
             yield from _against_phone(record, after, catalogue)
+            yield from _against_keys(record.keys)
+        elif isinstance(record, PhoneGroup):
+            yield from _against_keys(record.keys)
+        elif isinstance(record, LineFeatures):
+            plan = Dialling(frozenset(after.extensions()), record.id, after.practice.extension_length)
+            for target in (record.forward_always, record.forward_busy, record.forward_no_answer):
+                checked(target, plan)
         elif isinstance(record, Number):
             yield from _against_number(record, after)
     except OperatorError as error:
@@ -291,6 +304,12 @@ def _against_phone(phone: Phone, after: Snapshot, catalogue: Catalogue) -> Itera
     for line in phone.lines:
         if line.number and line.number not in after.numbers:
             yield f"{line.number} is none of the practice's numbers."
+
+
+def _against_keys(keys: tuple[Key, ...]) -> Iterator[str]:
+    for key in keys:
+        if key.function == "speed_dial" and is_urgent(key.value):
+            yield f"Key {key.position}: no key dials 911, 933 or 988."
 
 
 def _against_number(number: Number, after: Snapshot) -> Iterator[str]:

@@ -21,12 +21,15 @@ Method = Literal["rfc4733", "info", "inband"]
 Form = Literal["event", "tone"]
 
 SAME_PRESS = 0.2  # seconds: a phone may send one press in two forms, a little apart
+SAME_PRESS_LATE = 2.0  # seconds: of who was seen to do so, and has no time now
 PRESS_MS = 100  # how long a press is that we make; 40 ms are the least (Q.24)
 PAUSE = 0.06  # seconds between two that we make
 WAITING = 8  # packets held back until one that is late has come
 QUEUE = 24  # presses that wait to be made; nobody keys more ahead
 _RESTART = 0.15  # seconds of nothing after which older numbers are a sender that began anew, not copies
 CARRIER_GAP = 0.06  # seconds without a packet to ride on, after which our own source is used
+LEAST = 0.04 - 1e-6  # seconds of a tone that every receiver hears, and of a hole that ends it (Q.24)
+EVENT_SIZE = 4  # octets
 ENDS = 3  # the last packet of an event comes so many times (RFC 4733 2.5.1.4)
 
 _FIELDS = struct.Struct("!xxHII").unpack_from
@@ -57,13 +60,15 @@ class Once:
 
     def __init__(self) -> None:
         self._recent: deque[_Heard] = deque(maxlen=8)
+        self._apart = SAME_PRESS
         self.count = 0
 
     def first(self, digit: str, method: Method, now: float) -> bool:
         """Whether a press that begins now in this form is a new one."""
         for heard in self._recent:
-            if heard.digit == digit and method not in heard.methods and now - heard.last <= SAME_PRESS:
+            if heard.digit == digit and method not in heard.methods and now - heard.last <= self._apart:
                 heard.methods.add(method)
+                self._apart = SAME_PRESS_LATE
                 return False
         self._recent.append(_Heard(digit, now, {method}))
         self.count += 1
@@ -129,16 +134,17 @@ def stamp_of(data: bytes, clock: int) -> Stamp:
 
 
 class Made:
-    """One press in the making for one hearer, packet by packet of the party that pressed (leg `source`)."""
+    """One press of leg `source` in the making for one hearer, packet by packet of the stream that this one gets.
 
-    def __init__(self, digit: str, form: Form, source: str, now: float, milliseconds: int = PRESS_MS) -> None:
+    All its times are those of that stream, whose packets are made of whose they may: a receiver knows a press
+    by its timestamp (RFC 4733 2.2.1).
+    """
+
+    def __init__(self, digit: str, form: Form, source: str, milliseconds: int = PRESS_MS) -> None:
         self.digit, self.form, self.source = digit, form, source
         self.length = max(40, min(milliseconds, 5000)) / 1000  # seconds
-        self.carried = now  # when a packet last took it on
         self.done = False
-        self.alone = False  # it has nothing to ride on
-        self._start = 0  # RTP timestamp of its beginning
-        self._ssrc: int | None = None
+        self._start: int | None = None  # RTP timestamp of its beginning
         self._until = 0.0  # seconds of it that were sent
         self._held = False  # the packet that carries it now says that the key is down
         self._ridden = (0, 0)  # timestamp and duration of the event whose packets it took the place of
@@ -166,24 +172,36 @@ class Made:
         samples: int,
         speak: Callable[[list[int]], bytes],
         out: tuple[int, int],
-        now: float,
     ) -> bytes:
-        """What goes out in the place of a packet of `samples` units of its clock; b"": nothing.
+        """What goes out at this place of the stream, `samples` units of its clock long; b"": nothing.
 
         `speak` makes a payload of linear samples. `out`: payload type, and for an event its clock.
         """
-        self.carried = now
-        if stamp.ssrc != self._ssrc:  # it begins, or goes on in another stream
-            self._ssrc = stamp.ssrc
-            self._start = stamp.timestamp - round(self._until * stamp.clock)
-        units = ((stamp.timestamp - self._start + 0x80000000) & 0xFFFFFFFF) - 0x80000000
+        start = self._start = stamp.timestamp if self._start is None else self._start
+        units = ((stamp.timestamp - start + 0x80000000) & 0xFFFFFFFF) - 0x80000000
         offset, seconds = units / stamp.clock, samples / stamp.clock
         header = Packet(out[0], self._until == 0, stamp.sequence, stamp.timestamp, stamp.ssrc, b"")
         if self.form == "event":
-            return self._event(header, offset, offset + seconds, stamp.clock, out[1])
+            return self._event(header, start, offset, offset + seconds, stamp.clock, out[1])
+        if offset - self._until >= LEAST:
+            offset = self._torn(stamp.timestamp, offset)
         return self._tone(header, offset, seconds, speak)
 
-    def _event(self, header: Packet, offset: float, end: float, clock: int, wanted: int) -> bytes:
+    def octets(self, samples: int) -> int:
+        """The size of the payload that goes out in the place of so many samples."""
+        return EVENT_SIZE if self.form == "event" else samples
+
+    def _torn(self, timestamp: int, offset: float) -> float:
+        """Where a tone goes on after a hole: a receiver that has heard it would take the rest for another press, and
+        one that has not does not add up what came before.
+        """
+        if self._until >= LEAST:
+            self.length = min(self.length, self._until)
+            return offset
+        self._start, self._until = timestamp, 0.0
+        return 0.0
+
+    def _event(self, header: Packet, start: int, offset: float, end: float, clock: int, wanted: int) -> bytes:
         if offset < 0:
             return b""
         last = end > self.length - 1e-6
@@ -192,7 +210,7 @@ class Made:
             self._ends += last
             self.done = self._ends >= ENDS
         duration = min(round(min(end, self.length) * wanted), 0xFFFF)
-        start = (self._start & 0xFFFFFFFF) * wanted // clock & 0xFFFFFFFF
+        start = start * wanted // clock & 0xFFFFFFFF
         payload = build_event(Event(DIGITS.index(self.digit), last, duration))
         return build(header._replace(timestamp=start, payload=payload))
 
@@ -214,18 +232,31 @@ class Making:
     def __init__(self) -> None:
         self._queue: deque[Made] = deque(maxlen=QUEUE)
         self._pause = 0.0  # seconds that must still pass
+        self._met = 0.0  # when a packet of whoever pressed the first of them went by
 
     def __bool__(self) -> bool:
         return bool(self._queue)
 
-    def add(self, made: Made) -> None:
+    def add(self, made: Made, now: float) -> None:
         """Make this press after those before it."""
+        if not self._queue:
+            self._met = now
         self._queue.append(made)
 
-    def current(self, source: str = "") -> Made | None:
-        """The press to make in place of a packet of the leg `source` ("": of anybody); None: let it pass."""
-        first = self._queue[0] if self._queue and self._pause <= 0 else None
-        return first if first and (not source or (source == first.source and not first.alone)) else None
+    def current(self) -> Made | None:
+        """The press to make now; None: there is a pause, or none is left."""
+        return self._queue[0] if self._queue and self._pause <= 0 else None
+
+    def met(self, source: str, now: float) -> bool:
+        """A packet of the leg `source` goes by; whether it keeps the time of what is to be made."""
+        if not self._queue or self._queue[0].source != source:
+            return False
+        self._met = now
+        return True
+
+    def stranded(self, now: float) -> bool:
+        """Whether nobody's packets keep that time: our own clock does."""
+        return now - self._met > CARRIER_GAP
 
     def passed(self, seconds: float) -> None:
         """So much audio went by, or so much of the press was made."""

@@ -12,7 +12,7 @@ from provisioner.media import g711, prompts, rtcp
 from provisioner.media.codecs import SPOKEN, Voice
 from provisioner.media.digits import DigitReceiver
 from provisioner.media.document import Document, Source, networks
-from provisioner.media.keys import CARRIER_GAP, Ears, Form, Making, Once, Stamp
+from provisioner.media.keys import Ears, Form, Made, Making, Once, Stamp
 from provisioner.media.latch import Address, Latch
 from provisioner.media.rtp import COMFORT_NOISE, FRAME, FRAME_SECONDS, PCMA, PCMU, Packet, Reception, build
 from provisioner.media.srtp import Guard
@@ -253,38 +253,45 @@ class Leg:
         """Linear samples as a payload for this party."""
         return self.voice.encode(samples, self.codec)
 
-    def make(self, stamp: Stamp, samples: int, now: float, source: str = "") -> bool:
-        """Send the next of the press that is being made for this party; False when there is none."""
-        made = self.making.current(source)
+    def make(self, stamp: Stamp, samples: int, now: float) -> bool:
+        """Send the next of the press that is being made for this party in the place of a packet of who pressed;
+        False when there is none.
+        """
+        made = self.making.current()
         if made is None:
             return False
-        document = self.document
-        number = document.event_out if made.form == "event" else self.payload_type
-        out = made.carry(stamp, samples, self.speak, (number or 0, document.event_clock), now)
+        placed = self.stream.placed(stamp[:3], self._moment(now), made.octets(samples))
+        if placed:
+            self._send_made(made, Stamp(*placed, stamp.clock), samples)
         self.making.passed(samples / stamp.clock)
-        target = self.latch.target
-        if out and self.sending and target:
-            if source:
-                self.forward(out, target, now)
-            else:
-                self.transmit(out, target)
         return True
+
+    def make_alone(self, grid: int, now: float) -> None:
+        """The same from our own source, while whoever pressed sends nothing whose place it could take."""
+        if not self.making.stranded(now):
+            return
+        made, clock = self.making.current(), self.document.clock
+        samples = round(clock * FRAME_SECONDS)
+        if made:
+            own = self.stream.own(grid * samples, made.octets(samples))
+            self._send_made(made, Stamp(*own, clock), samples)
+        self.making.passed(FRAME_SECONDS)
+
+    def _send_made(self, made: Made, stamp: Stamp, samples: int) -> None:
+        document, target = self.document, self.latch.target
+        number = document.event_out if made.form == "event" else self.payload_type
+        out = made.carry(stamp, samples, self.speak, (number or 0, document.event_clock))
+        if out and self.sending and target:
+            self.transmit(out, target)
+
+    def _moment(self, now: float) -> int:
+        return int((now - self.origin) * self.document.clock)
 
     def forward(self, data: bytes, target: Address, now: float) -> None:
         """Send a packet of whoever this party hears, as a part of its one stream."""
-        out = self.stream.relayed(data, int((now - self.origin) * self.document.clock))
+        out = self.stream.relayed(data, self._moment(now))
         if out:
             self.transmit(out, target)
-
-    def make_alone(self, grid: int, now: float) -> None:
-        """The same from our own source, when whoever pressed sends nothing whose place it could take."""
-        made, clock = self.making.current(), self.document.clock
-        samples = round(clock * FRAME_SECONDS)
-        if made is None:
-            self.making.passed(FRAME_SECONDS)
-        elif now - made.carried > CARRIER_GAP or made.alone:
-            made.alone = True
-            self.make(Stamp(*self.stream.own(grid * samples, samples), clock), samples, now)
 
     def report(self, grid: int, wall: float, bye: bool = False) -> None:
         """Send RTCP of our own source, if it sent anything: when 5 s have passed, and at its end (`bye`)."""

@@ -212,7 +212,7 @@ class Plane:
             elif form and (queued or (method, form) not in _AS_IT_IS):
                 self._awake(now)
                 self._making[hearer.id] = hearer
-                hearer.making.add(Made(digit, form, leg.id, now, milliseconds))
+                hearer.making.add(Made(digit, form, leg.id, milliseconds), now)
         return queued
 
     def _listen(self, leg: Leg, data: bytes, payload_type: int, bounds: tuple[int, int], now: float) -> None:
@@ -242,9 +242,9 @@ class Plane:
         elif press:
             leg.once.still(press.digit, now)
         for hearer in leg.hearers:
-            made = hearer.making.current(leg.id)
+            made = hearer.making.current() if hearer.making.met(leg.id, now) else None
             if made and (piece := made.ridden(packet, leg.document.event_clock)):
-                hearer.make(*piece, now, leg.id)
+                hearer.make(*piece, now)
             elif made is None and (press is None or not press.taken):
                 _relay_event(leg, hearer, data, bounds, now)
 
@@ -336,8 +336,8 @@ def _replaced(leg: Leg, hearer: Leg, data: bytes, bounds: tuple[int, int], codec
     hearer, or silence while the tones of a key last that it is not to hear.
     """
     samples = samples_of(codec, bounds[1] - bounds[0], leg.document.clock)
-    if hearer.making:
-        if hearer.make(stamp_of(data, leg.document.clock), samples, now, leg.id):
+    if hearer.making.met(leg.id, now):
+        if hearer.make(stamp_of(data, leg.document.clock), samples, now):
             return True
         hearer.making.passed(samples / leg.document.clock)
     ears = leg.ears

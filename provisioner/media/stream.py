@@ -27,7 +27,7 @@ class Stream:
         # the low half: no wrap in the first minutes, which SRTP receivers are glad of (RFC 3711 3.3.1)
         self._next = rng.getrandbits(15)
         self._base = rng.getrandbits(32)  # timestamp at moment 0
-        self._last = b""  # what was relayed before anything else
+        self._last: tuple[int, int, int] | None = None  # of what was relayed before anything else
         self._at = self._base  # timestamp of the last packet
         self._from: int | None = None  # whose packets are being written in
         self._shifts = (0, 0)  # of its sequence numbers and timestamps
@@ -43,39 +43,51 @@ class Stream:
         return (self._base + moment) & _MASK
 
     def own(self, moment: int, octets: int) -> tuple[int, int, int]:
-        """Sequence number, timestamp and source of the next packet of ours."""
+        """Sequence number, timestamp and source of the next packet of ours.
+
+        What is relayed next goes on after it, for its own numbers are used up.
+        """
         self._join(moment)
+        self._from = None
         sequence, self._next = self._next, (self._next + 1) & 0xFFFF
         self._count(octets)
-        self._at = self.timestamp(moment)
+        self._at = self._after(moment)
+        self._base = (self._at - moment) & _MASK
         return sequence, self._at, self.ssrc
 
     def _join(self, moment: int) -> None:
         if not self.joined and self._last:  # go on where those packets stopped
-            sequence, timestamp, self.ssrc = _FIELDS(self._last)
+            sequence, timestamp, self.ssrc = self._last
             self._next, self._base = (sequence + 1) & 0xFFFF, (timestamp + FRAME - moment) & _MASK
             self._at = timestamp
         self.joined = True
 
     def relayed(self, data: bytes, moment: int) -> bytes:
         """A packet of somebody's as it goes out; b"": it came from before the change, too late."""
-        sequence, timestamp, ssrc = _FIELDS(data)
+        placed = self.placed(_FIELDS(data), moment, len(data) - 12)
+        if placed is None:
+            return b""
+        return data[:2] + _PACK(*placed) + data[12:] if self.joined else data
+
+    def placed(self, fields: tuple[int, int, int], moment: int, octets: int) -> tuple[int, int, int] | None:
+        """Where such a packet (sequence number, timestamp, source) stands in this stream; None: it is too late."""
+        sequence, timestamp, ssrc = fields
         if not self.joined:
-            if not self._last or ssrc == _FIELDS(self._last)[2]:
-                self._last = data
-                return data
+            if self._last is None or ssrc == self._last[2]:
+                self._last = fields
+                return fields
             self._join(moment)
         if ssrc != self._from:
             self._from, self._first, self._since = ssrc, sequence, moment
             self._shifts = (self._next - sequence) & 0xFFFF, (self._after(moment) - timestamp) & _MASK
         if moment - self._since < _LATE and newer(sequence, self._first) < 0:
-            return b""
+            return None
         out = (sequence + self._shifts[0]) & 0xFFFF
         if newer(out, self._next) >= 0:
             self._next = (out + 1) & 0xFFFF
-        self._count(len(data) - 12)
+        self._count(octets)
         self._at = (timestamp + self._shifts[1]) & _MASK
-        return data[:2] + _PACK(out, self._at, self.ssrc) + data[12:]
+        return out, self._at, self.ssrc
 
     def _after(self, moment: int) -> int:
         """The timestamp of that moment, but a frame after what was sent last at least."""

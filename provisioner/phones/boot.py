@@ -29,7 +29,8 @@ class Kind(NamedTuple):
     pattern: re.Pattern[str]
 
 
-_MAC = r"(?P<mac>[0-9a-f]{12})"
+MAC = r"(?!0{12}|f{12})[0-9a-f]{12}"  # neither nobody's nor everybody's
+_MAC = rf"(?P<mac>{MAC})"
 _PART = r"(\d{4}-\d{5}-\d{3}\.)"
 
 

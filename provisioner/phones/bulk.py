@@ -16,19 +16,20 @@ from typing import Any, Literal
 
 import msgspec
 
-from provisioner.dialing.extensions import fault, free_extensions
+from provisioner.dialing.extensions import LENGTHS, fault, free_extensions
 from provisioner.errors import OperatorError
 from provisioner.phones.catalogue import Catalogue, Model
 from provisioner.phones.extensions import spans, taken, why_not
 from provisioner.phones.identity import normal_mac, vendor_of_mac
 from provisioner.phones.numbers import in_service
-from provisioner.store.records import Line, Number, Phone, Snapshot
+from provisioner.store.records import Line, Number, Phone, Practice, Snapshot
 
 COLUMNS = ("mac", "model", "name", "extension", "number")
 TITLES = ("MAC", "Model", "Name", "Extension", "Number")
 MAX_BYTES = 4 << 20
 MAX_ROWS = 20_000
 MAX_NAME = 60  # characters; no display shows more
+MOST_NOTES = 20
 SUGGESTED = 200  # wrong models that a likely one is looked for: the search is slow
 _SPELLINGS = {
     "mac": "mac macaddress macid macaddr hwaddress hardwareaddress ethernetaddress deviceid serial serialnumber",
@@ -73,11 +74,12 @@ class Table:
 
 @dataclass
 class Preview:
-    """All that would come of a table."""
+    """All that would come of a table. `length`: the digits that extensions get by it; 0: as they are."""
 
     rows: list[Row] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    length: int = 0
 
     @property
     def good(self) -> bool:
@@ -191,6 +193,20 @@ def _columns(cells: Sequence[str], table: Table) -> list[str]:
 # judging
 
 
+def model_named(catalogue: Catalogue, text: str, vendor: str, mac: str) -> tuple[str, Model] | None:
+    """The maker and model that a cell names, with or without its maker."""
+    makers = list(catalogue.vendors)
+    first = text.lower().partition(" ")[0]
+    named = vendor.lower() or next((m for m in makers if first in (m, {"polycom": "poly"}.get(m))), "")
+    rest = text.partition(" ")[2] if named and not vendor and " " in text else text
+    order = [named] if named in makers else sorted(makers, key=lambda m: m != vendor_of_mac(mac))
+    for maker in order:
+        for spelled in (text, rest, rest.upper().removeprefix("SIP-")):
+            if known := catalogue.model(maker, spelled):
+                return maker, known
+    return None
+
+
 class _Stock:
     """What the inventory holds, as judging a row needs it."""
 
@@ -198,19 +214,6 @@ class _Stock:
         self.snapshot = snapshot
         self.catalogue = catalogue
         self.suggestions: dict[tuple[str, str], str] = {}
-
-    def model(self, text: str, vendor: str, mac: str) -> tuple[str, Model] | None:
-        """The maker and model that a cell names, with or without its maker."""
-        makers = list(self.catalogue.vendors)
-        first = text.lower().partition(" ")[0]
-        named = vendor.lower() or next((m for m in makers if first in (m, {"polycom": "poly"}.get(m))), "")
-        rest = text.partition(" ")[2] if named and not vendor and " " in text else text
-        order = [named] if named in makers else sorted(makers, key=lambda m: m != vendor_of_mac(mac))
-        for maker in order:
-            for spelled in (text, rest, rest.upper().removeprefix("SIP-")):
-                if known := self.catalogue.model(maker, spelled):
-                    return maker, known
-        return None
 
     def likely(self, text: str, mac: str) -> str:
         """Models that somebody may have meant, in words; "" when none is near."""
@@ -248,7 +251,12 @@ def e164(text: str) -> str:
 def preview(table: Table, snapshot: Snapshot, catalogue: Catalogue, now: float) -> Preview:
     """What would come of `table` in this inventory, with every problem of every row. `now`: seconds since 1970."""
     stock = _Stock(snapshot, catalogue)
-    found = Preview([_row(line, given, stock) for line, given in table.rows], table.problems, table.notes)
+    found = Preview([_row(line, given, stock) for line, given in table.rows], table.problems, [*table.notes])
+    if length := _first_length(found.rows, snapshot):
+        found.length = length
+        found.notes.append(f"All extensions will have {length} digits.")
+        snapshot = msgspec.structs.replace(snapshot, practice=_of_length(snapshot.practice, length))
+    found.notes += _strangers(found.rows)
     _duplicates(found.rows, snapshot)
     _extensions(found.rows, snapshot, now)
     _numbers(found.rows, snapshot)
@@ -293,7 +301,7 @@ def _set_model(row: Row, given: dict[str, str], was: dict[str, str], stock: _Sto
     if not text and was["model"]:
         row.vendor, row.model = was["vendor"], was["model"]
         return
-    found = stock.model(text, given.get("vendor", ""), row.mac)
+    found = model_named(stock.catalogue, text, given.get("vendor", ""), row.mac)
     if found and found[0] == was["vendor"] and stock.catalogue.model(was["vendor"], was["model"]) == found[1]:
         row.vendor, row.model = was["vendor"], was["model"]  # however it is spelled there
     elif found:
@@ -344,6 +352,34 @@ def _duplicates(rows: list[Row], snapshot: Snapshot) -> None:
     for row in rows:
         if row.extension in held:
             row.problems.append(f"The extension {row.extension} is that of {held[row.extension]}.")
+
+
+def _strangers(rows: list[Row]) -> list[str]:
+    """Phones whose MAC another maker gave out: a slip of the pen mostly, but no proof of one."""
+    makers = [(row, vendor_of_mac(row.mac)) for row in rows if row.vendor]
+    return [
+        f"Line {row.line}: {row.mac} is a MAC address of {maker.capitalize()}, and the phone one of"
+        f" {row.vendor.capitalize()}: look at its label."
+        for row, maker in makers
+        if maker not in ("", row.vendor)
+    ][:MOST_NOTES]
+
+
+def _first_length(rows: list[Row], snapshot: Snapshot) -> int:
+    """How long the first extensions of a practice will be, by the table; 0 where they are as long already."""
+    numbered = any(number.extension for number in snapshot.numbers.values())
+    if numbered or snapshot.extensions() or snapshot.extension_ranges or snapshot.held_extensions:
+        return 0
+    given = {len(row.extension) for row in rows if row.extension}
+    length = snapshot.practice.extension_length
+    enough = len(rows) <= sum(1 for _ in free_extensions((), length))
+    wanted = given or ({length} if enough else {max(LENGTHS)})
+    (found,) = wanted if len(wanted) == 1 else (0,)
+    return found if found in LENGTHS and found != length else 0
+
+
+def _of_length(practice: Practice, length: int) -> Practice:
+    return msgspec.structs.replace(practice, extension_length=length)
 
 
 def _extensions(rows: list[Row], snapshot: Snapshot, now: float) -> None:
@@ -407,13 +443,15 @@ def _numbers(rows: list[Row], snapshot: Snapshot) -> None:
 # applying
 
 
-def records(found: Preview, snapshot: Snapshot) -> Iterator[Phone | Number]:
+def records(found: Preview, snapshot: Snapshot) -> Iterator[Practice | Phone | Number]:
     """What to put for a table that has no problem: phones, and the numbers that now lead elsewhere.
 
     Raises OperatorError when something is wrong with it.
     """
     if problem := found.first_problem():
         raise OperatorError(problem.rstrip("."), "nothing was imported; mend the table, then import it again")
+    if found.length:
+        yield _of_length(snapshot.practice, found.length)
     numbers = dict(snapshot.numbers)
     changed = [(row, _before(row, snapshot)) for row in found.rows if row.action in ("new", "change")]
     moved = [

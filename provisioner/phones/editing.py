@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from provisioner.dialing.classify import is_urgent
 from provisioner.errors import OperatorError, UsageError
 from provisioner.phones.catalogue import Catalogue, Model
 from provisioner.phones.identity import normal_mac
@@ -243,6 +244,8 @@ def _wrong(key: Key, most: int, lines: int, extensions: set[str]) -> str:
         return "" if fits else f"the number of a line is 1 to {lines}"
     if not _DIALLED.fullmatch(key.value):
         return "give what it dials: digits, * and #"
+    if key.function == "speed_dial" and is_urgent(key.value):
+        return "911, 933 and 988 are dialled on the keypad: a key for them is pressed by mistake"
     if key.function == "blf" and key.value not in extensions:
         return f"there is no extension {key.value}"
     return ""

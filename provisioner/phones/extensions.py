@@ -318,10 +318,8 @@ def problems(snapshot: Snapshot) -> list[str]:
     length = snapshot.practice.extension_length
     found = [f"{each} is on more than one line" for each, lines in Counter(used).items() if lines > 1]
     known = {*used}
-    for each in sorted(known):
-        known.discard(each)  # itself is not in its own way; a set without it would cost a copy for each
-        found += [why] if (why := fault(each, length, known)) else []
-        known.add(each)
+    strange = [each for each in known if len(each) != length]  # those of one length do not begin alike
+    found += [why for each in sorted(known) if (why := fault(each, length, strange))]
     for number in snapshot.numbers.values():
         if number.extension and number.extension not in known:
             found.append(f"{number.id} leads to {number.extension}, which no phone has")

@@ -83,9 +83,9 @@ class Contradiction(NamedTuple):
 
 
 def normal_mac(text: str) -> str | None:
-    """Twelve lower-case hex digits from any usual spelling of a MAC, or None."""
+    """Twelve lower-case hex digits from any usual spelling of a phone's MAC, or None."""
     digits = re.sub(r"[:.\s-]", "", text).lower()
-    return digits if re.fullmatch(r"[0-9a-f]{12}", digits) else None
+    return digits if re.fullmatch(boot.MAC, digits) else None
 
 
 def vendor_of_mac(mac: str) -> str:

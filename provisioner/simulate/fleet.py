@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import itertools
 import ssl
 import sys
@@ -18,12 +16,13 @@ from random import Random, SystemRandom
 import msgspec
 
 from provisioner.errors import OperatorError, ProvisionerError, UsageError
+from provisioner.phones import bulk
 from provisioner.phones.identity import normal_mac
 from provisioner.simulate.files import check_url
 from provisioner.simulate.handset import Handset
 from provisioner.simulate.phone import Phone
 from provisioner.simulate.pnp import GROUP, discover
-from provisioner.simulate.vendors import phone_type, phone_types
+from provisioner.simulate.vendors import MAKERS, catalogue, phone_type, phone_types
 from provisioner.simulate.vendors.base import Configuration, PhoneType
 
 MOST = 10_000
@@ -105,20 +104,29 @@ def roster(count: int, mix: str = "") -> list[Member]:
 
 
 def listed(path: Path) -> list[Member]:
-    """The phones of a CSV file with columns `mac`, `vendor`, `model`. Raises UsageError or OperatorError."""
+    """The phones of a table as the appliance exports and imports them. Raises UsageError or OperatorError."""
     try:
-        rows = list(csv.DictReader(io.StringIO(path.read_text("utf-8-sig"))))
-    except (OSError, UnicodeError) as error:
+        table = bulk.parse(path.read_bytes())
+    except OSError as error:
         raise OperatorError(
-            f"{path} cannot be read ({error})", "give a CSV file with mac, vendor, model"
+            f"{path} cannot be read ({error.strerror})", "give a CSV file with the columns MAC and Model"
         ) from None
-    members = []
-    for number, row in enumerate(rows, 2):
-        mac = normal_mac(row.get("mac") or "")
-        if not mac:
-            raise UsageError(f"{path} line {number} has no MAC address in its column `mac`")
-        members.append((phone_type((row.get("vendor") or "").lower(), row.get("model") or ""), mac))
-    return members
+    if table.problems:
+        raise UsageError(f"{path}: {table.problems[0]}")
+    return [_member(f"{path} line {line}", cells) for line, cells in table.rows]
+
+
+def _member(where: str, cells: dict[str, str]) -> Member:
+    """One row of such a table. Raises UsageError."""
+    mac = normal_mac(cells.get("mac", ""))
+    if not mac:
+        raise UsageError(f"{where} has no MAC address in its column `mac`")
+    name = cells.get("model", "")
+    found = bulk.model_named(catalogue(), name, cells.get("vendor", ""), mac)
+    if found is None:
+        raise UsageError(f"{where}: {name!r} is no model; see phone_templates/*/models.toml")
+    vendor, model = found
+    return MAKERS[vendor].type_of(model), mac
 
 
 @dataclass(frozen=True)
@@ -244,7 +252,7 @@ def main(
 ) -> int:
     """Run a fleet; 1 when some phone failed, else 0. Raises ProvisionerError for wrong use.
 
-    `phones`: a CSV file of them instead of `count` and `mix`; `ca`: who certifies the server, where that is https.
+    `phones`: a table of them instead of `count` and `mix`; `ca`: who certifies the server, where that is https.
     """
     members = listed(phones) if phones else roster(count, mix)
     context = ssl.create_default_context(cafile=str(ca)) if ca else None

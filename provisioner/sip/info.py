@@ -96,6 +96,8 @@ class InfoSender:
         if response is not None and response.status == 500 and self._overtaken != key:
             self._overtaken = key  # by another request of the dialog (12.2.2): not looked at, so once more
             self._waiting.appendleft(key)
+        else:
+            self._overtaken = None
         if response is not None and response.status == 481:
             self._session.lost()  # the dialog is no more (RFC 3261 12.2.1.2)
         self._next()

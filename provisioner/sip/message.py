@@ -384,6 +384,11 @@ class Stream:
             self._error = error
         return found
 
+    @property
+    def between(self) -> bool:
+        """No message has begun: a line end that comes now belongs to none."""
+        return not self._held.strip(b"\r\n")
+
     def _complete(self) -> Iterator[Request | Response | None]:
         held = self._held
         while len(held) >= self._needed:

@@ -105,9 +105,11 @@ class _Stream(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         assert self.flow
         assert self.transport
-        if self._pong and data.startswith(PONG):
-            self._pong.cancel()
-            self._pong, self._ponged, data = None, True, data[len(PONG) :]
+        if self._pong:
+            self._pong.cancel()  # whatever it sent: it lives
+            self._pong = None
+            if self.stream.between and data.startswith(PONG):
+                self._ponged, data = True, data[len(PONG) :]
         while not self.transport.is_closing():
             try:
                 messages = self.stream.feed(data)

@@ -182,3 +182,42 @@ class Connections:
         while self._all:
             self._all.pop().close()
         self._mine = threading.local()
+
+
+class Pool:
+    """Connections that are kept between queries, for rows as tuples; of another file when that took the place."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._idle: list[tuple[tuple[int, int], sqlite3.Connection]] = []
+
+    @contextmanager
+    def lent(self) -> Iterator[sqlite3.Connection]:
+        """A connection for one query; closed when that fails. Raises sqlite3.Error."""
+        connection, known = self._taken()
+        try:
+            yield connection
+        except BaseException:
+            connection.close()
+            raise
+        self._idle.append((known, connection))
+
+    def close(self) -> None:
+        """Close those that are not in use."""
+        while self._idle:
+            self._idle.pop()[1].close()
+
+    def _taken(self) -> tuple[sqlite3.Connection, tuple[int, int]]:
+        try:
+            now = identity(self.path)
+        except OSError:
+            now = (0, 0)  # then `connect` says what is wrong
+        with suppress(IndexError):  # another thread may take the last one
+            while True:
+                known, connection = self._idle.pop()
+                if known == now:
+                    return connection, known
+                connection.close()
+        connection = connect(self.path)
+        connection.row_factory = None
+        return connection, now

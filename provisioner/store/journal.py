@@ -212,6 +212,8 @@ ON CONFLICT (mac) DO UPDATE SET
   firmware = coalesce(nullif(excluded.firmware, ''), firmware)
 """
 
+_NESTED = frozenset({"steps", "body", "own", "settings", "legs"})  # columns that hold JSON
+
 
 def _insert(table: str) -> str:
     columns = COLUMNS[table]
@@ -268,6 +270,7 @@ class Journal(Counted):
         self._busy = True
         self._closing = False
         self._told = ""
+        self._pool = database.Pool(path)
         self._writer = _Writer(path, clock)
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self.dropped = 0
@@ -302,6 +305,7 @@ class Journal(Counted):
             self._changed.notify_all()
         if self._thread.is_alive():
             self._thread.join(2 * RETRY_SECONDS)
+        self._pool.close()
 
     def calls(self, limit: int = 100, search: Search = EVERY_CALL, before: int = 0) -> list[Row]:
         """The last calls that fit, newest first; `before`: only those below this `position`, for the next page."""
@@ -428,13 +432,16 @@ class Journal(Counted):
         return self._read("SELECT * FROM whereabouts ORDER BY mac")
 
     def _read(self, sql: str, *values: float | str) -> list[Row]:
-        """Rows of one query on a connection of its own. Raises OperatorError."""
-        with database.explained(self._path), closing(database.connect(self._path)) as connection:
-            rows = [dict(row) for row in connection.execute(sql, values)]
-        for row in rows:
-            for column in row.keys() & {"steps", "body", "own", "settings", "legs"}:
+        """Rows of one query. Raises OperatorError."""
+        with database.explained(self._path), self._pool.lent() as connection:
+            cursor = connection.execute(sql, values)
+            names = [column[0] for column in cursor.description]
+            rows = [dict(zip(names, row, strict=True)) for row in cursor]
+        for column in _NESTED.intersection(names):
+            for row in rows:
                 row[column] = msgspec.json.decode(row[column]) if row[column] else None
-            if "emergency" in row:
+        if "emergency" in names:
+            for row in rows:
                 row["emergency"] = bool(row["emergency"])
         return rows
 

@@ -207,6 +207,7 @@ class Registration(Record, frozen=True):
     until a person acts. `sent`: a write that was begun and of whose end nothing is known. `written`: when the
     provider last took an assignment; `tries`: how often since `wanted` changed. `address_id`: the provider's name of
     `accepted`; `old_ids`: of addresses that we made and need no more. `order`: its name of an order that is not done.
+    `as_typed`: a person wants `wanted` and no correction of it.
     `gap_since`: since when the number has no address, 0: it has one; `gap_seconds`: how long the last gap was.
     """
 
@@ -226,6 +227,7 @@ class Registration(Record, frozen=True):
     reading: Reading | None = None
     address_id: str = ""
     old_ids: tuple[str, ...] = ()
+    as_typed: bool = False
     order: str = ""
     gap_since: float = 0.0
     gap_seconds: float = 0.0

@@ -57,6 +57,7 @@ from provisioner.web import (
     phone_life,
     places,
     practice,
+    protection,
     providers,
     readiness,
     request_log,
@@ -85,7 +86,7 @@ from provisioner.web.language import later as N_
 from provisioner.web.sources import PATIENCE, Sources
 
 ADDED = (phone_files, phone_keys, phone_life)  # imported: they add their tabs to the blueprints of `phone`
-MAX_FORM = 64 << 10  # bytes; the largest form is one short field
+MAX_FORM = 64 << 10  # bytes; what takes more has a limit of its own (uploads.limit)
 _HEADERS = {
     # Pico draws its marks with data: images, hence img-src; nothing else comes from anywhere but here.
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "
@@ -157,6 +158,7 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         locations,
         readiness,
         trust,
+        protection,
         trunks,
         providers,
         wizard,

@@ -11,7 +11,7 @@ from flask import Blueprint, Response, abort, make_response, redirect, request, 
 from provisioner import certificates
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.phones.boot import VENDORS
-from provisioner.web import api, contract, staff
+from provisioner.web import api, contract, staff, uploads
 from provisioner.web.session import sources
 from provisioner.web.shapes import Shape
 
@@ -22,13 +22,7 @@ TYPES = {"pem": "application/x-pem-file", "der": "application/pkix-cert"}
 pages = Blueprint("authorities", __name__, url_prefix="/staff/certificates")
 calls = Blueprint("authorities_api", __name__, url_prefix="/api/v1/certificates")
 
-
-@pages.before_request
-@calls.before_request
-def _allow_a_chain() -> None:
-    request.max_content_length = MAX_PEM
-
-
+uploads.limit(MAX_PEM, pages, calls)
 pages.before_request(staff.guard)
 calls.before_request(api.guard)
 

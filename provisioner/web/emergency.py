@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -15,7 +14,7 @@ from provisioner.emergency.matrix import Cell
 from provisioner.errors import UsageError
 from provisioner.ipc import Json
 from provisioner.store.records import NoticeSecret, Notifying
-from provisioner.web import api, contract, paging, shapes, staff, words
+from provisioner.web import api, contract, forms, paging, shapes, staff
 from provisioner.web.contract import Body, Page, Paging, Text
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
@@ -208,7 +207,7 @@ def page_settings() -> Response:
         **{name: form.get(name, "") for name in SECRETS},
     }
     port, days = form.get("mail_port", ""), form.get("test_days", "")
-    values["mail_port"] = int(port) if port.isdecimal() else 0
+    values["mail_port"] = forms.whole(port) or 0
     values["test_days"] = float(days) if days.replace(".", "", 1).isdecimal() else -1.0
     try:
         store(dict(values), who())
@@ -288,9 +287,8 @@ def api_csv(query: Days) -> Response:
 def api_evidence(query: Days) -> Response:
     """The evidence of emergency calls and tests as a ZIP file; without days of the last year."""
     now, snapshot = sources().now(), sources().snapshot()
-    today = datetime.fromtimestamp(now, words.zone(snapshot.practice.time_zone)).date()
-    last = query.until or today.isoformat()
-    first = query.since or datetime.fromordinal(today.toordinal() - 365).date().isoformat()
+    ago, today = evidence.year(now, snapshot.practice.time_zone)
+    first, last = query.since or ago, query.until or today
     try:
         since, until = evidence.days(first, last, snapshot.practice.time_zone)
     except UsageError as error:

@@ -13,7 +13,7 @@ from provisioner.web.language import gettext as _
 from provisioner.web.language import ngettext
 from provisioner.web.sources import World
 from provisioner.web.told import tell
-from provisioner.web.views import Finding, PhoneRow
+from provisioner.web.views import Finding, Level, PhoneRow
 
 CERTIFICATE_SECONDS = 21 * 86_400.0  # before its end, when there is time to get another
 EACH = 3  # numbers with one thing wrong that are named each by itself
@@ -110,8 +110,8 @@ def _disk(held: Disk | None) -> Iterator[Finding]:
 
 
 def _backups(world: World) -> Iterator[Finding]:
-    plan, last = world.backups or (None, None)
-    if plan is None or not plan.daily or last is None:
+    plan, last = world.backups
+    if not plan.daily or last is None:
         return
     if last.error:
         why = last.error
@@ -216,53 +216,38 @@ def _phones(rows: list[PhoneRow]) -> Iterator[Finding]:
             link="/staff/discovery",
         )
     offline = [row for row in rows if row.status == "offline"]
-    if offline:
-        yield Finding(
-            level="bad",
-            what=ngettext(
-                "{count} phone offline: {names}", "{count} phones offline: {names}", len(offline)
-            ).format(count=len(offline), names=_names(offline)),
-            remedy=_("Check power and network cable of each, then restart it."),
-            link="/staff/phones?status=offline",
-        )
     placeless = [row for row in rows if row.adopted and not row.location]
-    if placeless:
-        yield Finding(
-            level="bad",
-            what=ngettext(
-                "{count} phone without a location: {names}",
-                "{count} phones without a location: {names}",
-                len(placeless),
-            ).format(count=len(placeless), names=_names(placeless)),
-            remedy=_(
-                "After a 911 call from there, nobody can be sent to the right room. Give each a location."
-            ),
-            link="/staff/phones?status=attention",
-        )
     moved = [row for row in rows if row.doubt]
-    if moved:
-        yield Finding(
-            level="bad",
-            what=ngettext(
-                "{count} phone may have been moved: {names}",
-                "{count} phones may have been moved: {names}",
-                len(moved),
-            ).format(count=len(moved), names=_names(moved)),
-            remedy=_(
-                "Their 911 calls still say the old place. Go and see where each is, then confirm it on its page."
-            ),
-            link="/staff/phones?status=attention",
-        )
-    waiting = sum(row.status == "waiting" for row in rows)
-    if waiting:
-        yield Finding(
-            level="warn",
-            what=ngettext(
-                "{count} phone waiting for adoption", "{count} phones waiting for adoption", waiting
-            ).format(count=waiting),
-            remedy=_("Adopt those that are yours; the others get no account here."),
-            link="/staff/phones?status=waiting",
-        )
+    waiting = [row for row in rows if row.status == "waiting"]
+    kinds: tuple[tuple[Level, list[PhoneRow], str, str, str], ...] = (
+        (
+            "bad", offline,
+            ngettext("{count} phone offline: {names}", "{count} phones offline: {names}", len(offline)),
+            _("Check power and network cable of each, then restart it."), "offline",
+        ),
+        (
+            "bad", placeless,
+            ngettext("{count} phone without a location: {names}", "{count} phones without a location: {names}",
+                     len(placeless)),
+            _("After a 911 call from there, nobody can be sent to the right room. Give each a location."), "attention",
+        ),
+        (
+            "bad", moved,
+            ngettext("{count} phone may have been moved: {names}", "{count} phones may have been moved: {names}",
+                     len(moved)),
+            _("Their 911 calls still say the old place. Go and see where each is, then confirm it on its page."),
+            "attention",
+        ),
+        (
+            "warn", waiting,
+            ngettext("{count} phone waiting for adoption", "{count} phones waiting for adoption", len(waiting)),
+            _("Adopt those that are yours; the others get no account here."), "waiting",
+        ),
+    )  # fmt: skip
+    for level, some, what, remedy, status in kinds:
+        if some:
+            told = what.format(count=len(some), names=_names(some))
+            yield Finding(level=level, what=told, remedy=remedy, link=f"/staff/phones?status={status}")
 
 
 def _numbers(world: World, rows: list[PhoneRow]) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from msgspec import Meta
 from provisioner import given
 from provisioner.errors import Invalid, ProvisionerError
 from provisioner.given import Given
-from provisioner.web import api, authorities, contract, shapes, staff
+from provisioner.web import api, authorities, contract, shapes, staff, uploads
 from provisioner.web.contract import Body
 from provisioner.web.language import gettext as _
 from provisioner.web.session import sources, who
@@ -21,13 +21,7 @@ HSTS = "max-age=31536000"  # a year; of this host alone
 pages = Blueprint("https", __name__, url_prefix="/staff/https")
 calls = Blueprint("https_api", __name__, url_prefix="/api/v1/https")
 
-
-@pages.before_request
-@calls.before_request
-def _allow_a_chain() -> None:
-    request.max_content_length = MAX_PEM
-
-
+uploads.limit(MAX_PEM, pages, calls)
 pages.before_request(staff.guard)
 calls.before_request(api.guard)
 

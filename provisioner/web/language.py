@@ -53,10 +53,10 @@ def pairs(language: str, context: str | None) -> list[tuple[str, str]]:
 
 def current() -> str:
     """The language of this request, a key of LANGUAGES. Outside a request, and for programs, English."""
-    if not has_request_context() or request.path.startswith("/api/"):
+    if not has_request_context():
         return "en"
     if "language" not in g:
-        g.language = _choose()
+        g.language = "en" if request.path.startswith("/api/") else _choose()
     return str(g.language)
 
 
@@ -73,7 +73,12 @@ def locale() -> Locale:
 
 def gettext(message: str) -> str:
     """`message` in the language of this request. Import it as `_`."""
-    held = catalogue(current())
+    return _told(current(), message)
+
+
+@functools.lru_cache(8192)  # texts; some hundred of them stand on one page, many in each row
+def _told(language: str, message: str) -> str:
+    held = catalogue(language)
     found = held.gettext(message)
     return found if found != message else held.pgettext(BELOW, message)
 

@@ -16,7 +16,7 @@ from provisioner.errors import ProvisionerError, UsageError
 from provisioner.phones import many, remote
 from provisioner.phones.identity import normal_mac
 from provisioner.phones.many import Outcome, Wish
-from provisioner.web import api, contract, phone_list, staff, words
+from provisioner.web import api, contract, phone_list, staff, uploads, words
 from provisioner.web.contract import Body
 from provisioner.web.language import later as N_
 from provisioner.web.phone_list import Asked
@@ -38,13 +38,7 @@ ORDERS = ("resync", "restart")
 pages = Blueprint("many", __name__, url_prefix="/staff")
 calls = Blueprint("many_api", __name__, url_prefix="/api/v1")
 
-
-@pages.before_request
-@calls.before_request
-def _allow_many() -> None:
-    request.max_content_length = MAX_REQUEST  # before the form is read for its token
-
-
+uploads.limit(MAX_REQUEST, pages, calls)
 pages.before_request(staff.guard)
 calls.before_request(api.guard)
 

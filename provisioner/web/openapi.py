@@ -78,6 +78,7 @@ TAGS = {
     "recordings": "What callers hear",
     "status": "The appliance",
     "trust": "Which phones get anything",
+    "protection": "Who is shut out of the phone service, or gets no files",
     "certificates": "Certificate authorities",
     "dhcp": "What the DHCP server tells phones",
     "openapi": "This document",

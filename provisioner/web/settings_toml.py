@@ -2,52 +2,30 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
-from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
-from flask import Blueprint, Response, abort, make_response, request
+from flask import Blueprint, Response, make_response, request
 
 from provisioner.errors import OperatorError
 from provisioner.keeping import settings_file, telling
 from provisioner.keeping.settings_file import Faulty, Plan
-from provisioner.paths import write_atomically
-from provisioner.web import api, contract, jobs, staff
+from provisioner.web import api, contract, jobs, staff, uploads
 from provisioner.web.backup_words import KIND_WORDS
 from provisioner.web.contract import Body
 from provisioner.web.jobs import Progress
-from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
-from provisioner.web.restores import KEPT_SECONDS
 from provisioner.web.session import sources, who
 from provisioner.web.work import begun
 
 SHOWN = 100  # faults
-_MAX_REQUEST = settings_file.MAX_BYTES + (64 << 10)
 
 pages = Blueprint("settings_toml", __name__, url_prefix="/staff")
 calls = Blueprint("settings_toml_api", __name__, url_prefix="/api/v1")
 
-
-@pages.before_request
-@calls.before_request
-def _allow_a_file() -> None:
-    request.max_content_length = _MAX_REQUEST
-
-
+uploads.limit(settings_file.MAX_BYTES + uploads.FORM, pages, calls)
 pages.before_request(staff.guard)
 calls.before_request(api.guard)
-
-
-def _folder() -> Path:
-    folder = sources().state.root / "imports"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    for old in folder.glob("*.toml"):
-        if sources().now() - old.stat().st_mtime > KEPT_SECONDS:
-            old.unlink(missing_ok=True)
-    return folder
 
 
 def _plan(data: bytes) -> Plan:
@@ -97,20 +75,13 @@ def look() -> Response:
     found = _plan(data)
     if found.faults or not found.counts:
         return _page(found, status=422 if found.faults else 200)
-    name = hashlib.sha256(data).hexdigest()
-    try:
-        write_atomically(_folder() / f"{name}.toml", data)
-    except OSError as error:
-        return _page(None, "", 507, f"{error.strerror}: {_('free space on the disk')}")
-    return _page(found, name)
+    return _page(found, uploads.keep(data, "toml"))
 
 
 @pages.post("/settings-file/<name>")
 def confirm(name: str) -> Response:
     """Begin to import the file that was shown; it is judged anew."""
-    path = _folder() / f"{name}.toml"
-    if not re.fullmatch(r"[0-9a-f]{64}", name) or not path.is_file():
-        abort(410, _("That file is gone, or was imported already. Choose it again."))
+    path = uploads.kept(name, "toml")
     held, by, data = sources(), who(), path.read_bytes()
 
     def work(progress: Progress) -> dict[str, Any]:

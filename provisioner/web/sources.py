@@ -5,8 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-
-import msgspec
+from functools import cached_property
 
 from provisioner.given import Given, held
 from provisioner.ipc import Gone, Json, Refused, ask
@@ -29,22 +28,73 @@ ALARMS = 100  # emergency calls of the last half hour
 NOTICES_SECONDS = 1800.0  # as long as the banner of an emergency stays
 
 
-class World(msgspec.Struct, kw_only=True):
-    """All that one page is made from. `away`: what to say of each process that gave no answer.
-    `backups`: the plan of those made by themselves, and how the last one went."""
+class World:
+    """What one page is made from. Each part is read when something first asks for it, and stays so for the page."""
 
-    now: float
-    snapshot: Snapshot
-    edge: Json | None = None
-    front: Json | None = None
-    away: dict[str, str] = {}
-    sightings: list[Json] = []
-    calls: list[Json] = []
-    alarms: list[Json] = []  # calls of the last half hour to emergency numbers, for the banner
-    notices: list[Json] = []
-    given: Given | None = None
-    disk: Disk | None = None
-    backups: tuple[BackupPlan, Last | None] | None = None
+    def __init__(self, sources: Sources, calls: int) -> None:
+        self._sources = sources
+        self._wanted = calls
+        self.now = sources.now()
+        self.snapshot = sources.snapshot()
+
+    @cached_property
+    def _edge(self) -> tuple[Json | None, str]:
+        return self._sources.ask("edge", "status")
+
+    @cached_property
+    def _front(self) -> tuple[Json | None, str]:
+        return self._sources.ask("front", "status")
+
+    @property
+    def edge(self) -> Json | None:
+        """What the edge says of itself, None when it does not answer."""
+        return self._edge[0]
+
+    @property
+    def front(self) -> Json | None:
+        """What the front says of itself, None when it does not answer."""
+        return self._front[0]
+
+    @cached_property
+    def away(self) -> dict[str, str]:
+        """What to say of each process that gave no answer, by its name."""
+        return {name: why for name, (_, why) in (("edge", self._edge), ("front", self._front)) if why}
+
+    @cached_property
+    def sightings(self) -> list[Json]:
+        """The phones that asked for files, the last seen first."""
+        return self._sources.journal.sightings()
+
+    @cached_property
+    def calls(self) -> list[Json]:
+        """The last calls of the journal."""
+        return self._sources.journal.calls(self._wanted)
+
+    @cached_property
+    def alarms(self) -> list[Json]:
+        """Calls of the last half hour to emergency numbers, for the banner."""
+        recent = Search(direction="emergency", since=self.now - NOTICES_SECONDS)
+        return self._sources.journal.calls(ALARMS, recent)
+
+    @cached_property
+    def notices(self) -> list[Json]:
+        """Who was told of those, or is to be."""
+        return self._sources.journal.notices(self.now - NOTICES_SECONDS)
+
+    @cached_property
+    def given(self) -> Given | None:
+        """The certificate that staff gave."""
+        return held(self._sources.state.root / "tls")
+
+    @cached_property
+    def disk(self) -> Disk | None:
+        """How much room there is."""
+        return disk.measured(self._sources.state)
+
+    @cached_property
+    def backups(self) -> tuple[BackupPlan, Last | None]:
+        """The plan of backups that are made by themselves, and how the last one went."""
+        return kept.plan(self._sources.inventory), kept.last(self._sources.state)
 
 
 class Sources:
@@ -130,23 +180,8 @@ class Sources:
             return None, str(error)
 
     def world(self, calls: int = RECENT_CALLS) -> World:
-        """Everything at this moment, with the last `calls` calls.
-
-        Raises OperatorError when the store cannot be read.
-        """
-        world = World(now=self.now(), snapshot=self.snapshot())
-        world.given = held(self.state.root / "tls")
-        world.sightings = self.journal.sightings()
-        world.calls = self.journal.calls(calls)
-        recent = Search(direction="emergency", since=world.now - NOTICES_SECONDS)
-        world.alarms = self.journal.calls(ALARMS, recent)
-        world.notices = self.journal.notices(world.now - NOTICES_SECONDS)
-        world.disk = disk.measured(self.state)
-        world.backups = kept.plan(self.inventory), kept.last(self.state)
-        world.edge, edge_away = self.ask("edge", "status")
-        world.front, front_away = self.ask("front", "status")
-        world.away = {name: why for name, why in (("edge", edge_away), ("front", front_away)) if why}
-        return world
+        """Everything at this moment, with the last `calls` calls. Its parts raise OperatorError without a store."""
+        return World(self, calls)
 
     def reload(self) -> None:
         """Tell those that answer from memory to read the inventory again; who is away will at its start."""

@@ -2,75 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 from typing import Annotated
 
-from flask import Blueprint, Response, abort, make_response, request
+from flask import Blueprint, Response, make_response, request
 from msgspec import Meta
 
-from provisioner.errors import OperatorError
-from provisioner.paths import write_atomically
 from provisioner.phones.bulk import COLUMNS, MAX_BYTES, Preview, corrected, export, parse, preview
 from provisioner.phones.catalogue import Model
 from provisioner.phones.importing import apply
-from provisioner.web import api, contract, jobs, shapes, staff
+from provisioner.web import api, contract, jobs, shapes, staff, uploads
 from provisioner.web.contract import Body
 from provisioner.web.jobs import Progress
 from provisioner.web.session import sources, who
 from provisioner.web.work import begun
 
 SHOWN = 1000  # rows of a preview; all are judged, and those with a problem come first
-KEPT_SECONDS = 3600.0  # an upload that nobody confirmed
-_MAX_REQUEST = MAX_BYTES + (64 << 10)
 
 pages = Blueprint("tables", __name__, url_prefix="/staff")
 calls = Blueprint("tables_api", __name__, url_prefix="/api/v1")
 
-
-@pages.before_request
-@calls.before_request
-def _allow_a_table() -> None:
-    request.max_content_length = _MAX_REQUEST  # before the form is read for its token
-
-
+uploads.limit(MAX_BYTES + uploads.FORM, pages, calls)
 pages.before_request(staff.guard)
 calls.before_request(api.guard)
-
-
-def _folder() -> Path:
-    """Where uploads wait to be confirmed; those that nobody wanted are removed."""
-    folder = sources().state.root / "imports"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    for old in folder.glob("*.csv"):
-        with suppress(OSError):
-            if sources().now() - old.stat().st_mtime > KEPT_SECONDS:
-                old.unlink()
-    return folder
-
-
-def _keep(data: bytes) -> str:
-    """Keep an upload until it is confirmed; its name."""
-    name = hashlib.sha256(data).hexdigest()
-    try:
-        write_atomically(_folder() / f"{name}.csv", data)
-    except OSError as error:
-        raise OperatorError(
-            f"the table cannot be kept ({error.strerror})", "free space on the disk"
-        ) from None
-    return name
-
-
-def _kept(name: str) -> Path:
-    if not re.fullmatch(r"[0-9a-f]{64}", name):
-        abort(400, "Upload the table again.")
-    path = _folder() / f"{name}.csv"
-    if not path.is_file():
-        abort(410, "That upload is gone, or was imported already. Upload the table again.")
-    return path
 
 
 @pages.get("/phones/import")
@@ -91,7 +45,7 @@ def _preview(data: bytes) -> Response:
     """What would come of a table, which is kept to be imported, or corrected where it can be."""
     read = parse(data)
     found = preview(read, sources().snapshot(), sources().catalogue(), sources().now())
-    name = _keep(data) if found.good or (found.count("wrong") and not found.problems) else ""
+    name = uploads.keep(data, "csv") if found.good or (found.count("wrong") and not found.problems) else ""
     rows = sorted(found.rows, key=lambda row: (not row.problems, row.line))
     return staff.page(
         "import.html",
@@ -114,7 +68,7 @@ def _models() -> Iterator[tuple[str, Model]]:
 @pages.post("/phones/import/<name>/correct")
 def correct(name: str) -> Response:
     """The table with what was typed in the place of what is wrong, and without the lines that are left out."""
-    path = _kept(name)
+    path = uploads.kept(name, "csv")
     read, form = parse(path.read_bytes()), request.form
     typed = {
         line: {column: form[key] for column in COLUMNS if (key := f"{column}-{line}") in form}
@@ -129,7 +83,7 @@ def correct(name: str) -> Response:
 @pages.post("/phones/import/<name>")
 def confirm(name: str) -> Response:
     """Begin to import the table that was shown; it is judged anew, for things may have changed since."""
-    path = _kept(name)
+    path = uploads.kept(name, "csv")
     held, table, by = sources(), parse(path.read_bytes()), who()
 
     def work(progress: Progress) -> dict[str, int]:

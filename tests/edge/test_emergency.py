@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from lxml import etree
 
@@ -206,6 +207,25 @@ def test_number_without_a_registered_address_gives_way_to_one_of_the_same_place(
     bare(world)
     assert numbers_in(world.core.calls[-1].invite) == (number_of("101"), number_of("101"))
     _end(world)
+
+
+@pytest.mark.rule("dialled.crisis")
+def test_988_shows_a_local_number_where_the_lines_own_is_toll_free() -> None:
+    snapshot, free = practice(), "+18005550199"
+    phone = next(each for each in snapshot.phones.values() if each.lines[0].extension == "102")
+    line = msgspec.structs.replace(phone.lines[0], number=free)
+    held = records.Number(id=free, label="x", extension="102", location="main", address_status="registered")
+    world = World(
+        practice(
+            numbers={**snapshot.numbers, free: held},
+            phones={**snapshot.phones, phone.id: msgspec.structs.replace(phone, lines=(line,))},
+        )
+    )
+    world.register_all()
+    bare(world, "911")
+    assert numbers_in(world.core.calls[-1].invite) == (free, free)
+    bare(world, "988")
+    assert numbers_in(world.core.calls[-1].invite) == (MAIN, MAIN)
 
 
 @pytest.mark.parametrize("civic", [{}, {"country": "usa"}, {"planet": "Mars"}])

@@ -555,3 +555,6 @@ class World:
         assert self.timers.pending() == 0
         assert len(self.media.open) <= EMERGENCY_RESERVE
         assert edge.agent.transactions.malformed == 0
+
+
+Make = Callable[..., World]

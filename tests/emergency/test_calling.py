@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from provisioner.emergency.calling import Calling, calling_number
+from provisioner.emergency.calling import Calling, calling_number, local_number
 from provisioner.store.records import Line, Location, Number, Phone, Practice, Snapshot
 
 MAIN, OWN, ROOM, FLOOR, HOUSE, OTHER, FREE = (f"+1415555010{n}" for n in range(7))
@@ -55,6 +55,36 @@ def test_the_nearest_true_number(numbers: list[tuple], wanted: tuple[str, bool])
         phones={PHONE.id: PHONE},
     )
     assert calling_number(snapshot, PHONE, OWN) == Calling(*wanted)
+
+
+FREE_CALL = "+18005550199"
+
+
+@pytest.mark.rule("dialled.crisis")
+@pytest.mark.parametrize(
+    ("own", "numbers", "wanted"),
+    [
+        (OWN, [(OWN, "a21"), (ROOM, "a21")], OWN),
+        (FREE_CALL, [(FREE_CALL, "a21"), (HOUSE, "a"), (ROOM, "a21", False)], ROOM),
+        (FREE_CALL, [(FREE_CALL, "a21"), (OTHER, "b"), (HOUSE, "a")], HOUSE),
+        (FREE_CALL, [(FREE_CALL, "a21")], MAIN),
+        (OWN, [(OWN, "b"), (HOUSE, "a")], HOUSE),
+    ],
+)
+def test_a_call_to_988_shows_a_local_number(own: str, numbers: list[tuple], wanted: str) -> None:
+    snapshot = Snapshot(
+        revision=1,
+        practice=Practice(id="practice", name="x", main_number=MAIN),
+        locations=PLACES,
+        numbers={each[0]: number(*each) for each in numbers},
+        phones={PHONE.id: PHONE},
+    )
+    assert local_number(snapshot, PHONE, own) == wanted
+
+
+def test_a_practice_that_has_only_toll_free_numbers_shows_one_to_988() -> None:
+    practice = Practice(id="practice", name="x", main_number=FREE_CALL)
+    assert local_number(Snapshot(revision=1, practice=practice), None, "") == FREE_CALL
 
 
 def test_nobody_knows_the_phone() -> None:

@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 
 from provisioner.core.providers import PROVIDERS
-from provisioner.core.providers.account import ELSEWHERE, ELSEWHERE_TOO, Account
+from provisioner.core.providers.account import ELSEWHERE, ELSEWHERE_TOO, SEEN, Account
 from provisioner.emergency import registration
 from provisioner.emergency.providers import wire
 from provisioner.emergency.registrar import ADAPTERS, WATCH, Connection, numbers_of
-from provisioner.emergency.registration import Approved, Asked, Insisted
+from provisioner.emergency.registration import Approved, Asked, Insisted, Removed
 from provisioner.errors import OperatorError
 from provisioner.store.records import ProviderSecret, Registration
 from tests.emergency.account import CAN, DAY, NUMBER, PASSWORD, CoreWorld, World
@@ -154,8 +154,9 @@ def test_a_correction_is_used_when_somebody_approved_it(worlds: Any, api: str, b
     assert [choice.city for choice in held.choices] in ([ELSEWHERE], [ELSEWHERE.upper()])
     assert world.number.address_status == "correction"
     assert world.act(Asked()) == held  # the choice stays open
-    world.act(Approved(7))
-    assert world.held == held  # there is no such choice
+    with pytest.raises(OperatorError, match="no such address"):
+        world.act(Approved(7))
+    assert world.held == held
     world.act(Approved(0))
     held = world.settle()
     assert held.state == "registered"
@@ -164,6 +165,19 @@ def test_a_correction_is_used_when_somebody_approved_it(worlds: Any, api: str, b
     assert held.wanted
     assert held.wanted.city == "San Francisco"  # what was typed is kept
     assert len(world.kept()) == 1
+
+
+def test_a_decision_that_would_change_nothing_is_refused(worlds: Any) -> None:
+    world = worlds("twilio")
+    held = world.settle()
+    with pytest.raises(OperatorError, match="has a location"):
+        world.act(Removed())
+    world.change(location="")
+    world.settle()
+    with pytest.raises(OperatorError, match="no location"):
+        world.act(Insisted())
+    assert world.truth()[0] == "registered"
+    assert held.state == "registered"
 
 
 def test_a_choice_of_several(worlds: Any) -> None:
@@ -200,6 +214,40 @@ def test_ours_is_registered_again_when_somebody_insists(worlds: Any, api: str) -
     world.act(Insisted())
     assert world.settle().state == "registered"
     assert not world.supplanted(ELSEWHERE)
+
+
+@pytest.mark.parametrize("api", ["twilio", "telnyx"])
+def test_who_can_be_told_not_to_correct_an_address_registers_it_as_typed(worlds: Any, api: str) -> None:
+    world = worlds(api, "corrects")
+    assert rest(world).state == "corrected"
+    world.act(Insisted())
+    held = world.settle()
+    assert (held.state, held.accepted) == ("registered", held.wanted)
+    assert [address["city"] for address in world.kept()] == ["San Francisco"]
+
+
+@able("regresses")
+def test_a_number_that_is_registered_no_more_is_noticed_and_registered_again(
+    worlds: Any, api: str, behaviour: str
+) -> None:
+    world = worlds(api, behaviour)
+    rest(world)
+    for _night in range(SEEN):
+        world.now = world.held.due
+        rest(world)
+    assert world.provider.left == 0
+    assert (world.held.state, world.truth()) == ("registered", ("registered", "1200"))
+
+
+@able("edited")
+def test_an_address_that_is_changed_at_the_provider_is_shown(worlds: Any, api: str, behaviour: str) -> None:
+    world = worlds(api, behaviour)
+    rest(world)
+    for _night in range(SEEN):
+        world.now = max(world.held.due, world.now)
+        rest(world)
+    assert world.provider.left == 0
+    assert (world.held.state, world.number.address_status) == ("corrected", "correction")
 
 
 @pytest.mark.parametrize("api", APIS)

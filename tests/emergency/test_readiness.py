@@ -18,6 +18,7 @@ OWN, SIBLING, MAIN = "+14155550101", "+14155550102", "+14155550100"
 CIVIC = {
     "country": "US", "A1": "CA", "A3": "Oakland", "RD": "Main", "STS": "St", "HNO": "1", "PC": "94612", "FLR": "2",
 }  # fmt: skip
+STREET = {name: value for name, value in CIVIC.items() if name != "FLR"}
 DAY = 86400.0
 HERE = "10.0.0.0/24"
 GOOD = LastTest(at=NOW - DAY, passed=True, outcome="ended")
@@ -115,7 +116,7 @@ def test_the_provider_said_so_when_it_was_last_asked() -> None:
 def test_routes_that_are_down_come_last() -> None:
     found = of(practice(), edge(False, True))
     assert [(route.trunk, route.up) for route in found.routes] == [("core1", True), ("core0", False)]
-    assert found.level == "good"
+    assert found.phones[0].gets_out
 
 
 no_number: dict[str, records.Number] = {}
@@ -126,6 +127,7 @@ WRONG: dict[str, tuple[Callable[[], Report], str, str]] = {
     "no-trunk": (lambda: of(practice(trunks={}), edge() | {"trunks": []}), "bad", "none is set up"),
     "no-name": (lambda: of(practice(), edge() | {"trunks": []}), "bad", "name is not found"),
     "all-down": (lambda: of(practice(), edge(False, False)), "bad", "No calling service answers"),
+    "one-down": (lambda: of(practice(), edge(False, True)), "warn", "1 of 2 routes do not answer: "),
     "one-route": (lambda: of(practice(), edge(True)), "warn", "one route only"),
     "dns-dead": (
         lambda: of(practice(), edge() | {"trunks": [{**each, "stale": True} for each in edge()["trunks"]]}),
@@ -155,11 +157,25 @@ WRONG: dict[str, tuple[Callable[[], Report], str, str]] = {
             practice(
                 locations={"main": practice().locations["main"], "annex": elsewhere},
                 numbers={OWN: number(OWN, location="annex")},
+                practice=records.Practice(id="practice", name="Demo", main_number=OWN),
             ),
             edge(),
         ),
         "bad",
-        "No number is registered",
+        "Help would be sent to Annex",
+    ),
+    "no-part-of-it": (
+        lambda: of(
+            practice(
+                locations={
+                    "main": records.Location(id="main", name="Main building", civic=STREET),
+                    "two": records.Location(id="two", name="Floor 2", civic={"FLR": "2"}, parent="main"),
+                }
+            ),
+            edge(),
+        ),
+        "warn",
+        "nothing says where in the building this is",
     ),
     "sibling": (
         lambda: of(

@@ -52,7 +52,12 @@ class Front:
         self.journal = Rows()
         self.events: list[dict[str, Any]] = []
         self.hub = Hub()
-        self.recorder = Recorder(self._publish, self.journal, clock=lambda: 1_700_000_000.5)
+        self.recorder = Recorder(
+            self._publish,
+            self.journal,
+            clock=lambda: 1_700_000_000.5,
+            model=lambda who: self.lookup.model(who),
+        )
         self.uploads = Uploads(folder / "uploads", lambda mac: self.lookup.owned(mac))
         self.firmware = Firmware(folder / "firmware")
         self.door = Door(

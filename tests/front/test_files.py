@@ -208,6 +208,7 @@ def test_sightings(front: Front) -> None:
     fetch(front, "/001565000199.cfg", {"User-Agent": "Yealink SIP-T99S 66.85.0.5 00:15:65:00:01:99"})
     fetch(front, LINE, {"User-Agent": "curl/7.88"})
     fetch(front, LINE, {"User-Agent": AGENTS[YEALINK]})
+    fetch(front, "/000000000000-app.log", method="PUT", body=b"x")
     assert front.journal.of("sightings") == [
         {
             "mac": "001565000199",
@@ -220,6 +221,11 @@ def test_sightings(front: Front) -> None:
             "firmware": "66.85.0.5",
         }
     ]
+
+
+def test_a_phone_is_seen_by_the_name_that_people_know(front: Front) -> None:
+    fetch(front, "/0004f2000199.cfg", {"User-Agent": "FileTransport PolycomSoundPointIP-SPIP_335-UA/4.0.4.1"})
+    assert [row["model"] for row in front.journal.of("sightings")] == ["SoundPoint IP 335"]
 
 
 def test_without_an_inventory_no_phone_is_told_anything(front: Front) -> None:
@@ -267,15 +273,15 @@ def test_other_uploads_are_refused_and_nothing_is_kept(front: Front, path: str, 
 
 def test_an_upload_has_a_limit(front: Front) -> None:
     log = f"/{POLYCOM}-app.log"
-    assert fetch(front, log, method="PUT", body=b"x" * (256 << 10))[0] == 201
+    assert fetch(front, log, method="PUT", body=b"x" * (1 << 20))[0] == 201
     assert (
-        fetch(front, log, {**AGENT, "Content-Length": str((256 << 10) + 1)}, method="PUT", body=b"")[0] == 413
+        fetch(front, log, {**AGENT, "Content-Length": str((1 << 20) + 1)}, method="PUT", body=b"")[0] == 413
     )
     head = f"PUT {log} HTTP/1.1\r\nUser-Agent: {AGENTS[POLYCOM]}\r\nTransfer-Encoding: chunked\r\n\r\n"
     with front.connect() as sock:
-        sock.sendall(head.encode() + b"40001\r\n" + b"x" * 0x40001 + b"\r\n")
+        sock.sendall(head.encode() + b"100001\r\n" + b"x" * 0x100001 + b"\r\n")
         assert read_until(sock, b"\r\n").startswith(b"HTTP/1.1 413")
-    assert (front.folder / "uploads" / POLYCOM / f"{POLYCOM}-app.log").stat().st_size == 256 << 10
+    assert (front.folder / "uploads" / POLYCOM / f"{POLYCOM}-app.log").stat().st_size == 1 << 20
 
 
 def test_expect_continue(front: Front) -> None:

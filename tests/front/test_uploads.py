@@ -63,6 +63,18 @@ def test_what_is_not_what_its_name_says_is_refused(front: Front, path: str, body
     assert not list((front.folder / "uploads").rglob("*.*"))
 
 
+@pytest.mark.parametrize(
+    ("path", "status"), [(f"/{POLYCOM}-app.log", 413), (f"/{POLYCOM}.cfg", 403), ("/nothing", 404)]
+)
+def test_who_sends_too_much_reads_why(front: Front, path: str, status: int) -> None:
+    body = b"x" * (2 << 20)
+    head = f"PUT {path} HTTP/1.1\r\nUser-Agent: {AGENT['User-Agent']}\r\nContent-Length: {len(body)}\r\n\r\n"
+    with front.connect() as phone:
+        phone.sendall(head.encode() + body)
+        answer = b"".join(iter(lambda: phone.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.1 %d " % status)
+
+
 def test_a_list_of_calls_goes_back_to_its_phone_only(front: Front) -> None:
     path = f"/{POLYCOM}-calls.xml"
     calls = b'<?xml version="1.0"?>\n<callList><call number="+14155550123"/></callList>'
@@ -151,7 +163,7 @@ def test_a_disk_that_fills_up_loses_nothing(tmp_path: Path, monkeypatch: pytest.
 def test_the_oldest_logs_of_a_phone_go_first(tmp_path: Path) -> None:
     store = Uploads(tmp_path)
     keep(store, f"{POLYCOM}-calls.xml", b"<callList/>")
-    size = 250 << 10
+    size = 500 << 10
     for number in range(20):
         assert keep(store, f"{POLYCOM}-app-{number}.log", bytes([number]) * size) == "upload"
         os.utime(tmp_path / POLYCOM / f"{POLYCOM}-app-{number}.log", (number, number))

@@ -174,6 +174,12 @@ def test_bytes_that_are_no_text() -> None:
         ('parent = ""', 'parent = "gone"', "location"),
         ('members = [\n    "101",', 'members = [\n    "999",', "ring_group main"),
         ('ring_group = "main"', 'ring_group = "other"', "number +14155550100"),
+        ("keys = []", 'keys = [{ position = 1, function = "speed_dial", value = "911" }]', "phone"),
+        (
+            "[ring_group.main]",
+            '[line_feature.102]\nforward_busy = "911"\n\n[ring_group.main]',
+            "line_feature 102",
+        ),
     ],
 )
 def test_everything_is_checked_and_nothing_is_changed(

@@ -119,6 +119,8 @@ def test_folders_case_and_escapes_do_not_matter(path: str) -> None:
         "/0004f2000101.cfg/",
         "/0004f2000101.cfg.bak",
         "/0004f200010.cfg",
+        "/000000000000-app.log",
+        "/ffffffffffff.cfg",
         "/line.cfg.j2",
         "/inventory.db",
         "/models.toml",

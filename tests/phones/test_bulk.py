@@ -203,6 +203,43 @@ def test_phones_may_change_places() -> None:
     assert [row.problems for row in found.rows] == [[], []]
 
 
+def empty(length: int = 3, **more: Any) -> Snapshot:
+    whole = practice(length=length)
+    return Snapshot(revision=7, practice=whole.practice, **more)
+
+
+@pytest.mark.parametrize(
+    ("rows", "snapshot", "length"),
+    [
+        (["1234", "2345"], empty(), 4),
+        (["123", ""], empty(4), 3),
+        (["123", "1234"], empty(), 0),
+        (["12345"], empty(), 0),
+        (["123"], empty(), 0),
+        ([""] * 700, empty(), 0),
+        ([""] * 800, empty(), 4),
+        (["1234"], practice(), 0),
+        (["1234"], empty(numbers={each.id: each for each in NUMBERS}), 0),
+    ],
+)
+def test_the_first_extensions_decide_their_length(rows: list[str], snapshot: Snapshot, length: int) -> None:
+    text = HEAD + "".join(f"001565{at:06x},T46S,,{extension},\n" for at, extension in enumerate(rows))
+    found = judged(text, snapshot)
+    assert found.length == length
+    if length:
+        assert found.good
+        assert found.notes == [f"All extensions will have {length} digits."]
+        assert {len(row.extension) for row in found.rows} == {length}
+
+
+def test_a_mac_of_another_maker_is_told() -> None:
+    found = judged(HEAD + "0015650001ff,VVX 411,,,\n0004f20001ff,VVX 411,,,\n0200000001ff,VVX 411,,,\n")
+    assert found.good
+    assert found.notes == [
+        "Line 2: 0015650001ff is a MAC address of Yealink, and the phone one of Polycom: look at its label."
+    ]
+
+
 def test_nothing_to_do_is_not_good() -> None:
     assert not judged(HEAD + "001565000102,T46S,Lab,102,4155550102\n").good
 
@@ -353,6 +390,16 @@ def test_one_problem_stops_all(inventory: Inventory) -> None:
     with pytest.raises(OperatorError, match="No column is named"):
         apply(inventory, parse(b"name\nAnn"), "Kim", CATALOGUE)
     assert inventory.snapshot() == before
+
+
+def test_the_first_phones_bring_the_length_of_extensions(tmp_path: Path) -> None:
+    inventory = Inventory.open(tmp_path / "new.db")
+    with inventory.change("test") as change:
+        change.put(practice().practice)
+    put(inventory, "001565000199,T46S,,1034,\n")
+    after = inventory.snapshot()
+    inventory.close()
+    assert (after.practice.extension_length, after.extensions()) == (4, ["1034"])
 
 
 def test_import_needs_a_practice(tmp_path: Path) -> None:

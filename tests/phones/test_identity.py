@@ -231,6 +231,8 @@ def test_spellings_of_a_mac(text: str) -> None:
     assert vendor_of_mac("001565000102") == "yealink"
 
 
-@pytest.mark.parametrize("text", ["", "00156500010", "0015650001021", "00156500010g"])
+@pytest.mark.parametrize(
+    "text", ["", "00156500010", "0015650001021", "00156500010g", "00:00:00:00:00:00", "f" * 12]
+)
 def test_what_is_no_mac(text: str) -> None:
     assert normal_mac(text) is None

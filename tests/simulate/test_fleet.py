@@ -59,8 +59,18 @@ def test_phones_from_a_table(tmp_path: Path) -> None:
         ("yealink", "T46S", YEALINK),
         ("grandstream", "GXP2170", GRANDSTREAM),
     ]
+    (tmp_path / "phones.csv").write_bytes(
+        b"MAC;Model;Name\r\n00-04-F2-00-01-01;Polycom VVX 411;Front desk\r\n"
+    )
+    assert [(kind.name, mac) for kind, mac in listed(tmp_path / "phones.csv")] == [("VVX 411", POLYCOM)]
     (tmp_path / "phones.csv").write_text("mac,vendor,model\n12,yealink,T46S\n")
     with pytest.raises(UsageError, match="line 2 has no MAC"):
+        listed(tmp_path / "phones.csv")
+    (tmp_path / "phones.csv").write_text(f"mac,vendor,model\n{POLYCOM},polycom,T999\n")
+    with pytest.raises(UsageError, match="line 2: 'T999' is no model"):
+        listed(tmp_path / "phones.csv")
+    (tmp_path / "phones.csv").write_text("name\nFront desk\n")
+    with pytest.raises(UsageError, match="No column is named MAC"):
         listed(tmp_path / "phones.csv")
     with pytest.raises(OperatorError, match=r"nothing\.csv cannot be read"):
         listed(tmp_path / "nothing.csv")

@@ -118,3 +118,19 @@ def test_a_press_that_another_request_overtook_is_sent_once_more():
     assert [parse(event.content_type, event.body) for event in wire.b.events if isinstance(event, Info)] == [
         (Key("1"),)
     ]
+
+
+def test_each_of_two_equal_presses_is_sent_once_more_when_it_was_overtaken():
+    wire = Wire()
+    sender = InfoSender(talking(wire))
+    seen = []
+
+    def overtaken(transaction):
+        seen.append(parse(transaction.request.get("content-type"), transaction.request.body)[0].digit)
+        transaction.reply(500 if len(seen) in (1, 3) else 200)
+
+    wire.b.sessions[0]._on_info = overtaken
+    for key in "11":
+        sender.send(Key(key))
+    wire.run()
+    assert seen == list("1111")

@@ -139,6 +139,48 @@ def test_a_message_right_behind_a_pong_is_read() -> None:
     played(scene)
 
 
+def test_a_message_that_is_split_at_a_line_end_while_a_pong_is_awaited() -> None:
+    """What begins with CRLF is a pong between messages only, not in one."""
+    head, tail = OPTIONS[: OPTIONS.index(b"\r\n")], OPTIONS[OPTIONS.index(b"\r\n") :]
+
+    async def scene(a: Station, b: Station) -> None:
+        peer = Peer()
+        peer.pongs = False
+        kept_alive(a, 0.001)
+        a.agent.connect("TCP", (HOST, await peer.open()), NAME)
+        await peer.got.get()
+        peer.transport.write(head)
+        for _ in range(3):  # the first half is read by now, for we pinged since
+            await peer.got.get()
+        peer.transport.write(tail)
+        while not (answer := (await peer.got.get()).strip()):
+            pass
+        assert answer.startswith(b"SIP/2.0 200")
+        peer.close()
+
+    played(scene)
+
+
+def test_a_pong_right_behind_a_message_is_a_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport, "PONG_SECONDS", 0.05)
+
+    async def scene(a: Station, b: Station) -> None:
+        peer = Peer()
+        kept_alive(a, 0.01)
+        a.agent.connect("TCP", (HOST, await peer.open()), NAME)
+        await peer.got.get()
+        await peer.got.get()  # it has seen that we answer pings
+        peer.pongs = False
+        for _ in range(30):
+            if not (await peer.got.get()).strip():
+                peer.transport.write(OPTIONS + b"\r\n")
+        assert not peer.lost.is_set()
+        assert a.lost == []
+        peer.close()
+
+    played(scene)
+
+
 # large requests
 
 

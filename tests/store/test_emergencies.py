@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
+from provisioner import console_emergency
 from provisioner.cli import cli
 from provisioner.emergency import evidence
 from provisioner.errors import UsageError
@@ -76,7 +77,8 @@ def state(tmp_path: Path) -> StateDir:
 def export(
     state: StateDir, file: Path, first: str = "2026-01-01", last: str = "2026-12-31"
 ) -> dict[str, bytes]:
-    arguments = ["emergency", "export", "--state", str(state.root), "--from", first, "--to", last, str(file)]
+    span = ["--from", first, "--to", last] if first else []
+    arguments = ["emergency", "export", "--state", str(state.root), *span, str(file)]
     done = CliRunner().invoke(cli, arguments, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     with zipfile.ZipFile(io.BytesIO(file.read_bytes())) as packed:
@@ -99,6 +101,15 @@ def test_a_year_is_one_command(state: StateDir, tmp_path: Path) -> None:
     assert all(b"secret-path" not in data for data in files.values())
     crisis = next(call for call in calls if call["kind"] == "crisis")
     assert not any(crisis[name] for name in ("mac", "extension", "number"))
+
+
+def test_without_days_it_is_the_last_year(
+    state: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(console_emergency.time, "time", lambda: START + 370 * DAY)
+    calls = json.loads(export(state, tmp_path / "last.zip", "")["calls.json"])
+    assert [call["id"] for call in calls][:2] == ["t1", "t2"]
+    assert len(calls) == 53
 
 
 def test_only_the_days_that_are_asked_for(state: StateDir, tmp_path: Path) -> None:

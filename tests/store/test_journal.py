@@ -253,6 +253,33 @@ def test_reading_a_garbage_file_says_what_to_do(path):
         Journal(path).calls()
 
 
+def test_queries_share_a_connection_until_another_file_takes_the_place(opened, path, monkeypatch):
+    opened.write("calls", call(1))
+    assert opened.flush()
+    made = []
+    connect = database.connect
+    monkeypatch.setattr(database, "connect", lambda path, busy=5.0: made.append(path) or connect(path, busy))
+    assert [row["id"] for row in opened.calls()] == ["c1"]
+    assert opened.call("c1")
+    assert made == [path]
+    path.unlink()
+    opened.write("calls", call(2))
+    assert opened.flush()
+    made.clear()
+    assert [row["id"] for row in opened.calls()] == ["c2"]
+    assert made == [path]
+
+
+def test_a_query_that_fails_leaves_no_connection_behind(opened, path, monkeypatch):
+    opened.write("calls", call(1))
+    assert opened.flush()
+    for _again in range(2):
+        with pytest.raises(OperatorError, match="cannot be used"):
+            opened._read("SELECT * FROM nothing")
+    assert opened._pool._idle == []
+    assert [row["id"] for row in opened.calls()] == ["c1"]
+
+
 def test_the_file_is_for_this_user_only(opened, path):
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 

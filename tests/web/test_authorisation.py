@@ -6,6 +6,7 @@ What the views do is left out: only who gets as far as them is tried.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ import web_practice as practice
 from flask import Flask
 from flask.testing import FlaskClient
 
-from provisioner.web import session
+from provisioner.web import menu, roles, scopes, session
 
 TABLE = tomllib.loads(Path(__file__).with_name("authorisation.toml").read_text())
 ROLES = ("viewer", "operator", "administrator")
@@ -64,6 +65,12 @@ def test_every_route_is_in_the_table_and_none_that_is_not_there(app: Flask):
     assert told - there == set(), "these are gone: take them out of tests/web/authorisation.toml"
     assert set(TABLE["open"].values()) == {"anybody"}
     assert all(rule.startswith(("/api/v1/", "/metrics")) == (kind == "api") for kind, rule in kinds(app))
+
+
+@pytest.mark.parametrize("table", [roles.LEAST, roles.SEARCHES, scopes.OF, menu.OTHERS])
+def test_the_tables_of_endpoints_name_none_that_is_gone(app: Flask, table: Iterable[str]):
+    there = {*app.view_functions, *app.blueprints, *(name.removesuffix("_api") for name in app.blueprints)}
+    assert set(table) - there == set()
 
 
 def kinds(app: Flask) -> list[tuple[str, str]]:

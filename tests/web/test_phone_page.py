@@ -143,6 +143,9 @@ def test_keys_are_laid_out_by_place_with_the_groups(staff, csrf, api, inventory,
         ({"position": 1, "function": "line", "value": "2"}, "Key 1: the number of a line is 1 to 1"),
         ({"position": 1, "function": "blf", "value": "999"}, "Key 1: there is no extension 999"),
         ({"position": 1, "function": "speed_dial", "value": "a\n"}, "Key 1: give what it dials"),
+        ({"position": 1, "function": "speed_dial", "value": "911"}, "Key 1: 911, 933 and 988 are dialled"),
+        ({"position": 1, "function": "speed_dial", "value": "*67988"}, "Key 1: 911, 933 and 988 are dialled"),
+        ({"position": 1, "function": "speed_dial", "value": "9112"}, "Key 1: 911, 933 and 988 are dialled"),
     ],
 )
 def test_a_wrong_key_is_refused(api, staff, csrf, inventory, key, words):

@@ -15,6 +15,7 @@ Status = Literal["registered", "absent", "pending", "removing", "failed"]
 FIELDS = ("street", "inside", "city", "state", "postcode", "country", "name")
 SPOILED = 2  # requests that a bad behaviour spoils, before all is well
 POLLS = 2  # looks for which an order is not done
+SEEN = 4  # reads since the last write, after which a number that is registered changes without us
 ELSEWHERE = "Northfield"  # the town that corrections name
 ELSEWHERE_TOO = "Southfield"
 
@@ -54,6 +55,11 @@ BEHAVIOURS = {
     "unknown-number": Behaviour("does not know the number"),
     "skewed": Behaviour("lives a day in the future"),
     "pages": Behaviour("lists two numbers on each page"),
+    "missing": Behaviour("404 to the first requests", "all"),
+    "edited": Behaviour(
+        "somebody changes the address in the provider's own pages, some looks after it was registered"
+    ),
+    "regresses": Behaviour("a number that was registered is not any more, some looks later"),
     "says-secrets": Behaviour("400 that repeats the credentials which it was shown", "writes"),
 }
 ALWAYS = frozenset({"error-always", "no-credentials", "forbidden", "says-secrets"})
@@ -104,6 +110,7 @@ class Provider:
         self.asked: list[tuple[str, str]] = []  # method and path of each request
         self._seconds = seconds
         self._ids = itertools.count(1)
+        self._reads = 0
         self._lock = threading.RLock()
         self._over = threading.Event()
         self._server: BaseWSGIServer | None = None
@@ -213,7 +220,21 @@ class Provider:
             request.environ["spoiled"] = True
         if not self.authorised():
             return self.error(401, 20003, "Authenticate")
+        self._drift()
         return None
+
+    def _drift(self) -> None:
+        """What happens at the provider without us, once."""
+        self._reads = 0 if self.writes() else self._reads + 1
+        if self.behaviour not in ("edited", "regresses") or self._reads <= SEEN or not self.left:
+            return
+        self.left = 0
+        with self._lock:
+            for held in self.account.numbers.values():
+                if held.status == "registered" and self.behaviour == "regresses":
+                    held.status = "absent"
+                elif held.status == "registered":
+                    self.account.addresses[held.address]["city"] = ELSEWHERE
 
     def _instead(self) -> Response | None:
         """What is answered with nothing done; None: it is done first."""
@@ -227,6 +248,7 @@ class Provider:
             "vanishes": self._nothing,
             "no-credentials": lambda: self.error(401, 20003, "Authenticate"),
             "expired": lambda: self.error(401, 20003, "Authenticate"),
+            "missing": lambda: self.error(404, 20404, "The requested resource was not found"),
             "forbidden": lambda: self.error(403, 20403, "Not permitted"),
             "says-secrets": self._secrets,
         }

@@ -202,7 +202,7 @@ class Bandwidth:
         yield from ()
         return Valid()
 
-    def prepare(self, number: str, address: Postal) -> Steps[Prepared]:
+    def prepare(self, number: str, address: Postal, as_typed: bool = False) -> Steps[Prepared]:
         """Add the address under its own name, unless it is there."""
         name = _named(address)
         reply = yield from self._emergency("GET", f"/addresses/{name}")

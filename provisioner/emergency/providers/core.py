@@ -70,7 +70,7 @@ class Core:
         yield from ()
         return Valid()
 
-    def prepare(self, number: str, address: Postal) -> Steps[Prepared]:
+    def prepare(self, number: str, address: Postal, as_typed: bool = False) -> Steps[Prepared]:
         """Nothing is kept apart from the number: the name of an address is the address."""
         yield from ()
         return Prepared(_id(address), address)

@@ -75,7 +75,9 @@ class Dash:
         body = etree.Element("validateLocation")
         body.append(_location(address))
         root = yield from self._ask("validatelocation", body)
-        found = [] if root is None else list(root.iterfind(".//Location"))
+        if root is None:  # that is said of what is asked for by name; here it is no word on the address
+            raise Broken(f"{NAME} failed (status 404)")
+        found = list(root.iterfind(".//Location"))
         good = tuple(_lines(each, address.name) for each in found if _code(each) in _TAKEN)
         if not good:
             said = next((_text(each, "status/description") for each in found), "")
@@ -86,7 +88,7 @@ class Dash:
             return Valid()
         return Corrected(good)
 
-    def prepare(self, number: str, address: Postal) -> Steps[Prepared]:
+    def prepare(self, number: str, address: Postal, as_typed: bool = False) -> Steps[Prepared]:
         """Add the location, unless the number has it already."""
         root = yield from self._ask(f"locationsbyuri/{_uri(number)}")
         for each in [] if root is None else root.iterfind(".//Locations"):

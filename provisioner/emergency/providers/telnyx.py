@@ -188,7 +188,7 @@ class Telnyx:
             f"{NAME} does not know this address: {wire.plain(reasons) or 'it says no more'}", "address"
         )
 
-    def prepare(self, number: str, address: Postal) -> Steps[Prepared]:
+    def prepare(self, number: str, address: Postal, as_typed: bool = False) -> Steps[Prepared]:
         """Make the address, unless one of its reference is there."""
         reference = _reference(number, address)
         query = {"filter[customer_reference][eq]": reference}
@@ -198,7 +198,7 @@ class Telnyx:
                 return Prepared(each.id, each.lines)
         body = {
             **_body(address), "business_name": address.name or "Practice", "customer_reference": reference,
-            "address_book": False, "validate_address": True,
+            "address_book": False, "validate_address": not as_typed,
         }  # fmt: skip
         made = wire.json_of((yield from self._ask("POST", "/addresses", body)), _AddressData, NAME).data
         return Prepared(made.id, made.lines)

@@ -162,9 +162,9 @@ class Twilio:
         yield from ()
         return Valid()
 
-    def prepare(self, number: str, address: Postal) -> Steps[Prepared]:
+    def prepare(self, number: str, address: Postal, as_typed: bool = False) -> Steps[Prepared]:
         """Make the address, unless one of its name is there; Twilio may hold it in its own form."""
-        name = _name(number, address)
+        name = _name(number, address, as_typed)
         reply = yield from self._ask("GET", f"{self._root}/Addresses.json", {"FriendlyName": name})
         known = wire.json_of(reply, _Addresses, NAME).addresses if reply.status == 200 else []
         for each in known:
@@ -174,7 +174,7 @@ class Twilio:
             "CustomerName": address.name[: self.abilities.name] or "Practice",
             "Street": address.street, "StreetSecondary": address.inside, "City": address.city,
             "Region": address.state, "PostalCode": address.postcode, "IsoCountry": address.country,
-            "FriendlyName": name, "EmergencyEnabled": "true", "AutoCorrectAddress": "true",
+            "FriendlyName": name, "EmergencyEnabled": "true", "AutoCorrectAddress": "false" if as_typed else "true",
         }  # fmt: skip
         reply = yield from self._ask("POST", f"{self._root}/Addresses.json", values)
         made = wire.json_of(reply, _Address, NAME)
@@ -183,7 +183,8 @@ class Twilio:
     def assign(self, number: str, held: Registration) -> Steps[str]:
         """Attach the address. EmergencyStatus would be ignored, and is not sent."""
         found = yield from self._held(number)
-        if found.emergency_address_sid != held.address_id:
+        on = _STATUS.get(found.emergency_address_status or "unregistered") in ("registered", "pending")
+        if found.emergency_address_sid != held.address_id or not on:
             yield from self._attach(found, held.address_id)
         return ""
 
@@ -221,7 +222,10 @@ def _code(reply: Reply) -> int:
         raise wire.Broken(f"{NAME} refused in a way that cannot be read (status {reply.status})") from None
 
 
-def _name(number: str, address: Postal) -> str:
-    """What we call an address: the number and a digest, in the 32 characters that there are."""
-    text = "\n".join(getattr(address, field) for field in postal.FIELDS)
+def _name(number: str, address: Postal, as_typed: bool) -> str:
+    """What we call an address: the number and a digest, in the 32 characters that there are.
+
+    One that was not to be corrected has another name than one that was.
+    """
+    text = "\n".join([*(getattr(address, field) for field in postal.FIELDS), *(["="] if as_typed else [])])
     return f"provisioner {number[-10:]} {hashlib.sha256(text.encode()).hexdigest()[:8]}"

@@ -130,8 +130,11 @@ class Adapter(Protocol):
     def validate(self, number: str, address: Postal) -> Steps[Valid | Corrected]:
         """Judge an address, without keeping it."""
 
-    def prepare(self, number: str, address: Postal) -> Steps[Prepared]:
-        """Have the provider hold an address; the one that it holds already where there is one."""
+    def prepare(self, number: str, address: Postal, as_typed: bool = False) -> Steps[Prepared]:
+        """Have the provider hold an address; the one that it holds already where there is one.
+
+        `as_typed`: a person wants no correction; the provider is told so where it can be.
+        """
 
     def assign(self, number: str, held: Registration) -> Steps[str]:
         """Make the number call 911 from the address `held.address_id`; the name of the order, if it is one."""
