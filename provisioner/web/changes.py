@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -132,13 +133,13 @@ def _flat(label: str, value: Any, snapshot: Snapshot) -> list[tuple[str, str]]:
 
 def _named(field: str, value: Any, snapshot: Snapshot) -> str:
     """What is meant by an id, where it is still there; "" for what is no id."""
-    known = {
+    known: dict[str, Mapping[str, Any]] = {
         "group": snapshot.phone_groups,
         "location": snapshot.locations,
         "parent": snapshot.locations,
         "ring_group": snapshot.ring_groups,
-    }.get(field, {})
-    held: Any = known.get(value) if isinstance(value, str) else None
+    }
+    held = known.get(field, {}).get(value) if isinstance(value, str) else None
     return str(held.name) if held else ""
 
 
