@@ -40,11 +40,6 @@ def clock(app: Flask, inventory: Inventory) -> Clock:
 
 
 @pytest.fixture
-def inventory(app: Flask) -> Inventory:
-    return app.extensions["provisioner"].inventory
-
-
-@pytest.fixture
 def anna(inventory: Inventory) -> User:
     return users.create(inventory, "anna", GOOD, "operator", "test")
 
