@@ -309,13 +309,3 @@ def shares(name: str, title: str, parts: Sequence[tuple[str, str, int]]) -> Mark
     legend = [(f"{words} {count}", level) for words, level, count in parts if count]
     table = _table(title, [_("What"), _("How many")], [[words, count] for words, _level, count in parts])
     return _figure(name, _svg(name, title, 14, *drawn), legend, table)
-
-
-def sparkline(title: str, values: Sequence[float | None], level: str = "main") -> Markup:
-    """A line the size of a word, for beside a figure; `title` says in words what it shows."""
-    top = max((value for value in values if value is not None), default=0) or 1
-    path = _tag("path", class_=f"line {level}", d=_drawn(values, 0, top)) if values else ""
-    return _tag(
-        "svg", _tag("title", title), path, class_="spark", role="img", aria_label=title,
-        viewBox="-2 -8 104 116", preserveAspectRatio="none", width="88", height="22",
-    )  # fmt: skip

@@ -128,8 +128,8 @@ def show_calls(mac: str) -> Response:
 
 
 def _offers() -> list[Offer]:
-    rows = views.phones(sources().world())
-    return [Offer(row.mac, row.vendor, row.model) for row in rows if row.status == "waiting" and row.model]
+    rows = views.waiting(sources().world())
+    return [Offer(row.mac, row.vendor, row.model) for row in rows if row.model]
 
 
 def _new(values: Any) -> tuple[str, str, str]:

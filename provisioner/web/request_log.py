@@ -211,7 +211,7 @@ def show(number: int) -> Response:
         row=row,
         remedy=REMEDIES.get(row["rule"], ""),
         sent=sent(row),
-        phone=next((each for each in views.phones(world, ignored=True) if each.mac == mac), None),
+        phone=views.phone(world, mac, ignored=True) if mac else None,
         held=_quarantined(world, row),
     )
 

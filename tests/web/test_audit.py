@@ -21,11 +21,6 @@ replace = msgspec.structs.replace
 
 
 @pytest.fixture
-def inventory(app: Flask) -> Inventory:
-    return people.store(app)
-
-
-@pytest.fixture
 def anna(app: Flask) -> FlaskClient:
     return people.browser(app, "anna", "administrator")
 

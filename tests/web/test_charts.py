@@ -121,10 +121,3 @@ def test_what_people_typed_is_escaped() -> None:
     picture = charts.lanes("s", name, [(name, [Span(0, 1, "busy", name)])], 1, [(name, "busy")])
     assert "<b" not in picture
     assert picture.count("&lt;b") == 8
-
-
-def test_a_sparkline_says_what_it_shows() -> None:
-    picture = charts.sparkline("12 calls in the last hour", [0, 3, 12])
-    assert parsed(picture).find(".//svg").get("aria-label") == "12 calls in the last hour"
-    assert "M16.67 100" in picture
-    assert charts.sparkline("nothing", []).count("<path") == 0
