@@ -64,7 +64,7 @@ def list_users(how: Way) -> None:
 @click.option("--language", type=click.Choice(["browser", "en", "es"]), default="browser", show_default=True)
 @stdin_option
 @_reaching
-def add_user(how: Way, stdin: bool, **what: str) -> None:
+def add_user(how: Way, stdin: bool, **what: Any) -> None:
     """Add a user who signs in with NAME and the password that is asked for."""
     from provisioner import console_people
 
