@@ -64,6 +64,18 @@ def test_a_change_is_told_field_by_field(anna: FlaskClient, inventory: Inventory
     assert f'href="/staff/phones/{practice.POLYCOM}"' in page
 
 
+def test_ids_and_moments_are_told_in_words(anna: FlaskClient, inventory: Inventory):
+    mac, at = "0004f2000177", 1789100000.0
+    put(
+        inventory,
+        records.RetiredPhone(id=mac, vendor="polycom", model="VVX 411", extensions=(), at=at, who="Anna"),
+    )
+    put(inventory, records.Number(id="+14155550177", label="Spare", location="desk"))
+    page = anna.get("/staff/audit").text
+    assert "2026-09-10 21:13:20" in page
+    assert '<td colspan="2">Front desk</td>' in page
+
+
 def test_secrets_are_not_told(anna: FlaskClient, inventory: Inventory):
     put(inventory, records.TrunkSecret(id="core", user="who", password="hush-hush"))
     page = anna.get("/staff/audit").text
