@@ -21,11 +21,6 @@ replace = msgspec.structs.replace
 
 
 @pytest.fixture
-def anna(app: Flask) -> FlaskClient:
-    return people.browser(app, "anna", "administrator")
-
-
-@pytest.fixture
 def undo(anna: FlaskClient) -> Callable[[int], Any]:
     token = people.csrf(anna)
     return lambda revision: anna.post(f"/staff/audit/{revision}/undo", data={"csrf": token})
