@@ -251,6 +251,8 @@ class Plane:
                 _relay_event(leg, hearer, data, bounds, now)
             elif made is None and length and leg.document.event_clock == leg.document.clock:
                 _hush_event(hearer, packet, start, length, now)
+            elif made is None:
+                hearer.stream.left_out(packet.sequence, packet.ssrc)
 
     def receive_control(self, leg: Leg, data: bytes, source: Address, muxed: bool = False) -> None:
         """An RTCP packet of the party of `leg` (`muxed`: on the RTP port); goes to whoever hears the leg."""
