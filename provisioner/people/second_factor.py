@@ -21,11 +21,6 @@ _ISSUER = "Provisioner"
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32, without i, l, o and u, which are misread
 
 
-def new_key(random: Callable[[int], bytes]) -> str:
-    """A new key, in Base32, as people type it into an app."""
-    return base64.b32encode(random(KEY_BYTES)).decode()
-
-
 def _totp(key: str) -> TOTP:
     # Keyed SHA-1, as all apps do; what broke SHA-1 (collisions) does not touch HMAC (RFC 6194, section 3.3).
     return TOTP(base64.b32decode(key), DIGITS, SHA1(), STEP)  # noqa: S303
@@ -40,6 +35,11 @@ def step_of(key: str, code: str, now: float, after: int = 0) -> int:
         same = hmac.compare_digest(_totp(key).generate(step * STEP), given)
         found = step if same and step > after else found
     return found
+
+
+def latest(now: float) -> int:
+    """The newest time step whose code is good at `now` (seconds since 1970)."""
+    return int(now // STEP) + DRIFT
 
 
 def uri(key: str, user: str, practice: str) -> str:

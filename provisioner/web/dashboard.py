@@ -8,7 +8,8 @@ from typing import NamedTuple
 from flask import Blueprint, Response, url_for
 
 from provisioner.emergency.readiness import Report
-from provisioner.web import api, contract, findings, readiness, shapes, staff, trends, views, words
+from provisioner.store.records import User
+from provisioner.web import api, contract, findings, readiness, roles, shapes, staff, trends, views, words
 from provisioner.web.language import gettext as _
 from provisioner.web.language import ngettext
 from provisioner.web.session import sources
@@ -65,8 +66,8 @@ def _trunk(world: World) -> Tile:
 def _emergency(report: Report) -> Tile:
     red = sum(row.level == "bad" for row in report.phones)
     shown = {"bad": _("Not ready"), "warn": _("To do"), "good": _("Ready")}[report.level]
-    beside = ngettext("{count} phone", "{count} phones", red).format(count=red) if red else ""
-    return Tile(url_for("readiness.page"), shown, beside, _("for 911"), report.level)
+    below = ngettext("for 911: {count} phone", "for 911: {count} phones", red).format(count=red)
+    return Tile(url_for("readiness.page"), shown, "", below if red else _("for 911"), report.level)
 
 
 def _disk(world: World) -> Tile:
@@ -138,6 +139,7 @@ def overview() -> Response:
         count=len(rows),
         calls=views.calls_now(world),
         past=views.calls_past(world)[:LAST_CALLS],
+        nobody=not sources().inventory.all(User) and roles.may("users.add"),
         hours=trends.hours(slots, world.now, words.zone(world.snapshot.practice.time_zone)),
     )
 

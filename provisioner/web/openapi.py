@@ -107,15 +107,6 @@ class Operation(NamedTuple):
     contract: Contract
 
 
-def undescribed(app: Flask) -> list[str]:
-    """The routes of the API without a contract."""
-    return [
-        f"{rule.endpoint} {rule.rule}"
-        for rule in app.url_map.iter_rules()
-        if rule.rule.startswith(f"{ROOT}/") and contract_of(app.view_functions[rule.endpoint]) is None
-    ]
-
-
 def operations(app: Flask) -> Iterator[Operation]:
     """All calls, by path and method."""
     found = []

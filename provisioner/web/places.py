@@ -41,6 +41,8 @@ LABELS = {
     "NAM": N_("Building or business"),
     "PRD": N_("Direction before"),
     "POD": N_("Direction after"),
+    "A2": N_("County"),
+    "LMK": N_("Landmark"),
 }
 # The parts of an address that a level usually has of its own, and those behind "More".
 PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {

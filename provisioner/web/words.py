@@ -154,7 +154,7 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
-_ACRONYMS = re.compile(r"\b(vlan|dtmf|srtp|ntp|lldp|cdp|dhcp|qos|pnp|pc|id)\b")
+_ACRONYMS = re.compile(r"\b(vlan|dtmf|srtp|ntp|lldp|cdp|dhcp|qos|pnp|pc|id|api|url|uri|totp)\b")
 
 
 def setting_name(name: str) -> str:
