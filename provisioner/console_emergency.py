@@ -75,8 +75,8 @@ def _print(found: readiness.Report, zone: str) -> None:
         state = "not known" if route.up is None else "answers" if route.up else "does not answer"
         click.echo(f"route {place}: {route.trunk} at {route.address} {route.transport}, {state}")
     for row in found.phones:
-        place = row.shown.address or row.shown.name
-        where = f"{place}, confirmed: {_when(row.shown.confirmed, zone)}" if place else "whoever answers asks"
+        where = row.shown.address or row.shown.name
+        where = f"{where}, confirmed: {_when(row.shown.confirmed, zone)}" if where else "whoever answers asks"
         click.echo(
             f"{_MARKS[row.level]}: {row.extension or row.mac} {row.name}, shows {row.number or 'no number'}, "
             f"help to: {where}, last 933: {_when(row.test.at if row.test else 0.0, zone)}"
