@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
