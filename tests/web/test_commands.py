@@ -30,7 +30,7 @@ from provisioner.web.process import make_server as make_waitress
 PROCESSES = {"run", "media", "edge", "notifier", "web", "front", "core", "simulate", "training"}
 TEXT_ONLY = {  # what prints no table or record: links, files, sentences
     *("version", "sign-in", "export", "phones export", "emergency test", "emergency export"),
-    *("providers add", "providers remove"),
+    *("providers add", "providers remove", "stop"),
 }
 
 
