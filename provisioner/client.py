@@ -6,7 +6,7 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -151,7 +151,7 @@ class There:
                 return Answer(response.status, response.headers.get_content_type(), _all(response))
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.headers.get_content_type(), error.read(MAX_ANSWER))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise OperatorError(f"{self._base} does not answer ({reason})", "check --url and --ca") from None
 
@@ -183,6 +183,14 @@ def call(
     if answer.status >= 400:
         raise _error(answer)
     return answer
+
+
+def entries(client: Client, page: Any) -> Iterator[Any]:
+    """The entries of a list from its first `page` on. Raises as `call` does."""
+    yield from page["items"]
+    while page["next"]:
+        page = call(client, "GET", page["next"]).json()
+        yield from page["items"]
 
 
 def path_of(template: str, names: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import sys
 import threading
 import zipfile
@@ -30,7 +31,7 @@ from provisioner.web.process import make_server as make_waitress
 PROCESSES = {"run", "media", "edge", "notifier", "web", "front", "core", "simulate", "training"}
 TEXT_ONLY = {  # what prints no table or record: links, files, sentences
     *("version", "sign-in", "export", "phones export", "emergency test", "emergency export"),
-    *("providers add", "providers remove"),
+    *("providers add", "providers remove", "stop"),
 }
 
 
@@ -306,6 +307,23 @@ def test_who_answers_is_no_appliance() -> None:
         client.call(Odd(), "GET", "/status")
     with pytest.raises(OperatorError, match="none of the API's"):
         client.Answer(200, "text/html", b"<html>").json()
+
+
+def test_who_answers_speaks_no_http() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            connection, _address = listening.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"220 mail.example ESMTP\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        there = client.There(f"http://127.0.0.1:{listening.getsockname()[1]}", "x")
+        with pytest.raises(OperatorError, match="does not answer"):
+            there.send("GET", "/api/v1/status", None, "")
+        thread.join(5)
 
 
 def test_no_request_is_the_console(app: Flask) -> None:
