@@ -14,11 +14,13 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 from babel.messages.catalog import Catalog
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import write_po
 
 from provisioner.phones.vocabulary import SETTINGS
+from provisioner.store.records import KINDS
 from provisioner.web import language, words
 from provisioner.web.language import BELOW
 from provisioner.web.told import LOOSE
@@ -98,6 +100,10 @@ def of_pages() -> Catalog:
         found.add(message, locations=[(name, None)], auto_comments=comments, context=context)
     for name in sorted(SETTINGS):
         found.add(words.setting_name(name), locations=[("phones/vocabulary.py", None)])
+    for name in sorted(
+        {each.name for kind in KINDS for each in msgspec.structs.fields(kind)} - {"kind", "id"}
+    ):
+        found.add(words.setting_name(name), locations=[("store/records.py", None)])
     return found
 
 

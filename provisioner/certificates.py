@@ -50,14 +50,15 @@ def context(
 
 def authority(folder: Path) -> dict[str, bytes]:
     """The certificate of the authority in `folder`, without its key, as `pem` and as `der`. Raises OperatorError."""
-    pair = _pair(folder / "ca.pem")
-    if pair is None:
+    try:
+        held = x509.load_pem_x509_certificate((folder / "ca.pem").read_bytes())
+    except (FileNotFoundError, ValueError):
         raise OperatorError(
             f"there is no certificate in {folder}", "remove that directory: it will be made anew"
-        )
+        ) from None
     return {
-        "pem": pair[1].public_bytes(serialization.Encoding.PEM),
-        "der": pair[1].public_bytes(serialization.Encoding.DER),
+        "pem": held.public_bytes(serialization.Encoding.PEM),
+        "der": held.public_bytes(serialization.Encoding.DER),
     }
 
 

@@ -185,7 +185,7 @@ def list_audit(
 ) -> None:
     """Print the changes that are wanted, the newest first. Raises UsageError."""
     wanted = Wanted(who=who, kind=kind, name=name, since=_moment(since), until=_moment(until), text=text)
-    found = _with(state, lambda inventory: inventory.trail(limit, wanted))
+    found, snapshot = _with(state, lambda inventory: (inventory.trail(limit, wanted), inventory.snapshot()))
     if as_json:
         _json([_entry(each) for each in found])
         return
@@ -196,7 +196,7 @@ def list_audit(
             "who": each.who,
             "what": f"{each.kind} {each.id}",
             "done": changes.act(each),
-            "fields": "; ".join(_field(field) for field in changes.fields(each))[:200],
+            "fields": "; ".join(_field(field) for field in changes.fields(each, snapshot))[:200],
         }
         for each in found
     ]

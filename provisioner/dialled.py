@@ -7,6 +7,7 @@ import msgspec
 
 from provisioner import demo
 from provisioner.dialing.classify import Destination, Origin, classify
+from provisioner.edge import features
 from provisioner.edge.directory import Directory, Station
 from provisioner.errors import OperatorError, UsageError
 from provisioner.paths import StateDir
@@ -54,6 +55,9 @@ def dial(state: StateDir | None, digits: str, extension: str, origin: Origin, as
     station = _station(directory, extension)
     destination = classify(digits, origin, directory.plan(station))
     calling = directory.calling_number(destination, station)
+    code = features.asked(digits) if origin == "keypad" else None
+    if code:
+        destination, calling = Destination("service", code[0]), station.extension
     if as_json:
         row = {
             "kind": destination.kind,
@@ -69,5 +73,7 @@ def dial(state: StateDir | None, digits: str, extension: str, origin: Origin, as
 def _words(destination: Destination, calling: str) -> str:
     if destination.kind == "refused":
         return f"refused, {destination.status}: {destination.reason}"
+    if destination.number in features.CODES:
+        return f"the code {destination.number}, obeyed here for extension {calling}"
     limit = "; it counts against the limit a day" if destination.international else ""
     return f"{_WHERE[destination.kind].format(destination.number)}, from {calling}{limit}"

@@ -19,7 +19,7 @@ import msgspec
 from provisioner import __version__, demo
 from provisioner.errors import OperatorError
 from provisioner.interfaces import holder, local_addresses
-from provisioner.paths import StateDir, write_atomically
+from provisioner.paths import StateDir, check_file, write_atomically
 from provisioner.phones import first_start
 from provisioner.store.inventory import Inventory
 from provisioner.supervisor import Child, NotStartedError, Supervisor, only_one
@@ -239,9 +239,7 @@ def announce(options: Options, ports: Mapping[str, int], inventory: Inventory | 
         try:
             write_atomically(options.ready_file, msgspec.json.encode(ready) + b"\n")
         except OSError as error:
-            raise OperatorError(
-                f"cannot write {options.ready_file} ({error.strerror})", "name another with --ready-file"
-            ) from None
+            raise _cannot_write(options.ready_file, error) from None
     print(f"Provisioner {__version__} is ready; Ctrl-C ends it.")
     if staff:
         print(f"  staff page (this link works once)  {staff}")
@@ -264,13 +262,26 @@ def run(options: Options, pid: int, rng: random.Random) -> None:
     """Run the appliance until SIGTERM or SIGINT. Raises OperatorError when it cannot start."""
     with only_one(options.state):
         if options.ready_file:
-            options.ready_file.unlink(missing_ok=True)
+            _forget(options.ready_file)
         try:
             while not _round(options, pid, rng):
                 _log.warning("another program took a port meanwhile; choosing again")
         finally:
             if options.ready_file:
-                options.ready_file.unlink(missing_ok=True)
+                _forget(options.ready_file)
+
+
+def _forget(ready_file: Path) -> None:
+    """Nobody is to read a ready file of another run. Raises OperatorError for what is no file."""
+    try:
+        check_file(ready_file)
+        ready_file.unlink(missing_ok=True)
+    except OSError as error:
+        raise _cannot_write(ready_file, error) from None
+
+
+def _cannot_write(ready_file: Path, error: OSError) -> OperatorError:
+    return OperatorError(f"cannot write {ready_file} ({error.strerror})", "name another with --ready-file")
 
 
 def _round(options: Options, pid: int, rng: random.Random) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -19,8 +20,18 @@ def shipped(name: str) -> Path:
     return inside if inside.is_dir() else _PACKAGE.parent / name
 
 
+def check_file(path: Path) -> None:
+    """Raise OSError when a device, a pipe or a folder is at `path`: as root a file would replace it."""
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is no file", str(path))
+
+
 def write_atomically(path: Path, data: bytes, mode: int = 0o600) -> None:
-    """Replace `path` with `data`: a reader, or a start after a power cut, sees the old or the new whole."""
+    """Replace `path` with `data`: a reader, or a start after a power cut, sees the old or the new whole.
+
+    Raises OSError.
+    """
+    check_file(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{get_ident()}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)

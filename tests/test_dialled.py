@@ -70,11 +70,20 @@ def test_from_another_line(capsys):
 
 
 @pytest.mark.parametrize(
+    ("origin", "kind"), [("keypad", "service"), ("software", "refused"), ("transfer", "refused")]
+)
+def test_a_feature_code_is_dialled_on_a_phone(capsys, origin, kind):
+    row = asked(capsys, "--demo", "--origin", origin, "*72102")
+    assert (row["kind"], row["destination"]) == (kind, "*72" if kind == "service" else "")
+
+
+@pytest.mark.parametrize(
     ("digits", "said"),
     [
         (["911"], "an emergency call to 911, from +14155550101\n"),
         (["876", "555", "1234"], "an outside call to +18765551234, by the core, from +14155550101;"),
         (["5551234"], "refused, 484: the area code is missing\n"),
+        (["*78"], "the code *78, obeyed here for extension 101\n"),
     ],
 )
 def test_in_words(capsys, digits, said):

@@ -1,6 +1,7 @@
 """Ports, the table of processes, the ready file, and what a broken inventory means at a start."""
 
 import json
+import os
 import random
 import socket
 import stat
@@ -259,6 +260,13 @@ def test_a_process_that_fails_for_another_reason_ends_the_start(state, monkeypat
     monkeypatch.setattr(launch.Supervisor, "run", fail)
     with pytest.raises(launch.NotStartedError, match="edge does not start"):
         launch.run(Options(state, demo=True, ports=FREE), 7, rng)
+
+
+def test_a_ready_file_that_is_no_file_is_left_alone(state, tmp_path, rng):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OperatorError, match="name another with --ready-file"):
+        launch.run(Options(state, demo=True, ports=FREE, ready_file=tmp_path / "pipe"), 7, rng)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_an_old_ready_file_does_not_survive_a_start(state, tmp_path, monkeypatch, rng):

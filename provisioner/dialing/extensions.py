@@ -33,18 +33,11 @@ def _reserved(extension: str) -> str:
     return ""
 
 
-def check_extension(extension: str, length: int, taken: Collection[str]) -> None:
-    """Raise OperatorError when `extension` cannot be used.
+def fault(extension: str, length: int, taken: Collection[str]) -> str:
+    """Why `extension` cannot be used, "" when it can.
 
     `length`: the digits of every extension of the practice; `taken`: the extensions in use.
     """
-    why = fault(extension, length, taken)
-    if why:
-        raise OperatorError(why, "choose another")
-
-
-def fault(extension: str, length: int, taken: Collection[str]) -> str:
-    """Why `extension` cannot be used, "" when it can; arguments as for `check_extension`."""
     if extension[:1] in ("*", "#"):
         return f"{extension} begins with {extension[0]}, which is kept for star codes: an extension has digits only"
     if not re.fullmatch(r"[0-9]+", extension):

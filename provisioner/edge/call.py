@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 Direction = Literal["internal", "inbound", "outbound", "emergency"]
 SILENT_SECONDS = 65.0  # media tells of a silent party once a minute
+REFUSALS = frozenset({302, 486, 600, 603})  # what a phone says that forwards, does not disturb, or declines
 _log = logging.getLogger(__name__)
 
 
@@ -457,6 +458,9 @@ class Call:
             return
         ring = self._ring
         if ring and ring.name_of(leg):
+            if self.urgent and kind == "failed" and detail in REFUSALS:
+                self.edge.count("callback-refused")
+                _log.error("a phone does not take the call back of an emergency centre (%s)", detail)
             ring.on_leg(leg, kind, detail)
             return
         gone: list[Party] = [party for party, other in self.legs.items() if other is leg]

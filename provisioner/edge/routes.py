@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -28,6 +29,8 @@ EMERGENCY_TRAIL = (
 )
 _IDENTITY = {"pai": "p-asserted-identity", "ppi": "p-preferred-identity", "rpid": "remote-party-id"}
 _TAIL = {"rpid": ";party=calling;screen=yes;privacy=off"}
+_WRITTEN = re.compile(r"\+?[0-9().-]*[0-9][0-9().-]*")
+_SEPARATORS = re.compile(r"[().-]")
 _log = logging.getLogger(__name__)
 
 
@@ -144,7 +147,9 @@ def caller_of(request: Request) -> tuple[str, str]:
 
 
 def called_number(dialled: str) -> str:
-    """What the core called, as E.164 where it is a NANP number without its plus."""
+    """What the core called: without visual separators (RFC 3966 section 5.1.1), a NANP number as E.164."""
+    if _WRITTEN.fullmatch(dialled):
+        dialled = _SEPARATORS.sub("", dialled)
     digits = dialled.removeprefix("+")
     if digits.isdecimal() and len(digits) == 11 and digits.startswith("1"):
         return f"+{digits}"

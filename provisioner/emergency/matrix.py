@@ -11,6 +11,7 @@ from typing import Any, Literal
 import msgspec
 
 from provisioner.emergency.calling import calling_number
+from provisioner.store.once import once
 from provisioner.store.records import Line, Phone, Snapshot
 
 Row = dict[str, Any]
@@ -40,29 +41,37 @@ def network_of(address: str) -> str:
     return str(ipaddress.ip_network(f"{parsed}/{length}", strict=False))
 
 
-def ways_out(snapshot: Snapshot) -> str:
+@once
+def _ways_out(snapshot: Snapshot) -> str:
     """What stands for the trunks in `matters`."""
     trunks = sorted(snapshot.trunks.values(), key=lambda trunk: (trunk.order, trunk.id))
     return _digest([msgspec.to_builtins(trunk) for trunk in trunks])
 
 
-def matters(snapshot: Snapshot, phone: Phone, line: Line, network: str, ways: str = "") -> dict[str, str]:
-    """All that the result of a test of this line rests on; keys of WORDS. Secrets are no part of it.
-
-    `ways`: `ways_out`, for who asks of many lines.
-    """
+def matters(snapshot: Snapshot, phone: Phone, line: Line, network: str) -> dict[str, str]:
+    """All that the result of a test of this line rests on; keys of WORDS. Secrets are no part of it."""
     calling = calling_number(snapshot, phone, line.number)
-    number = snapshot.numbers.get(calling.number)
-    registered = snapshot.place(number.location) if number else None
-    place = snapshot.place(phone.location)
     return {
         "number": f"{calling.number} {'known' if calling.known else 'not known'}",
-        "address": _digest([number.address_status if number else "", registered and registered.civic]),
-        "place": _digest([phone.location, place and place.civic]),
-        "trunks": ways or ways_out(snapshot),
+        "address": _address(snapshot, calling.number),
+        "place": _place(snapshot, phone.location),
+        "trunks": _ways_out(snapshot),
         "line": f"{phone.id} {line.extension}",
         "network": network,
     }
+
+
+@once
+def _address(snapshot: Snapshot, name: str) -> str:
+    number = snapshot.numbers.get(name)
+    registered = snapshot.place(number.location) if number else None
+    return _digest([number.address_status if number else "", registered and registered.civic])
+
+
+@once
+def _place(snapshot: Snapshot, location: str) -> str:
+    place = snapshot.place(location)
+    return _digest([location, place and place.civic])
 
 
 def _digest(value: object) -> str:
@@ -119,9 +128,8 @@ def matrix(
     for row in rows:
         if row["kind"] == "emergency-test" and row["ended"]:
             tests.setdefault(str(row["extension"]), []).insert(0, row)
-    ways = ways_out(snapshot)
     cells = [
-        _cell(snapshot, phone, line, tests.get(line.extension, []), networks, now, days, ways)
+        _cell(snapshot, phone, line, tests.get(line.extension, []), networks, now, days)
         for phone in snapshot.phones.values()
         for line in phone.lines
         if only is None or line.extension in only
@@ -131,15 +139,16 @@ def matrix(
 
 def _cell(
     snapshot: Snapshot, phone: Phone, line: Line, tests: Sequence[Row], networks: Mapping[str, str],
-    now: float, days: float, ways: str,
+    now: float, days: float,
 ) -> Cell:  # fmt: skip
     results = tuple(result_of(row) for row in tests)
     changed: tuple[str, ...] = ()
     standing: Standing = "never"
     if results:
         then = (tests[0]["body"] or {}).get("matters") or {}
-        here = matters(snapshot, phone, line, networks.get(line.extension, ""), ways)
-        changed = tuple(name for name in WORDS if _differs(name, then.get(name, ""), here[name]))
+        here = matters(snapshot, phone, line, networks.get(line.extension, ""))
+        if then != here:
+            changed = tuple(name for name in WORDS if _differs(name, then.get(name, ""), here[name]))
         late = days > 0 and now - results[0].at > GRACE * days * _DAY
         standing = "stale" if changed else "overdue" if late else "passed"
         if not results[0].passed:

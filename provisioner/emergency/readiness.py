@@ -10,6 +10,7 @@ import msgspec
 from provisioner.emergency import civic, matrix
 from provisioner.emergency.calling import Calling, calling_number
 from provisioner.emergency.moved import WORDS as MOVED
+from provisioner.store.once import once
 from provisioner.store.records import Line, Phone, Registration, Snapshot
 
 Row = dict[str, Any]
@@ -108,33 +109,29 @@ def report(
 class _Spot(msgspec.Struct, frozen=True):
     """A location as all phones there have it."""
 
-    name: str
-    address: str
+    place: Place
     problems: tuple[Problem, ...]
 
 
 class _Facts(msgspec.Struct, frozen=True):
-    """What many phones share, found once: spots by location id, extensions that are registered, doubts by MAC."""
+    """What many phones share, found once: extensions that are registered, doubts by MAC."""
 
     there: bool
     gets_out: bool
-    spots: dict[str, _Spot]
     reached: frozenset[str]
     doubts: dict[str, list[str]]
 
 
 def _facts(snapshot: Snapshot, edge: Row | None, gets_out: bool) -> _Facts:
-    used = {phone.location for phone in snapshot.phones.values()}
-    used |= {number.location for number in snapshot.numbers.values()}
     return _Facts(
         there=edge is not None,
         gets_out=gets_out,
-        spots={name: spot for name in used if (spot := _spot(snapshot, name))},
         reached=frozenset(str(row["extension"]) for row in (edge or {}).get("registrations", [])),
         doubts={row["mac"]: row["why"] for row in (edge or {}).get("suspects", [])},
     )
 
 
+@once
 def _spot(snapshot: Snapshot, name: str) -> _Spot | None:
     place, parts = snapshot.place(name), snapshot.locations.values()
     if place is None:
@@ -147,7 +144,7 @@ def _spot(snapshot: Snapshot, name: str) -> _Spot | None:
         )
         for fault in civic.problems(place.civic, shared=any(each.parent == name for each in parts))
     )
-    return _Spot(place.name, _text(place.civic), problems)
+    return _Spot(Place(name=place.name, address=_text(place.civic)), problems)
 
 
 def _tests(snapshot: Snapshot, edge: Row | None, rows: Sequence[Row], now: float) -> dict[str, LastTest]:
@@ -228,15 +225,10 @@ def _of_practice(snapshot: Snapshot, edge: Row | None, routes: tuple[Route, ...]
 def _line(
     snapshot: Snapshot, phone: Phone, line: Line | None, facts: _Facts, test: LastTest | None
 ) -> Readiness:
-    calling = calling_number(snapshot, phone, line.number if line else "")
-    shown = _shown(snapshot, calling.number, facts.spots)
-    spot = facts.spots.get(phone.location)
     extension = line.extension if line else ""
     reachable = extension in facts.reached
-    problems = [*(spot.problems if spot else (_PLACELESS,))]
-    problems += _of_number(snapshot, line, calling, shown)
-    problems += _of_phone(phone, line, facts, reachable)
-    problems += _of_test(test)
+    calling, spot, lasting = _lasting(snapshot, phone.id, phone.lines.index(line) if line else None)
+    problems = [*lasting, *_of_phone(phone, line, facts, reachable), *_of_test(test)]
     problems.sort(key=lambda problem: ORDER.index(problem.level))
     level = _worst([*(problem.level for problem in problems), "good" if facts.gets_out else "bad"])
     return Readiness(
@@ -247,12 +239,26 @@ def _line(
         gets_out=facts.gets_out,
         number=calling.number,
         number_known=calling.known,
-        shown=shown,
-        sent=Place(name=spot.name, address=spot.address) if spot else Place(),
+        shown=_shown(snapshot, calling.number),
+        sent=spot.place if spot else Place(),
         reachable=reachable,
         test=test,
         problems=tuple(problems),
     )
+
+
+@once
+def _lasting(
+    snapshot: Snapshot, mac: str, index: int | None
+) -> tuple[Calling, _Spot | None, tuple[Problem, ...]]:
+    """What a line shows, where it is, and what is wrong with both: as long as nobody changes the inventory."""
+    phone = snapshot.phones[mac]
+    line = None if index is None else phone.lines[index]
+    calling = calling_number(snapshot, phone, line.number if line else "")
+    spot = _spot(snapshot, phone.location)
+    about = _of_number(snapshot, line, calling, _shown(snapshot, calling.number))
+    problems = (*(spot.problems if spot else (_PLACELESS,)), *about)
+    return calling, spot, problems
 
 
 def _stranger(snapshot: Snapshot, mac: str, facts: _Facts) -> Readiness:
@@ -270,7 +276,7 @@ def _stranger(snapshot: Snapshot, mac: str, facts: _Facts) -> Readiness:
         gets_out=facts.gets_out,
         number=calling.number,
         number_known=False,
-        shown=_shown(snapshot, calling.number, facts.spots),
+        shown=_shown(snapshot, calling.number),
         sent=Place(),
         reachable=False,
         test=None,
@@ -278,15 +284,16 @@ def _stranger(snapshot: Snapshot, mac: str, facts: _Facts) -> Readiness:
     )
 
 
-def _shown(snapshot: Snapshot, number: str, spots: dict[str, _Spot]) -> Place:
+@once
+def _shown(snapshot: Snapshot, number: str) -> Place:
     """Where the provider would send help for a number."""
     held = snapshot.numbers.get(number)
-    spot = spots.get(held.location) if held else None
     if held is None or held.address_status != "registered":
         return Place()
+    spot = _spot(snapshot, held.location)
     registration = snapshot.registrations.get(number)
     confirmed = registration.reading.at if registration and registration.reading else 0.0
-    return Place(name=spot.name if spot else "", address=spot.address if spot else "", confirmed=confirmed)
+    return msgspec.structs.replace(spot.place if spot else Place(), confirmed=confirmed)
 
 
 def _text(elements: dict[str, str]) -> str:

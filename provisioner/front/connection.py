@@ -285,7 +285,7 @@ class Connection(asyncio.Protocol):
         if self._closing:
             return
         if not request.body.complete:
-            self._leave()
+            self._leave(coming=True)
         elif not request.keep_alive or self._ended:
             self.close()
         elif self._waiting:
@@ -345,15 +345,20 @@ class Connection(asyncio.Protocol):
             self.transport.write(answers.whole(status, body, "text/html", keep_alive=False))
         self._leave()
 
-    def _leave(self) -> None:
-        """Close once the peer has: with something of it unread, the answer would be lost to a reset (RFC 9112 9.6)."""
-        if not self.transport.can_write_eof():
+    def _leave(self, coming: bool = False) -> None:
+        """Close once the peer has: with something of it unread, the answer would be lost to a reset (RFC 9112 9.6).
+
+        `coming`: it is in the middle of a body, and will read our answer before it looks for the end of TLS.
+        """
+        halves = self.transport.can_write_eof()  # TLS has none
+        if not halves and not coming:
             self.close()
             return
         self._waiting.clear()
         self.unhold()
         self._closing, self._since = True, self.server.now()
-        self.transport.write_eof()
+        if halves:
+            self.transport.write_eof()
         self._left = True
 
     def check(self, now: float) -> None:

@@ -16,6 +16,7 @@ from provisioner.front.lookup import Lookup
 from provisioner.front.neighbours import plain
 from provisioner.front.record import Recorder
 from provisioner.phones.identity import normal_mac, of_agent
+from provisioner.phones.limits import source_of
 from provisioner.phones.proof import Asker
 from provisioner.phones.trust import Verdict
 from provisioner.store.records import Snapshot
@@ -70,7 +71,14 @@ class Locations:
         return path == PATH or path.startswith(f"{PATH}/")
 
     async def answer(self, request: Request) -> None:
-        """Take the body and answer."""
+        """Take the body and answer. Whoever asks too much is told so, as with phones' files."""
+        asker = self._asker(request)
+        phone = self._phone(asker)
+        sources = self._lookup.door.trust.sources
+        source = source_of(asker.address, asker.neighbour)
+        if sources.phone(phone) if phone else sources.admit(source, asker.address, asker.local):
+            self._send(request, phone, 429, b"", "text/plain")
+            return
         body = bytearray()
         try:
             while len(body) <= documents.MAX_DOCUMENT and (piece := await request.body.read()):
@@ -85,7 +93,6 @@ class Locations:
         elif token:
             self._dereference(request, token, bytes(body))
         else:
-            phone = self._phone(request)
             self._send(request, phone, 200, self._located(request, phone, bytes(body)), held.CONTENT_TYPE)
 
     def _located(self, request: Request, phone: str, body: bytes) -> bytes:
@@ -137,12 +144,9 @@ class Locations:
         expires = int(self._now()) + references.SECONDS
         return f"{self.base}/{references.token(self.key, mac, expires, secrets.token_bytes(8))}", expires
 
-    def _phone(self, request: Request) -> str:
-        """The phone that the asker is beyond doubt: by what it proves, else by where it registers from."""
-        connection, snapshot = request.connection, self._snapshot
-        if snapshot is None:
-            return ""
-        asker = self._lookup.door.asker(
+    def _asker(self, request: Request) -> Asker:
+        connection = request.connection
+        return self._lookup.door.asker(
             request.target,
             connection.address,
             request.header("user-agent"),
@@ -152,12 +156,18 @@ class Locations:
             scheme=connection.scheme,
             forwarded=bool(request.header("forwarded") or request.header("x-forwarded-for")),
         )
+
+    def _phone(self, asker: Asker) -> str:
+        """The phone that the asker is beyond doubt: by what it proves, else by where it registers from."""
+        snapshot = self._snapshot
+        if snapshot is None:
+            return ""
         if asker.certificate:
             mac = normal_mac(asker.certificate) or ""
         elif asker.neighbour:  # on the link: what it says of itself counts for nothing
             mac = asker.neighbour
         else:
-            mac = self._proved(asker, snapshot) or self.registered.mac(connection.address)
+            mac = self._proved(asker, snapshot) or self.registered.mac(asker.address)
         return mac if mac in snapshot.phones else ""
 
     def _proved(self, asker: Asker, snapshot: Snapshot) -> str:

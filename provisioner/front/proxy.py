@@ -19,6 +19,8 @@ from provisioner.ipc import Gone, connect_unix
 
 MAX_REQUEST_BODY = 8 << 20  # an import of a large practice is under 1 MiB
 MAX_BACKUP = 4 << 30  # with the firmware of three makers
+MAX_RECORDING = 65 << 20  # ten minutes at 48 kHz, and its form
+_RECORDINGS = ("/staff/audio/", "/api/v1/recordings/")
 _BACKUPS = frozenset({"/staff/backup/restore", "/api/v1/restores"})  # where they are uploaded
 MAX_ANSWER_HEAD = 64 << 10
 ANSWER_SECONDS = 60.0  # for web to begin an answer, and between two pieces of it
@@ -156,7 +158,7 @@ class Proxy:
         sending = asyncio.create_task(self._send(request, writer, name))
         answer = _Answer(only_head=request.method == "HEAD")
         try:
-            await self._until_head(answer, reader)
+            await self._until_head(answer, reader, sending)
             await self._return(request, answer, reader)
         except (OSError, EOFError):
             if sending.done() and not sending.cancelled() and (fault := sending.exception()):
@@ -197,9 +199,15 @@ class Proxy:
             writer.write(b"0\r\n\r\n")
         await writer.drain()
 
-    async def _until_head(self, answer: _Answer, reader: asyncio.StreamReader) -> None:
+    async def _until_head(
+        self, answer: _Answer, reader: asyncio.StreamReader, sending: asyncio.Future[None] | None = None
+    ) -> None:
         while answer.head is None:
-            await self._more(answer, reader)
+            try:
+                await self._more(answer, reader)
+            except TimeoutError:
+                if sending is None or sending.done():  # a backup takes long to send; web waits for its end
+                    raise
 
     async def _more(self, answer: _Answer, reader: asyncio.StreamReader) -> None:
         async with asyncio.timeout(ANSWER_SECONDS):
@@ -263,7 +271,10 @@ class Proxy:
 
 def _most(request: Request) -> int:
     """How long a request's body may be, in bytes."""
-    return MAX_BACKUP if request.target.partition("?")[0] in _BACKUPS else MAX_REQUEST_BODY
+    path = request.target.partition("?")[0]
+    if path in _BACKUPS:
+        return MAX_BACKUP
+    return MAX_RECORDING if path.startswith(_RECORDINGS) else MAX_REQUEST_BODY
 
 
 def _request_head(

@@ -20,7 +20,7 @@ from provisioner.errors import OperatorError
 from provisioner.ipc import Gone, Refused, ask
 from provisioner.keeping import archive, contents, seal
 from provisioner.keeping.archive import Cover, Manifest
-from provisioner.paths import StateDir
+from provisioner.paths import StateDir, check_file
 from provisioner.store import database, inventory, journal
 from provisioner.store.inventory import Inventory, kind_of
 from provisioner.store.journal import COLUMNS, Journal
@@ -66,6 +66,7 @@ def make(
 ) -> Manifest:
     """Write a backup to `target` (mode 0600), whole or not at all. Raises OperatorError or OSError."""
     check_passphrase(wanted.passphrase)
+    check_file(target)
     parts = contents.wanted(bool(wanted.passphrase), wanted.optional)
     target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     with work_folder(target.parent) as folder:

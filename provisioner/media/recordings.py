@@ -7,15 +7,17 @@ import math
 import re
 import wave
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
+from itertools import chain
 from operator import mul
 from pathlib import Path
 
 from provisioner.errors import OperatorError
-from provisioner.media import prompts
+from provisioner.media import prompts, wav
 from provisioner.media.g711 import decode_mulaw, encode_mulaw
 from provisioner.media.rtp import RATE
+from provisioner.media.wav import Wav, WavError
 from provisioner.paths import write_atomically
 
 MAX_BYTES = 64 << 20
@@ -33,32 +35,17 @@ def _bad(what: str) -> OperatorError:
     return OperatorError(what, "save it as WAV, PCM 16 bit, mono, 8 to 48 kHz, and upload it again")
 
 
-def _samples(data: bytes) -> tuple[list[float], int]:
-    """One channel of samples (full scale 32768) and their rate."""
+def _opened(data: bytes) -> Wav:
     try:
-        with wave.open(io.BytesIO(data)) as file:
-            channels, width, rate = file.getnchannels(), file.getsampwidth(), file.getframerate()
-            frames = file.readframes(file.getnframes())
-    except (wave.Error, EOFError, RuntimeError) as error:
-        raise _bad(f"this is no WAV file that can be read ({str(error) or 'it is cut off'})") from None
-    if not 8000 <= rate <= 96000 or channels not in (1, 2) or width not in (1, 2, 3, 4):
-        raise _bad(f"this recording has {channels} channels of {8 * width} bits at {rate} Hz")
-    frames = frames[: len(frames) - len(frames) % (channels * width)]
-    length = len(frames) / (channels * width) / rate
+        found = wav.read(data)
+    except WavError as why:
+        raise _bad(f"this is no WAV file that can be read ({why})") from None
+    if not 8000 <= found.rate <= 96000:
+        raise _bad(f"this recording has {found.channels} channels of {found.bits} bits at {found.rate} Hz")
+    length = found.count / found.rate
     if not SHORTEST <= length <= LONGEST:
         raise _bad(f"this recording lasts {length:.1f} s, not {SHORTEST} s to {LONGEST / 60:.0f} minutes")
-    values = list(_values(frames, width))
-    if channels == 2:
-        values = [(left + right) / 2 for left, right in zip(values[::2], values[1::2], strict=True)]
-    return values, rate
-
-
-def _values(frames: bytes, width: int) -> Iterator[float]:
-    if width == 1:  # unsigned, as no other width is
-        return (float((byte - 128) << 8) for byte in frames)
-    scale = 1 << (8 * width - 16)
-    at = range(0, len(frames), width)
-    return (int.from_bytes(frames[n : n + width], "little", signed=True) / scale for n in at)
+    return found
 
 
 @cache
@@ -85,18 +72,28 @@ def _tap(at: float, step: float, reach: int) -> float:
     )
 
 
-def resampled(samples: Sequence[float], rate: int) -> list[float]:
-    """The same sound at 8 kHz, without what would fold back."""
+def resampled(pieces: Iterable[Sequence[float]], rate: int) -> array[float]:
+    """The sound in `pieces`, of `rate` samples a second, at 8 kHz, without what would fold back."""
+    out = array("f")
     if rate == RATE:
-        return list(samples)
+        for piece in pieces:
+            out.extend(iter(piece))
+        return out
     tables = _weights(rate)
-    reach = len(tables[0]) // 2
-    padded = [0.0] * reach + list(samples) + [0.0] * (reach + 1)
-    count = len(samples) * RATE // rate
-    out = []
-    for n in range(count):
-        first = n * rate // RATE + 1
-        out.append(sum(map(mul, padded[first : first + 2 * reach], tables[n % len(tables)])))
+    reach, given = len(tables[0]) // 2, 0
+    held = [0.0] * reach  # of what came, from where the next sample of ours reaches back to
+    at = -reach  # where that begins
+    for piece in chain(pieces, ((),)):
+        given += len(piece)
+        held.extend(piece or [0.0] * (reach + 1))
+        while (n := len(out)) < given * RATE // rate:
+            first = n * rate // RATE + 1 - reach - at
+            if first + 2 * reach > len(held):
+                break
+            out.append(sum(map(mul, held[first : first + 2 * reach], tables[n % len(tables)])))
+        behind = max(0, len(out) * rate // RATE + 1 - reach - at)
+        del held[:behind]
+        at += behind
     return out
 
 
@@ -107,13 +104,14 @@ def converted(data: bytes, loudest: float = SPEECH_DB) -> bytes:
     """
     if len(data) > MAX_BYTES:
         raise _bad(f"this recording has {len(data) >> 20} MiB, more than {MAX_BYTES >> 20}")
-    samples = resampled(*_samples(data))
+    found = _opened(data)
+    samples = resampled(found.samples(), found.rate)
     power = math.sqrt(sum(map(mul, samples, samples)) / len(samples))
     peak = max(map(abs, samples))
     if peak < 30:
         raise _bad("this recording is silent")
     gain = min(1.0, 32768 * 10 ** (loudest / 20) / power, _PEAK / peak)
-    out = [round(sample * gain) for sample in samples]
+    out = array("h", (round(sample * gain) for sample in samples))
     for n in range(min(_EDGE, len(out) // 2)):
         out[n] = out[n] * n // _EDGE
         out[-1 - n] = out[-1 - n] * n // _EDGE

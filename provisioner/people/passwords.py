@@ -98,11 +98,6 @@ class Bench:
             except (VerificationError, InvalidHashError):
                 return False
 
-    @staticmethod
-    def outdated(kept: str) -> bool:
-        """Whether `kept` was made with other costs than ours."""
-        return _hasher.check_needs_rehash(kept)
-
 
 # What the password of somebody who is not there is compared with: the time to answer must not tell (OWASP ASVS 2.2).
 _NOBODY = _hasher.hash("nobody has this password")

@@ -21,11 +21,6 @@ _ISSUER = "Provisioner"
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"  # 32, without i, l, o and u, which are misread
 
 
-def new_key(random: Callable[[int], bytes]) -> str:
-    """A new key, in Base32, as people type it into an app."""
-    return base64.b32encode(random(KEY_BYTES)).decode()
-
-
 def _totp(key: str) -> TOTP:
     # Keyed SHA-1, as all apps do; what broke SHA-1 (collisions) does not touch HMAC (RFC 6194, section 3.3).
     return TOTP(base64.b32decode(key), DIGITS, SHA1(), STEP)  # noqa: S303

@@ -113,7 +113,7 @@ def edit(
         except msgspec.ValidationError as error:
             raise Invalid({"user": f"{error}."}) from None
         change.put(after, revision)
-        check_kept(change)
+        check_kept(change, before)
         if (after.role, after.disabled) != (before.role, before.disabled):
             change.end_tokens(name)
     return after
@@ -122,18 +122,24 @@ def edit(
 def remove(inventory: Inventory, name: str, who: str, revision: int | None = None) -> None:
     """Remove a user; their sessions and API tokens end."""
     with inventory.change(who) as change:
-        _known(change, name)
+        before = _known(change, name)
         change.delete(User, name, revision)
         change.delete(UserSecret, name)
-        check_kept(change)
+        check_kept(change, before)
         change.end_tokens(name, api=True)
 
 
-def check_kept(change: Change) -> None:
-    """Raises OperatorError when users are left, and none of them could make others."""
-    """Somebody must be left who can make users; a practice without any user uses links from the console."""
+def _leads(user: User) -> bool:
+    return user.role == "administrator" and not user.disabled
+
+
+def check_kept(change: Change, before: User) -> None:
+    """Raises OperatorError when the last who can make users (`before` the change) would be gone, and others are left.
+
+    A practice that never had one, or has no user at all, uses links from the console.
+    """
     left = change.all(User)
-    if left and not any(user.role == "administrator" and not user.disabled for user in left):
+    if _leads(before) and left and not any(_leads(user) for user in left):
         raise OperatorError(
             "nobody would be left who can make users", "make somebody else an administrator first"
         )

@@ -1,4 +1,4 @@
-"""Phones from a table and back: MAC, model, name, extension, number. Pure: what is wrong is shown, all of it at once.
+"""Phones from a table and back, with all that is wrong: MAC, model, name, extension, number, location. Pure.
 
 A row speaks of a phone's first line; what the table has no column for stays as it is.
 """
@@ -24,8 +24,8 @@ from provisioner.phones.identity import normal_mac, vendor_of_mac
 from provisioner.phones.numbers import in_service
 from provisioner.store.records import Line, Number, Phone, Practice, Snapshot
 
-COLUMNS = ("mac", "model", "name", "extension", "number")
-TITLES = ("MAC", "Model", "Name", "Extension", "Number")
+COLUMNS = ("mac", "model", "name", "extension", "number", "location")
+TITLES = ("MAC", "Model", "Name", "Extension", "Number", "Location")
 MAX_BYTES = 4 << 20
 MAX_ROWS = 20_000
 MAX_NAME = 60  # characters; no display shows more
@@ -39,6 +39,7 @@ _SPELLINGS = {
     "extension": "extension ext extn extensionnumber internal internalnumber line sipuser",
     "number": "number phonenumber telephone telephonenumber tel did didnumber direct directnumber directline"
     " publicnumber outsidenumber e164 callerid1",
+    "location": "location locationid locationname",
 }
 _COLUMN = {spelling: column for column, words in _SPELLINGS.items() for spelling in words.split()}
 _FORMULA = re.compile(r"[=+\-@]")
@@ -49,7 +50,10 @@ Action = Literal["new", "change", "same", "wrong"]
 
 
 class Row(msgspec.Struct, kw_only=True):
-    """One row of the table, as it would be applied. `line`: of the file, from 1. `was`: what a change replaces."""
+    """One row of the table, as it would be applied. `line`: of the file, from 1. `was`: what a change replaces.
+
+    `location`: the id of one.
+    """
 
     line: int
     mac: str
@@ -58,6 +62,7 @@ class Row(msgspec.Struct, kw_only=True):
     name: str = ""
     extension: str = ""
     number: str = ""
+    location: str = ""
     action: Action = "new"
     was: dict[str, str] = {}
     problems: list[str] = []
@@ -273,7 +278,7 @@ def preview(table: Table, snapshot: Snapshot, catalogue: Catalogue, now: float) 
 def _cells(phone: Phone) -> dict[str, str]:
     line = phone.lines[0] if phone.lines else Line(extension="")
     return {"vendor": phone.vendor, "model": phone.model, "name": line.name, "extension": line.extension,
-            "number": line.number}  # fmt: skip
+            "number": line.number, "location": phone.location}  # fmt: skip
 
 
 def _row(line: int, given: dict[str, str], stock: _Stock) -> Row:
@@ -293,6 +298,7 @@ def _row(line: int, given: dict[str, str], stock: _Stock) -> Row:
         row.problems.append("The name has characters that cannot be shown: type it anew.")
     row.extension = given.get("extension") or was["extension"]
     _set_number(row, given.get("number", ""), was["number"])
+    _set_location(row, given.get("location", ""), was["location"], stock.snapshot)
     return row
 
 
@@ -324,6 +330,24 @@ def _set_number(row: Row, text: str, was: str) -> None:
         mangled = re.fullmatch(r"[\d.,]+[eE]\+?\d+", text)
         how = "a spreadsheet has mangled it: make the column text" if mangled else "write it as +14155550123"
         row.problems.append(f"{row.number!r} is no telephone number: {how}.")
+
+
+def _set_location(row: Row, text: str, was: str, snapshot: Snapshot) -> None:
+    """By the id of a location, or its name where there is one of it; a new phone without is where its number is."""
+    number = snapshot.numbers.get(row.number)
+    row.location = was or (number.location if number and row.mac not in snapshot.phones else "")
+    if text in ("", was):
+        return
+    alike = [each.id for each in snapshot.locations.values() if each.name.casefold() == text.casefold()]
+    found = [text] if text in snapshot.locations else alike
+    if len(found) == 1:
+        (row.location,) = found
+    elif found:
+        row.problems.append(f"{len(found)} locations are called {text}: write {' or '.join(sorted(found))}.")
+    else:
+        row.problems.append(
+            f"There is no location {text[:MAX_NAME]!r}: see the list of locations, or leave it out."
+        )
 
 
 def _unchanged(row: Row, snapshot: Snapshot, name: str) -> bool:
@@ -398,21 +422,14 @@ def _extensions(rows: list[Row], snapshot: Snapshot, now: float) -> None:
     free: dict[tuple[str, str], Iterator[str]] = {}
     for row in rows:
         if not row.extension:
-            where = _belongs(row, snapshot)
+            phone = snapshot.phones.get(row.mac)
+            where = row.location, phone.group if phone else ""
             if where not in free:
                 free[where] = free_extensions(held, length, *spans(snapshot, *where))
             row.extension = next((each for each in free[where] if each not in held), "")
             held.add(row.extension)
             if not row.extension:
                 row.problems.append(f"All extensions of {length} digits are in use.")
-
-
-def _belongs(row: Row, snapshot: Snapshot) -> tuple[str, str]:
-    """The location and the group of the phone of a row."""
-    if phone := snapshot.phones.get(row.mac):
-        return phone.location, phone.group
-    number = snapshot.numbers.get(row.number)
-    return (number.location if number else ""), ""
 
 
 def _numbers(rows: list[Row], snapshot: Snapshot) -> None:
@@ -467,7 +484,7 @@ def records(found: Preview, snapshot: Snapshot) -> Iterator[Practice | Phone | N
         if number and ours:
             numbers[number.id] = msgspec.structs.replace(number, extension=row.extension)
     for row, _old in changed:
-        yield _phone(row, snapshot.phones.get(row.mac), numbers.get(row.number))
+        yield _phone(row, snapshot.phones.get(row.mac))
     yield from (number for name, number in numbers.items() if number != snapshot.numbers[name])
 
 
@@ -476,14 +493,14 @@ def _before(row: Row, snapshot: Snapshot) -> dict[str, str]:
     return _cells(phone) if phone else dict.fromkeys(("vendor", *COLUMNS[1:]), "")
 
 
-def _phone(row: Row, before: Phone | None, number: Number | None) -> Phone:
+def _phone(row: Row, before: Phone | None) -> Phone:
     line = Line(extension=row.extension, number=row.number, name=row.name)
     if before:
+        lines = (line, *before.lines[1:])
         return msgspec.structs.replace(
-            before, vendor=row.vendor, model=row.model, lines=(line, *before.lines[1:])
+            before, vendor=row.vendor, model=row.model, lines=lines, location=row.location
         )
-    location = number.location if number else ""
-    return Phone(id=row.mac, vendor=row.vendor, model=row.model, lines=(line,), location=location)
+    return Phone(id=row.mac, vendor=row.vendor, model=row.model, lines=(line,), location=row.location)
 
 
 # writing

@@ -26,6 +26,7 @@ from provisioner.dialing.extensions import (
     span_fault,
 )
 from provisioner.errors import OperatorError
+from provisioner.store.once import once
 from provisioner.store.records import (
     ExtensionRange,
     HeldExtension,
@@ -312,7 +313,8 @@ def one(snapshot: Snapshot, extension: str, now: float) -> tuple[Row, str]:
     return known or free, why_not(snapshot, extension, now)
 
 
-def problems(snapshot: Snapshot) -> list[str]:
+@once
+def problems(snapshot: Snapshot) -> tuple[str, ...]:
     """What is wrong with the extensions in use, as somebody may have put them there otherwise; all of it."""
     used = sorted(line.extension for phone in snapshot.phones.values() for line in phone.lines)
     length = snapshot.practice.extension_length
@@ -323,4 +325,4 @@ def problems(snapshot: Snapshot) -> list[str]:
     for number in snapshot.numbers.values():
         if number.extension and number.extension not in known:
             found.append(f"{number.id} leads to {number.extension}, which no phone has")
-    return found
+    return tuple(found)

@@ -9,6 +9,7 @@ import msgspec
 
 from provisioner.errors import Invalid, OperatorError
 from provisioner.phones.extensions import seen
+from provisioner.store.once import once
 from provisioner.store.records import Line, Number, Phone, Snapshot
 
 if TYPE_CHECKING:
@@ -160,14 +161,15 @@ def _show(change: Change, extension: str, only: str, number: str) -> None:
         change.put(msgspec.structs.replace(phone, lines=lines))
 
 
-def warnings(snapshot: Snapshot) -> list[Warned]:
+@once
+def warnings(snapshot: Snapshot) -> tuple[Warned, ...]:
     """All numbers that lines show though their address is not registered, or is that of another place."""
-    return [
+    return tuple(
         warned
         for phone in snapshot.phones.values()
         for line in phone.lines
         if line.number and (warned := _warned(snapshot, phone, line))
-    ]
+    )
 
 
 def _warned(snapshot: Snapshot, phone: Phone, line: Line) -> Warned | None:

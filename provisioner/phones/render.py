@@ -22,7 +22,7 @@ from provisioner.phones.layers import Layers, Resolved
 from provisioner.phones.names import named
 from provisioner.phones.settings import Addresses, Device
 from provisioner.phones.vocabulary import Value
-from provisioner.store.records import Credential, Phone, Snapshot
+from provisioner.store.records import Credential, Number, Phone, Snapshot
 
 _log = logging.getLogger(__name__)
 
@@ -106,6 +106,9 @@ class Renderer:
             for name in DIALECTS
         }
         self._directory = _directory(snapshot)
+        self._numbers = {
+            each.location: each.id for each in sorted(snapshot.numbers.values(), key=_by_name, reverse=True)
+        }
         self._skeletons: dict[tuple[Like, File, settings.Shape], Skeleton] = {}
         self._devices: dict[str, tuple[Device, list[str], settings.Shape]] = {}
         self._contexts: dict[Like, dict[str, Any]] = {}
@@ -183,9 +186,19 @@ class Renderer:
     def device(self, phone: Phone) -> Device:
         """What one adopted phone has of its own."""
         credential = self.snapshot.credentials.get(phone.id) or Credential(id=phone.id)
-        return settings.of_phone(
-            phone, credential, self.catalogue, self.snapshot.phone_groups.get(phone.group)
-        )
+        group = self.snapshot.phone_groups.get(phone.group)
+        return settings.of_phone(phone, credential, self.catalogue, group, self._emergency_number(phone))
+
+    def _emergency_number(self, phone: Phone) -> str:
+        """Of the first line, where it is of the phone's place; else the nearest. How it is registered changes nothing.
+
+        A phone's file is not to change with what a provider says at the moment.
+        """
+        own = self.snapshot.numbers.get(phone.lines[0].number) if phone.lines else None
+        if own and self.snapshot.covers(own.location, phone.location):
+            return own.id.lstrip("+")
+        near = [each.id for each in self.snapshot.lineage(phone.location) if each.level != "practice"]
+        return next((self._numbers[each] for each in near if each in self._numbers), "").lstrip("+")
 
     def resolved(self, vendor: str, model: Model | None, phone: Phone | None) -> Resolved:
         """The settings of such a phone, each with the layers that it comes from."""
@@ -280,6 +293,10 @@ class Renderer:
         if vendor not in self.catalogue.vendors:
             return None
         return self.catalogue.kit(vendor, self.model(asked, identity))
+
+
+def _by_name(number: Number) -> str:
+    return number.id
 
 
 def _encoded(file: File, data: bytes, device: Device) -> bytes:

@@ -47,7 +47,10 @@ class DeviceKey(msgspec.Struct, frozen=True):
 
 
 class Device(msgspec.Struct, frozen=True):
-    """One phone's own values; "" where it has none. `path_secret`: the folder of its provisioning URL."""
+    """One phone's own values; "" where it has none. `path_secret`: the folder of its provisioning URL.
+
+    `emergency_number`: digits with the country's 1, of the number whose emergency address is that of the phone's place.
+    """
 
     mac: str = ""
     admin_password: str = ""
@@ -56,6 +59,7 @@ class Device(msgspec.Struct, frozen=True):
     http_password: str = ""
     path_secret: str = ""
     file_key: str = ""
+    emergency_number: str = ""
     accounts: tuple[Account, ...] = ()
     keys: tuple[DeviceKey, ...] = ()
     modules: tuple[str, ...] = ()
@@ -65,7 +69,10 @@ class Device(msgspec.Struct, frozen=True):
         return next((key for key in self.keys if (key.module, key.index) == (module, position)), None)
 
 
-SCALARS = ("mac", "admin_password", "user_password", "http_user", "http_password", "path_secret", "file_key")
+SCALARS = (
+    *("mac", "admin_password", "user_password", "http_user", "http_password", "path_secret", "file_key"),
+    "emergency_number",
+)
 MASK = "********"
 Shape = tuple[int, tuple[tuple[int, str, int, int, int], ...], tuple[str, ...], tuple[bool, ...]]
 
@@ -80,6 +87,7 @@ def values(device: Device) -> list[str]:
         device.http_password,
         device.path_secret,
         device.file_key,
+        device.emergency_number,
     ]
     for account in device.accounts:
         own += (account.extension, account.name, account.label, account.auth_user, account.password)
@@ -90,7 +98,7 @@ def values(device: Device) -> list[str]:
 
 def masked(own: list[str], accounts: int) -> list[str]:
     """The same values without the secrets: fit to be shown and stored."""
-    secret = {SCALARS.index(name) for name in SCALARS if name not in ("mac", "http_user")}
+    secret = {SCALARS.index(name) for name in SCALARS if name not in ("mac", "http_user", "emergency_number")}
     secret |= {len(SCALARS) + 5 * index + 4 for index in range(accounts)}
     return [MASK if index in secret and value else value for index, value in enumerate(own)]
 
@@ -116,7 +124,11 @@ def from_values(shape: Shape, own: list[str]) -> Device:
 
 
 def of_phone(
-    phone: Phone, credential: Credential, catalogue: Catalogue, group: PhoneGroup | None = None
+    phone: Phone,
+    credential: Credential,
+    catalogue: Catalogue,
+    group: PhoneGroup | None = None,
+    emergency_number: str = "",
 ) -> Device:
     """The values of one adopted phone. A line without a credential has an empty user and password.
 
@@ -142,6 +154,7 @@ def of_phone(
         credential.http_password,
         credential.path_secret,
         credential.file_key,
+        emergency_number,
         tuple(accounts),
         _keys(phone, catalogue, group),
         phone.modules,

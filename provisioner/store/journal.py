@@ -36,6 +36,8 @@ PURGE = "purge"
 FORGET_REQUESTS = "forget-requests"
 RETRY_SECONDS = 1.0
 OPENING_SECONDS = 1.0  # a locked file must not hold up a start
+GATHER_SECONDS = 0.1  # between two transactions: each costs more than a row
+EVIDENCE = "emergencies"  # these wait for nothing
 
 Row = dict[str, Any]
 EVERY_CALL = Search()
@@ -269,6 +271,8 @@ class Journal(Counted):
         self._changed = threading.Condition()
         self._busy = True
         self._closing = False
+        self._awaited = 0  # who waits until all is written
+        self._urgent = False  # evidence is queued
         self._told = ""
         self._pool = database.Pool(path)
         self._writer = _Writer(path, clock)
@@ -290,13 +294,21 @@ class Journal(Counted):
         `expires` has passed is deleted.
         """
         with self._changed:
+            first = not self._queue
             self._put([(table, dict(row))])
-            self._changed.notify_all()
+            self._urgent |= table == EVIDENCE
+            if first or self._urgent:
+                self._changed.notify_all()
 
     def flush(self, seconds: float = 5.0) -> bool:
         """Wait until all is written, `seconds` at most; False when it is not."""
         with self._changed:
-            return self._changed.wait_for(lambda: not self._queue and not self._busy, seconds)
+            self._awaited += 1
+            self._changed.notify_all()
+            try:
+                return self._changed.wait_for(lambda: not self._queue and not self._busy, seconds)
+            finally:
+                self._awaited -= 1
 
     def close(self) -> None:
         """Write what is queued, as far as that can be done, and stop."""
@@ -465,10 +477,15 @@ class Journal(Counted):
                     break
                 if not written:
                     self._changed.wait_for(lambda: self._closing, RETRY_SECONDS)
+                elif batch:
+                    self._changed.wait_for(self._hurried, GATHER_SECONDS)
                 self._changed.wait_for(lambda: self._queue or self._closing)
                 batch, self._queue = list(self._queue), deque()
-                self._busy = True
+                self._busy, self._urgent = True, False
         self._writer.close()
+
+    def _hurried(self) -> bool:
+        return bool(self._urgent or self._awaited or self._closing)
 
     def _try(self, batch: list[tuple[str, Row]]) -> bool:
         """One transaction; False when the rows must wait. What is wrong is logged once, not every second."""

@@ -13,6 +13,7 @@ import msgspec
 
 from provisioner.store.backups import BackupPlan as BackupPlan
 from provisioner.store.backups import BackupSecret as BackupSecret
+from provisioner.store.once import once
 from provisioner.store.people import Role as Role
 from provisioner.store.people import User as User
 from provisioner.store.people import UserSecret as UserSecret
@@ -554,11 +555,7 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, dict=True):
         """The phone and 0-based line index that hold `extension`."""
         return self._holders.get(extension)
 
-    @cached_property
-    def _places(self) -> dict[str, Location | None]:
-        """What `place` has found so far."""
-        return {}
-
+    @once
     def lineage(self, location: str) -> tuple[Location, ...]:
         """A location and those that it is a part of, the innermost first; () when there is none of that id."""
         found: list[Location] = []
@@ -567,13 +564,9 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, dict=True):
             location = here.parent
         return tuple(found)
 
+    @once
     def place(self, location: str) -> Location | None:
         """A location with its whole address, its networks and neighbours; what is nearer wins."""
-        if location not in self._places:
-            self._places[location] = self._whole(location)
-        return self._places[location]
-
-    def _whole(self, location: str) -> Location | None:
         lineage = self.lineage(location)
         if not lineage:
             return None
@@ -589,8 +582,11 @@ class Snapshot(msgspec.Struct, frozen=True, kw_only=True, dict=True):
 
     def covers(self, outer: str, inner: str) -> bool:
         """Whether what is registered for `outer` is true of `inner`: it, or a part of it, in one building."""
-        lineage = self.lineage(inner)
-        return any(each.id == outer and each.level != "practice" for each in lineage)
+        return outer in self._covering(inner)
+
+    @once
+    def _covering(self, inner: str) -> frozenset[str]:
+        return frozenset(each.id for each in self.lineage(inner) if each.level != "practice")
 
     def extensions(self) -> list[str]:
         """All extensions in use, in order."""

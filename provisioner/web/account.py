@@ -14,7 +14,7 @@ from provisioner.errors import Invalid, ProvisionerError
 from provisioner.people import second_factor
 from provisioner.people import users as people
 from provisioner.store.records import User
-from provisioner.web import api, contract, language, roles, session, shapes, signing, staff, users
+from provisioner.web import api, contract, forms, language, roles, session, shapes, signing, staff, users
 from provisioner.web.contract import Body, Page, Paging
 from provisioner.web.language import gettext as _
 from provisioner.web.session import Session, sources
@@ -295,4 +295,4 @@ def api_sessions(query: Paging) -> Page[ShownSession]:
 @contract.call()
 def api_end(session: str) -> None:
     """End one of one's own sessions."""
-    end_session(int(session) if session.isascii() and session.isdecimal() and len(session) < 10 else 0)
+    end_session(forms.whole(session) or 0)

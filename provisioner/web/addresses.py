@@ -14,7 +14,7 @@ from provisioner.emergency.providers.wire import Account
 from provisioner.emergency.registrar import ADAPTERS, act
 from provisioner.errors import ProvisionerError, UsageError
 from provisioner.store.records import Postal, Registration
-from provisioner.web import api, contract, paging, staff, words
+from provisioner.web import api, contract, forms, paging, staff, words
 from provisioner.web.contract import Body, Page, Paging, Text
 from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
@@ -103,8 +103,8 @@ def history(number: str) -> list[Past]:
 
 def _event(decision: str, choice: str) -> registration.Event:
     """What a form or the API asks for. Raises UsageError."""
-    if decision == "approve" and choice.isdecimal():
-        return registration.Approved(int(choice))
+    if decision == "approve" and (place := forms.whole(choice)) is not None:
+        return registration.Approved(place)
     if decision not in _PLAIN:
         raise UsageError("There is no such decision: approve, as-typed, look or remove")
     return _PLAIN[decision]

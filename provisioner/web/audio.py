@@ -6,12 +6,14 @@ from hashlib import sha256
 
 from flask import Blueprint, Response, abort, make_response, redirect, request, url_for
 
+from provisioner.errors import ProvisionerError
 from provisioner.media import prompts
 from provisioner.media.recordings import MAX_BYTES, Recordings, as_wav
 from provisioner.media.rtp import RATE
 from provisioner.store.records import Recording
 from provisioner.web import api, contract, staff, uploads
 from provisioner.web.contract import Page, Paging
+from provisioner.web.language import gettext as _
 from provisioner.web.session import sources, who
 from provisioner.web.shapes import Shape
 
@@ -45,7 +47,11 @@ def _rows() -> list[dict[str, object]]:
 @pages.get("")
 def index() -> Response:
     """All prompts, and the forms to replace them."""
-    return staff.page("audio.html", sources().world(), rows=_rows())
+    return _page()
+
+
+def _page(status: int = 200, error: str = "") -> Response:
+    return staff.page("audio.html", sources().world(), status, rows=_rows(), error=error)
 
 
 @pages.get("/<name>.wav")
@@ -65,9 +71,12 @@ def upload(name: str) -> Response:
     if "remove" in request.form:
         _remove(_known(name), who())
     elif file is None or not file.filename:
-        abort(400, "Choose a WAV file first.")
+        return _page(400, _("Choose a WAV file first."))
     else:
-        _put(_known(name), file.read(), who())
+        try:
+            _put(_known(name), file.read(), who())
+        except ProvisionerError as error:
+            return _page(409, str(error))
     return make_response(redirect(url_for("audio.index"), 303))
 
 

@@ -11,7 +11,7 @@ from msgspec import Meta
 
 from provisioner.errors import ProvisionerError
 from provisioner.store.audit import SHORTEST, Audit, Wanted
-from provisioner.web import api, changes, contract, shapes, staff, undo, words
+from provisioner.web import api, changes, contract, forms, shapes, staff, undo, words
 from provisioner.web.changes import Change
 from provisioner.web.contract import Body, Page
 from provisioner.web.language import gettext as _
@@ -46,7 +46,7 @@ def _wanted() -> Wanted:
         name=asked.get("id", ""),
         since=_day(asked.get("since", "")),
         until=_day(asked.get("until", ""), after=True),
-        before=int(before) if before.isdecimal() and len(before) < 16 else 0,
+        before=forms.whole(before) or 0,
         text=" ".join(word for word in asked.get("q", "").split()[:5] if len(word) >= SHORTEST),
     )
 
@@ -201,7 +201,7 @@ def api_list(query: WantedEntries) -> Page[ShownEntry]:
 
 
 def _number(change: str) -> int:
-    return int(change) if change.isascii() and change.isdecimal() and len(change) < 16 else 0
+    return forms.whole(change) or 0
 
 
 @calls.get("/<change>")

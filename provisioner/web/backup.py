@@ -22,7 +22,7 @@ from provisioner.keeping.contents import PARTS
 from provisioner.keeping.kept import Kept
 from provisioner.keeping.making import Wanted
 from provisioner.store.records import BackupPlan, User
-from provisioner.web import jobs, restores, staff
+from provisioner.web import forms, jobs, restores, staff
 from provisioner.web.backup_words import KIND_WORDS, OCCASIONS, OPTIONAL, PART_WORDS, WARNINGS
 from provisioner.web.jobs import Job, Progress
 from provisioner.web.language import gettext as _
@@ -150,7 +150,7 @@ def plan() -> Response:
         id=kept.PLAN,
         daily="daily" in form,
         at=form.get("at", "").strip(),
-        keep=int(keep) if keep.isdecimal() and len(keep) < 5 else 0,
+        keep=forms.whole(keep, 4) or 0,
         folder=form.get("folder", "").strip(),
         optional=tuple(sorted(_optional())),
     )

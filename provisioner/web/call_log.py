@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from provisioner.store import call_log, dial_through
 from provisioner.store.call_log import MARKS, MAX_NUMBERS, Search
-from provisioner.web import api, contract, finding, staff, views, words
+from provisioner.web import api, contract, finding, forms, staff, views, words
 from provisioner.web.contract import Body, Page
 from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
@@ -88,7 +88,7 @@ def _live(world: World, search: Search) -> list[views.CallRow]:
 
 def _before() -> int:
     text = request.args.get("before", "")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < 19 else 0
+    return forms.whole(text, 18) or 0
 
 
 @staff.blueprint.get("/calls", endpoint="calls")

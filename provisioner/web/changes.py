@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
 
@@ -67,6 +69,7 @@ PLACES = {
     "token": ("tokens.page", ""),
     "certificate": ("authorities.show", ""),
 }
+LONG_AGO = 1e9  # seconds since 1970 (2001): numbers above are moments
 _IDENTITIES = ("position", "extension", "target")  # by which the parts of a list are told apart
 
 
@@ -99,50 +102,73 @@ class Change(NamedTuple):
     record: bool
 
 
-def _values(body: str | None) -> dict[str, str]:
+def _values(body: str | None, snapshot: Snapshot) -> dict[str, str]:
     held = msgspec.json.decode(body) if body else {}
-    return dict(_flat("", held)) if isinstance(held, dict) else {}
+    return dict(_flat("", held, snapshot)) if isinstance(held, dict) else {}
 
 
-def _flat(label: str, value: Any) -> list[tuple[str, str]]:
+def _label(path: str) -> str:
+    """`lines 102` as `Lines 102`: fields in words, what tells the parts of a list apart as it is."""
+    parts = [part for part in path.split(" ") if part != "values"]
+    return " ".join(words.setting(part) if part.isidentifier() and part.islower() else part for part in parts)
+
+
+def _flat(label: str, value: Any, snapshot: Snapshot) -> list[tuple[str, str]]:
     """A document as labels and texts, one for each that may change by itself."""
     if isinstance(value, dict):
         skipped = ("kind", "id") if not label else ()
         parts = [(f"{label} {name}".strip(), each) for name, each in value.items() if name not in skipped]
-        return [pair for name, each in parts for pair in _flat(name, each)]
+        return [pair for name, each in parts for pair in _flat(name, each, snapshot)]
     if isinstance(value, list) and value and all(isinstance(each, dict) for each in value):
         found = []
         for place, each in enumerate(value, 1):
             key = next((name for name in _IDENTITIES if name in each), "")
             rest = ", ".join(
-                _text(part) for name, part in each.items() if name != key and part not in ("", None)
+                _text(part, snapshot) for name, part in each.items() if name != key and part not in ("", None)
             )
             found.append((f"{label} {each[key] if key else place}", rest or _("there")))
         return found
-    return [(label, _text(value))]
+    return [(label, _named(label, value, snapshot) or _text(value, snapshot))]
 
 
-def _text(value: Any) -> str:
+def _named(field: str, value: Any, snapshot: Snapshot) -> str:
+    """What is meant by an id, where it is still there; "" for what is no id."""
+    known: dict[str, Mapping[str, Any]] = {
+        "group": snapshot.phone_groups,
+        "location": snapshot.locations,
+        "parent": snapshot.locations,
+        "ring_group": snapshot.ring_groups,
+    }
+    held = known.get(field, {}).get(value) if isinstance(value, str) else None
+    return str(held.name) if held else ""
+
+
+def _moment(at: float, snapshot: Snapshot) -> str:
+    zone = words.zone(snapshot.practice.time_zone)
+    return f"{datetime.fromtimestamp(at, zone):%Y-%m-%d %H:%M:%S}"
+
+
+def _text(value: Any, snapshot: Snapshot) -> str:
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, float):
-        return f"{value:.15g}"
+        return _moment(value, snapshot) if value > LONG_AGO else f"{value:.15g}"
     if isinstance(value, list):
-        return ", ".join(_text(each) for each in value)
+        return ", ".join(_text(each, snapshot) for each in value)
     if isinstance(value, dict):
-        return ", ".join(f"{name} {_text(each)}" for name, each in value.items())
+        return ", ".join(f"{name} {_text(each, snapshot)}" for name, each in value.items())
     text = "" if value is None else str(value)
     return words.number(text) if text.startswith("+1") else text
 
 
-def fields(entry: Audit) -> list[Field]:
+def fields(entry: Audit, snapshot: Snapshot) -> list[Field]:
     """What changed, field by field; all of it where a record was made or removed."""
     if entry.kind in SECRET_KINDS:
         return []
-    before, after = _values(entry.before), _values(entry.after)
+    before, after = _values(entry.before, snapshot), _values(entry.after, snapshot)
     names = list(dict.fromkeys([*before, *after]))
     pairs = [(name, before.get(name, ""), after.get(name, "")) for name in names]
-    return [Field(words.setting(name), old, new) for name, old, new in pairs if old != new]
+    return [Field(_label(name), old, new) for name, old, new in pairs if old != new]
 
 
 def _name(entry: Audit, snapshot: Snapshot) -> str:
@@ -188,7 +214,8 @@ def _there(entry: Audit, snapshot: Snapshot) -> str:
 def told(entry: Audit, snapshot: Snapshot) -> Entry:
     """An entry in words."""
     what = _(WORDS.get(entry.kind, entry.kind))
-    return Entry(entry, what, _name(entry, snapshot), act(entry), _there(entry, snapshot), fields(entry))
+    url, changed = _there(entry, snapshot), fields(entry, snapshot)
+    return Entry(entry, what, _name(entry, snapshot), act(entry), url, changed)
 
 
 def grouped(entries: list[Audit], snapshot: Snapshot) -> list[Change]:

@@ -190,14 +190,15 @@ def _stack(label: str, parts: list[tuple[Series, float]], top: float, x: float, 
 
 
 def _drawn(values: Sequence[float | None], low: float, top: float) -> str:
-    """A path in a square of 100 by 100; a gap where nothing is known, a dot where a value stands alone."""
+    """A path in a square of 100 by 100; a gap where nothing is known, a dash where a value stands alone."""
     path, pen = [], False
     for at, value in enumerate(values):
         if value is None:
             pen = False
             continue
         x, y = (at + 0.5) * 100 / len(values), 100 * (top - min(max(value, low), top)) / (top - low)
-        path.append(f"{'L' if pen else 'M'}{x:.4g} {y:.4g}" + ("" if pen else "h0"))
+        alone = not pen and (at + 1 == len(values) or values[at + 1] is None)
+        path.append(f"{'L' if pen else 'M'}{x - alone:.4g} {y:.4g}" + ("h2" if alone else ""))
         pen = True
     return "".join(path)
 
@@ -237,7 +238,7 @@ def matrix(
     parts: list[Markup] = []
     for line, (label, cells) in enumerate(rows):
         y = BELOW + line * ROW
-        parts.append(_tag("text", label, class_="tick row", x="0", y=y + ROW - 7))
+        parts.append(_label(label, gutter, y))
         parts += [_place(cell, gutter + at * step, step, y) for at, cell in enumerate(cells) if cell.level]
     parts += [
         _tag("text", column, class_="tick middle", x=_percent(gutter + (at + 0.5) * step), y=BELOW - 6)
@@ -251,6 +252,12 @@ def matrix(
         [[label, *(cell.words or _NOTHING for cell in cells)] for label, cells in rows],
     )
     return _figure(name, svg, legend, table)
+
+
+def _label(label: str, gutter: float, y: float) -> Markup:
+    """What a row is, cut where its places begin (an inner svg clips); all of it as a hint."""
+    text = _tag("text", label, _tag("title", label), class_="tick row", x="0", y=ROW - 7)
+    return _tag("svg", text, x="0", y=y, width=_percent(gutter - 1), height=ROW)
 
 
 def _place(cell: Cell, x: float, width: float, y: float) -> Markup:
@@ -280,7 +287,7 @@ def lanes(
         parts.append(_tag("text", words, class_="tick middle", x=x, y=BELOW - 6))
     for line, (label, spans) in enumerate(rows):
         y = BELOW + line * ROW
-        parts.append(_tag("text", label, class_="tick row", x="0", y=y + ROW - 7))
+        parts.append(_label(label, gutter, y))
         for span in spans:
             width = max(0.4, (span.end - span.start) * scale)
             place = {"x": _percent(gutter + span.start * scale), "width": _percent(width)}
@@ -309,13 +316,3 @@ def shares(name: str, title: str, parts: Sequence[tuple[str, str, int]]) -> Mark
     legend = [(f"{words} {count}", level) for words, level, count in parts if count]
     table = _table(title, [_("What"), _("How many")], [[words, count] for words, _level, count in parts])
     return _figure(name, _svg(name, title, 14, *drawn), legend, table)
-
-
-def sparkline(title: str, values: Sequence[float | None], level: str = "main") -> Markup:
-    """A line the size of a word, for beside a figure; `title` says in words what it shows."""
-    top = max((value for value in values if value is not None), default=0) or 1
-    path = _tag("path", class_=f"line {level}", d=_drawn(values, 0, top)) if values else ""
-    return _tag(
-        "svg", _tag("title", title), path, class_="spark", role="img", aria_label=title,
-        viewBox="-2 -8 104 116", preserveAspectRatio="none", width="88", height="22",
-    )  # fmt: skip

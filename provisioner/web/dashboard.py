@@ -65,8 +65,8 @@ def _trunk(world: World) -> Tile:
 def _emergency(report: Report) -> Tile:
     red = sum(row.level == "bad" for row in report.phones)
     shown = {"bad": _("Not ready"), "warn": _("To do"), "good": _("Ready")}[report.level]
-    beside = ngettext("{count} phone", "{count} phones", red).format(count=red) if red else ""
-    return Tile(url_for("readiness.page"), shown, beside, _("for 911"), report.level)
+    below = ngettext("for 911: {count} phone", "for 911: {count} phones", red).format(count=red)
+    return Tile(url_for("readiness.page"), shown, "", below if red else _("for 911"), report.level)
 
 
 def _disk(world: World) -> Tile:

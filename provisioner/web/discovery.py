@@ -60,7 +60,7 @@ class Seen(msgspec.Struct, kw_only=True):
 def seen(world: World, ignored: bool = False) -> Seen:
     """Who waits (or is ignored), with what each was told, and who is on the network and silent."""
     wanted = "ignored" if ignored else "waiting"
-    rows = [row for row in views.phones(world, ignored=True) if row.status == wanted]
+    rows = [row for row in views.waiting(world, ignored=True) if row.status == wanted]
     rows.sort(key=lambda row: -(row.last_seen or 0.0))
     sightings = {str(row["mac"]): row for row in world.sightings}
     near = _neighbours()

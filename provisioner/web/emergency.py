@@ -14,7 +14,7 @@ from provisioner.emergency.matrix import Cell
 from provisioner.errors import UsageError
 from provisioner.ipc import Json
 from provisioner.store.records import NoticeSecret, Notifying
-from provisioner.web import api, contract, paging, shapes, staff
+from provisioner.web import api, contract, forms, paging, shapes, staff
 from provisioner.web.contract import Body, Page, Paging, Text
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
@@ -207,7 +207,7 @@ def page_settings() -> Response:
         **{name: form.get(name, "") for name in SECRETS},
     }
     port, days = form.get("mail_port", ""), form.get("test_days", "")
-    values["mail_port"] = int(port) if port.isdecimal() else 0
+    values["mail_port"] = forms.whole(port) or 0
     values["test_days"] = float(days) if days.replace(".", "", 1).isdecimal() else -1.0
     try:
         store(dict(values), who())

@@ -17,7 +17,7 @@ from provisioner.phones import extensions as plan
 from provisioner.phones import numbers as numbering
 from provisioner.phones import renumber
 from provisioner.store.records import ExtensionRange, HeldExtension
-from provisioner.web import api, contract, handling, paging, staff
+from provisioner.web import api, contract, forms, handling, paging, staff
 from provisioner.web.contract import Body, Page, Paging, Text
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
@@ -212,11 +212,11 @@ def _length_page(wanted: int, status: int = 200, error: str = "") -> Response:
 @pages.post("/extensions/length")
 def change_length() -> Response:
     """Do what was shown, if nothing has changed since."""
-    wanted, revision = request.form.get("length", ""), request.form.get("revision", "")
-    if wanted not in map(str, LENGTHS) or not revision.isdecimal():
+    wanted, revision = request.form.get("length", ""), forms.whole(request.form.get("revision", ""))
+    if wanted not in map(str, LENGTHS) or revision is None:
         abort(400, "Look at the plan first.")
     try:
-        renumber.apply(sources().inventory, int(wanted), who(), int(revision), sources().now)
+        renumber.apply(sources().inventory, int(wanted), who(), revision, sources().now)
     except ProvisionerError as error:
         return _length_page(int(wanted), 409, str(error))
     sources().reload()

@@ -12,7 +12,7 @@ from provisioner.dialing.forwarding import checked
 from provisioner.errors import UsageError
 from provisioner.phones import handling as rules
 from provisioner.store.records import LineFeatures, RingGroup, Snapshot
-from provisioner.web import api, contract, handling, staff
+from provisioner.web import api, contract, forms, handling, staff
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 
@@ -137,7 +137,7 @@ def form(extension: str) -> Response:
     values: dict[str, Any] = {name: name in request.form for name in SWITCHES}
     values |= {name: request.form.get(name, "") for name in TARGETS}
     seconds = request.form.get("forward_no_answer_seconds", "")
-    values["forward_no_answer_seconds"] = int(seconds) if seconds.isdecimal() else 0
+    values["forward_no_answer_seconds"] = forms.whole(seconds) or 0
     try:
         store(extension, dict(values), who())
     except UsageError as error:

@@ -93,6 +93,19 @@ def _trunks(world: World) -> Iterator[Finding]:
             remedy=_("Set the trunk's location to what its provider takes, then call 933 (docs/trunks.md)."),
             link="/staff/trunks",
         )
+    if declined := int((world.edge or {}).get("counters", {}).get("callback-refused", 0)):
+        yield Finding(
+            level="bad",
+            what=ngettext(
+                "{count} call back of an emergency centre was turned away by a phone; the others rang",
+                "{count} calls back of an emergency centre were turned away by a phone; the others rang",
+                declined,
+            ).format(count=declined),
+            remedy=_(
+                "Switch do-not-disturb and forwarding off in the phone itself; the appliance has its own."
+            ),
+            link="/staff/emergency/log",
+        )
 
 
 def _disk(held: Disk | None) -> Iterator[Finding]:

@@ -92,6 +92,11 @@ def words(field: Field, value: Any) -> str:
     return as_text(value) or _("none")
 
 
+def whole(text: str, digits: int = 15) -> int | None:
+    """The whole number that stands in a field or an address; None for what is none, or has more digits."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= digits else None
+
+
 def read(groups: Iterable[Group], form: MultiDict[str, str]) -> dict[str, Any]:
     """What was typed, by name, fit for whoever judges the record; what is no number stays text."""
     return {field.name: _typed(field, form) for group in groups for field in group.fields}

@@ -55,9 +55,10 @@ def current() -> str:
     """The language of this request, a key of LANGUAGES. Outside a request, and for programs, English."""
     if not has_request_context():
         return "en"
-    if "language" not in g:
-        g.language = "en" if request.path.startswith("/api/") else _choose()
-    return str(g.language)
+    found: str | None = g.get("language")  # some hundred times a page
+    if found is None:
+        found = g.language = "en" if request.path.startswith("/api/") else _choose()
+    return found
 
 
 def _choose() -> str:

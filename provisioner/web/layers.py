@@ -19,7 +19,7 @@ from provisioner.phones.vocabulary import SETTINGS, Setting, as_text, from_text,
 from provisioner.store.audit import Audit
 from provisioner.store.inventory import Conflict
 from provisioner.store.records import PhoneSettings, Snapshot
-from provisioner.web import api, contract, staff, words
+from provisioner.web import api, contract, forms, staff, words
 from provisioner.web.contract import Page, Paging, Text
 from provisioner.web.language import gettext as _
 from provisioner.web.session import sources, who
@@ -234,9 +234,8 @@ def save_all() -> Response:
             errors[name] = f"{error}."
     if errors:
         return _show(layer, 422, typed, errors)
-    revision = form.get("revision", "")
+    seen = forms.whole(form.get("revision", ""))
     try:
-        seen = int(revision) if revision.isdecimal() else None
         editing.set_layer(sources().inventory, layer, wanted, who(), seen)
     except Conflict:
         return _show(layer, 409, typed, conflict=True)

@@ -72,7 +72,7 @@ TABS = (
     Row("settings", "groups.groups", N_("Groups"), PHONES),
     Row("settings", "trust.show", N_("Trust"), PHONES),
     Row("settings", "dhcp.show", N_("DHCP"), PHONES),
-    Row("settings", "staff.protection", N_("Protection"), SECURITY),
+    Row("settings", "protection.show", N_("Protection"), SECURITY),
     Row("settings", "authorities.show", N_("Certificates and firmware"), SECURITY),
     Row("settings", "https.show", N_("HTTPS"), SECURITY),
     Row("settings", "users.page", N_("Users"), SECURITY),

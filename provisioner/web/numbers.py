@@ -205,10 +205,10 @@ def _one(
 @pages.post("/numbers/<number>")
 def save(number: str) -> Response:
     """Keep what the form says of the number itself."""
-    typed, revision = forms.read(FIELDS, request.form), request.form.get("revision", "")
+    typed, revision = forms.read(FIELDS, request.form), forms.whole(request.form.get("revision", ""))
     _held(number)
     try:
-        edit(sources().inventory, number, typed, who(), int(revision) if revision.isdecimal() else None)
+        edit(sources().inventory, number, typed, who(), revision)
     except Invalid as error:
         return _one(number, 422, typed, error.errors)
     except Conflict:

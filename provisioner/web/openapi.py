@@ -78,6 +78,7 @@ TAGS = {
     "recordings": "What callers hear",
     "status": "The appliance",
     "trust": "Which phones get anything",
+    "protection": "Who is shut out of the phone service, or gets no files",
     "certificates": "Certificate authorities",
     "dhcp": "What the DHCP server tells phones",
     "openapi": "This document",
@@ -104,15 +105,6 @@ class Operation(NamedTuple):
     method: str
     rule: Rule
     contract: Contract
-
-
-def undescribed(app: Flask) -> list[str]:
-    """The routes of the API without a contract."""
-    return [
-        f"{rule.endpoint} {rule.rule}"
-        for rule in app.url_map.iter_rules()
-        if rule.rule.startswith(f"{ROOT}/") and contract_of(app.view_functions[rule.endpoint]) is None
-    ]
 
 
 def operations(app: Flask) -> Iterator[Operation]:

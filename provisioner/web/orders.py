@@ -121,8 +121,8 @@ def begin() -> Response:
 
 def _confirm(mac: str, template: str) -> Response:
     world = sources().world()
-    row = next((row for row in views.phones(world) if row.mac == mac and row.adopted), None)
-    if row is None:
+    row = views.phone(world, mac)
+    if row is None or not row.adopted:
         abort(404, "No phone with this address is in the inventory.")
     order = Dialects([sources().state.root / "phone_templates"]).order(row.vendor, row.model, "reset")
     return staff.page(template, world, phone=row, order=order)

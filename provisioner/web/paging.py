@@ -7,6 +7,8 @@ from typing import Generic, NamedTuple, TypeVar
 
 from flask import request, url_for
 
+from provisioner.web import forms
+
 ROWS = 50
 T = TypeVar("T")
 
@@ -34,7 +36,7 @@ def window(rows: Sequence[T]) -> Window[T]:
     """The page that the request asks for by `page`, the last one when it is beyond."""
     asked = request.args.get("page", "")
     pages = max(1, -(-len(rows) // ROWS))
-    number = min(max(1, int(asked)), pages) if asked.isdecimal() and len(asked) < 7 else 1
+    number = min(max(1, forms.whole(asked, 6) or 1), pages)
     return Window(rows[(number - 1) * ROWS : number * ROWS], number, pages, len(rows))
 
 

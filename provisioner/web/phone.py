@@ -46,7 +46,7 @@ def ask(call: str, args: Json) -> Json:
 def page(template: str, mac: str, status: int = 200, **values: object) -> Response:
     """A page of one adopted phone, with what each of them shows."""
     world, phone = sources().world(), record(mac)
-    row = next(row for row in views.phones(world) if row.mac == mac)
+    row = _row(world, mac)
     catalogue = sources().catalogue()
     model = catalogue.model(phone.vendor, phone.model)
     return staff.page(
@@ -58,7 +58,7 @@ def page(template: str, mac: str, status: int = 200, **values: object) -> Respon
 def overview(mac: str) -> Response:
     """One phone: how it is, its lines, what a 911 call of it tells, and what can be done."""
     world = sources().world()
-    row = next((row for row in views.phones(world, ignored=True) if row.mac == mac), None)
+    row = views.phone(world, mac, ignored=True)
     if row is None:
         abort(404, "No phone with this address has asked for anything, and none is in the inventory.")
     held, journal = world.snapshot.phones.get(mac), sources().journal
@@ -131,7 +131,7 @@ def welcome_again(mac: str) -> Response:
 
 
 def _row(world: World, mac: str) -> views.PhoneRow:
-    row = next((row for row in views.phones(world) if row.mac == mac), None)
+    row = views.phone(world, mac)
     if row is None:
         abort(404, "No phone with this address has asked for anything, and none is in the inventory.")
     return row

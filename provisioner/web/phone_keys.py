@@ -11,7 +11,7 @@ from provisioner.errors import ProvisionerError, UsageError
 from provisioner.phones import editing, key_plan
 from provisioner.phones.key_plan import Block, Place
 from provisioner.store.records import Key, Phone
-from provisioner.web import contract, phone
+from provisioner.web import contract, forms, phone
 from provisioner.web.contract import Body
 from provisioner.web.language import gettext as _
 from provisioner.web.phone import calls, pages, record
@@ -61,10 +61,11 @@ def typed_keys(form: Any) -> tuple[Key, ...]:
     found = []
     for name, function in form.items():
         position = name.removeprefix("function-")
-        if name == position or not function or not position.isdecimal():
+        at = forms.whole(position, 3)
+        if name == position or not function or at is None:
             continue
         value, label = form.get(f"value-{position}", ""), form.get(f"label-{position}", "")
-        found.append(_typed(int(position), function, value, label))
+        found.append(_typed(at, function, value, label))
     return tuple(found)
 
 
@@ -184,6 +185,7 @@ def api_clear(mac: str, position: str) -> None:
 
 
 def _position(text: str) -> int:
-    if not (text.isdecimal() and len(text) < 4):
+    found = forms.whole(text, 3)
+    if found is None:
         abort(404, "There is no such key.")
-    return int(text)
+    return found

@@ -17,22 +17,14 @@ from provisioner.phones.vocabulary import shown
 from provisioner.store.call_log import Search
 from provisioner.store.inventory import Audit
 from provisioner.store.records import Phone
-from provisioner.web import contract, phone, views
+from provisioner.web import audit, changes, contract, phone, views
 from provisioner.web.contract import Body, Page, Paging
-from provisioner.web.language import later as N_
 from provisioner.web.phone import calls, pages, record
 from provisioner.web.session import sources, who
 
 CALLS = 20  # of each line
 CHANGES = 100
 KINDS = ("phone", "phone_setting", "placement", "credential", "retired_phone")
-WORDS = {
-    "phone": N_("phone"),
-    "phone_setting": N_("settings"),
-    "placement": N_("confirmed place"),
-    "credential": N_("passwords"),
-    "retired_phone": N_("retired"),
-}
 UNTOLD = frozenset({"kind", "id"})
 
 
@@ -54,13 +46,12 @@ class Offer(NamedTuple):
     model: str
 
 
-def history(mac: str) -> list[Changed]:
+def _trail(mac: str) -> list[Audit]:
     """The last changes of all records of one phone, the newest first."""
     inventory = sources().inventory
     names = {"phone_setting": f"phone:{mac}"}
     rows = [row for kind in KINDS for row in inventory.audit(CHANGES, kind, names.get(kind, mac))]
-    rows.sort(key=lambda row: -row.seq)
-    return [_change(row) for row in rows[:CHANGES]]
+    return sorted(rows, key=lambda row: -row.seq)[:CHANGES]
 
 
 def _change(row: Audit) -> Changed:
@@ -100,7 +91,8 @@ def _word(value: Any) -> str:
 @pages.get("/history")
 def show_history(mac: str) -> Response:
     """What was changed of it, by whom."""
-    return phone.page("phone_history.html", mac, changes=history(record(mac).id), words=WORDS)
+    found = changes.grouped(_trail(record(mac).id), sources().snapshot())
+    return phone.page("phone_history.html", mac, changes=[(each, audit.can(each)) for each in found])
 
 
 @pages.get("/calls")
@@ -128,8 +120,8 @@ def show_calls(mac: str) -> Response:
 
 
 def _offers() -> list[Offer]:
-    rows = views.phones(sources().world())
-    return [Offer(row.mac, row.vendor, row.model) for row in rows if row.status == "waiting" and row.model]
+    rows = views.waiting(sources().world())
+    return [Offer(row.mac, row.vendor, row.model) for row in rows if row.model]
 
 
 def _new(values: Any) -> tuple[str, str, str]:
@@ -218,4 +210,4 @@ def api_replace(mac: str, body: Replace) -> Swap:
 @contract.call()
 def api_history(mac: str, query: Paging) -> Page[Changed]:
     """What was changed of it, by whom, the newest first."""
-    return contract.listed(history(mac), query)
+    return contract.listed([_change(row) for row in _trail(mac)], query)

@@ -13,7 +13,7 @@ from provisioner import versions
 from provisioner.errors import ProvisionerError
 from provisioner.phones.proof import window_open
 from provisioner.store.records import Snapshot
-from provisioner.web import adoption, staff, views
+from provisioner.web import adoption, forms, staff, views
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
 from provisioner.web.sources import World
@@ -211,7 +211,7 @@ class Window(NamedTuple):
 def window(rows: list[PhoneRow], page: str) -> Window:
     """The page that was asked for, the last one when it is beyond."""
     pages = max(1, -(-len(rows) // PAGE))
-    number = min(max(1, int(page)), pages) if page.isdecimal() and len(page) < 7 else 1
+    number = min(max(1, forms.whole(page, 6) or 1), pages)
     return Window(rows[(number - 1) * PAGE : number * PAGE], number, pages, len(rows))
 
 

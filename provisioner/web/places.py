@@ -16,7 +16,7 @@ from provisioner.emergency.effects import Effects
 from provisioner.errors import Invalid, UsageError
 from provisioner.store.inventory import INSIDE, Conflict
 from provisioner.store.records import Level, Location, Number, Phone, Snapshot
-from provisioner.web import api, contract, staff, words
+from provisioner.web import api, contract, forms, staff, words
 from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
@@ -41,6 +41,8 @@ LABELS = {
     "NAM": N_("Building or business"),
     "PRD": N_("Direction before"),
     "POD": N_("Direction after"),
+    "A2": N_("County"),
+    "LMK": N_("Landmark"),
 }
 # The parts of an address that a level usually has of its own, and those behind "More".
 PARTS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -294,8 +296,8 @@ def make() -> Response:
 def save(name: str) -> Response:
     """Change a location; what it means for 911 is shown first."""
     _stored, revision = _held(name)
-    seen = request.form.get("revision", "")
-    return _save(_typed(name), name, int(seen) if seen.isdecimal() else revision)
+    seen = forms.whole(request.form.get("revision", ""))
+    return _save(_typed(name), name, revision if seen is None else seen)
 
 
 def _save(form: Form, name: str, revision: int) -> Response:

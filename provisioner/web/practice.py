@@ -217,9 +217,9 @@ def _page(
 def save() -> Response:
     """Keep all fields of the form, or none."""
     typed = forms.read(GROUPS, request.form)
-    revision = request.form.get("revision", "")
+    revision = forms.whole(request.form.get("revision", ""))
     try:
-        change(typed, int(revision) if revision.isdecimal() else None)
+        change(typed, revision)
     except Invalid as error:
         return _page(422, typed, error.errors)
     except Conflict:

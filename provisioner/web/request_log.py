@@ -18,7 +18,7 @@ from provisioner.phones.trust import RULES
 from provisioner.store import request_log
 from provisioner.store.records import Snapshot
 from provisioner.store.request_log import MAX_MACS, WINDOW, Asked
-from provisioner.web import api, contract, shapes, staff, views, words
+from provisioner.web import api, contract, forms, shapes, staff, views, words
 from provisioner.web.contract import Body
 from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
@@ -114,7 +114,7 @@ def wanted(args: Mapping[str, str], snapshot: Snapshot) -> Asked:
     asked = Asked(
         mac=normal_mac(mac) or mac,
         rule=args.get("rule", ""),
-        status=int(status) if status.isdecimal() and len(status) < 4 else -1 if status else 0,
+        status=(forms.whole(status, 3) or -1) if status else 0,
         address=args.get("address", "").strip(),
         method=args.get("method", "").strip(),
         path=args.get("path", "").strip(),
@@ -127,7 +127,7 @@ def wanted(args: Mapping[str, str], snapshot: Snapshot) -> Asked:
 
 
 def _number(text: str) -> int:
-    return int(text) if text.isdecimal() and len(text) < 16 else 0
+    return forms.whole(text) or 0
 
 
 def _searched(asked: Asked, text: str, snapshot: Snapshot) -> Asked:
@@ -211,7 +211,7 @@ def show(number: int) -> Response:
         row=row,
         remedy=REMEDIES.get(row["rule"], ""),
         sent=sent(row),
-        phone=next((each for each in views.phones(world, ignored=True) if each.mac == mac), None),
+        phone=views.phone(world, mac, ignored=True) if mac else None,
         held=_quarantined(world, row),
     )
 

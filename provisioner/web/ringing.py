@@ -13,7 +13,7 @@ from provisioner.phones import ring_groups
 from provisioner.phones.numbers import assign
 from provisioner.store.inventory import Conflict
 from provisioner.store.records import GROUP_SECONDS, MEMBER_SECONDS, Member, Number, RingGroup, Snapshot
-from provisioner.web import api, contract, handling, staff, words
+from provisioner.web import api, contract, forms, handling, staff, words
 from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
@@ -112,7 +112,8 @@ def _one(
 
 def _whole(text: str) -> int:
     """Seconds as they were typed: none is 0, what is no number -1, which nothing takes."""
-    return int(text) if text.isdecimal() and len(text) < 6 else 0 if not text else -1
+    found = forms.whole(text, 5)
+    return 0 if not text else -1 if found is None else found
 
 
 def _typed(group: str) -> RingGroup:
@@ -139,7 +140,8 @@ def _moved(group: RingGroup, act: str) -> RingGroup:
     """What a button of a row asks for: `up-2`, `down-2` or `drop-2`."""
     word, _dash, place = act.partition("-")
     members = list(group.members)
-    at = int(place) if place.isdecimal() else len(members)
+    found = forms.whole(place)
+    at = len(members) if found is None else found
     if word == "drop" and at < len(members):
         members.pop(at)
     other = at + {"up": -1, "down": 1}.get(word, 0)
@@ -157,8 +159,8 @@ def make() -> Response:
 @pages.post("/<group>")
 def save(group: str) -> Response:
     """Change a group, or move a row of the form."""
-    revision = request.form.get("revision", "")
-    return _save(group, int(revision) if revision.isdecimal() else _held(group)[1])
+    seen = forms.whole(request.form.get("revision", ""))
+    return _save(group, _held(group)[1] if seen is None else seen)
 
 
 def _save(group: str, revision: int) -> Response:

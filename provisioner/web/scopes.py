@@ -60,6 +60,7 @@ OF = {
     "wizard_api.api_add_numbers": "numbers",
     "audio": "settings",
     "trust": "settings",
+    "protection": "settings",
     "authorities": "settings",
     "https": "settings",
     "dhcp": "settings",

@@ -99,33 +99,3 @@ def page(template: str, world: World, status: int = 200, **values: object) -> Re
         **values,
     )
     return make_response(text, status)
-
-
-@blueprint.get("/protection")
-def protection() -> Response:
-    """Who is shut out, why, and until when."""
-    return _protection(sources().world())
-
-
-def _protection(world: World, status: int = 200, error: str = "") -> Response:
-    bans = sorted((world.edge or {}).get("bans", []), key=lambda ban: (ban["until"], ban["source"]))
-    held = sorted((world.front or {}).get("quarantine", []), key=lambda row: (row["until"], row["source"]))
-    return page("protection.html", world, status, bans=bans, quarantine=held, error=error)
-
-
-@blueprint.post("/protection/unban")
-def unban() -> Response:
-    """Let an address in again."""
-    _answer, error = sources().ask("edge", "unban", {"source": request.form.get("source", "")})
-    if error:
-        return _protection(sources().world(), 409, error)
-    return make_response(redirect(url_for("staff.protection"), 303))
-
-
-@blueprint.post("/protection/release")
-def release() -> Response:
-    """Take who asked for phones' files out of quarantine."""
-    _answer, error = sources().ask("front", "release", {"source": request.form.get("source", "")})
-    if error:
-        return _protection(sources().world(), 409, error)
-    return make_response(redirect(url_for("staff.protection"), 303))

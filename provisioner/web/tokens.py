@@ -12,7 +12,7 @@ from provisioner.people import api_tokens, users
 from provisioner.people.api_tokens import MAX_NAME, NEVER, endless
 from provisioner.store.records import Role
 from provisioner.store.tokens import Token
-from provisioner.web import api, contract, roles, scopes, session, shapes, staff
+from provisioner.web import api, contract, forms, roles, scopes, session, shapes, staff
 from provisioner.web.contract import Body, Page, Paging
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
@@ -167,4 +167,4 @@ def api_make(body: NewToken) -> MadeToken:
 @contract.call()
 def api_revoke(token: str) -> None:
     """Revoke the token of that number."""
-    revoke(int(token) if token.isascii() and token.isdecimal() and len(token) < 10 else 0)
+    revoke(forms.whole(token) or 0)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from typing import NamedTuple
 
 from flask import Flask
@@ -20,6 +20,7 @@ DEPTH = 4  # sentences within values within sentences
 # Said below in a form that is no sentence there.
 LOOSE = ("{trunk} after {seconds} s: {result}", "{trunk} after {seconds} s")
 _LITERAL, _GROUP = re.compile(r"[A-Za-z]{2,}"), re.compile(r"\(\.\+\?\)")
+_PROSE = re.compile(r"\b[a-z]{2,}\b")
 _VALUE = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")
 _JOINTS = ("; ", ". ", ": ", ", and ", ", ")  # how rooms below put sentences beside each other
 
@@ -33,11 +34,15 @@ class Pattern(NamedTuple):
     names: tuple[str, ...]
     translation: str
 
-    def fits(self, text: str) -> re.Match[str] | None:
-        """The match of a whole text; where the pattern says little itself, no value may be half a sentence."""
+    def fits(self, text: str, known: Container[str]) -> re.Match[str] | None:
+        """The match of a whole text; where the pattern says little itself, no value may be half a sentence.
+
+        `known`: whole sentences, which are no halves.
+        """
         found = self.whole.fullmatch(text)
         little = len(_LITERAL.findall(_GROUP.sub(" ", self.whole.pattern))) < 3
-        return None if found and little and any(each.count(" ") > 3 for each in found.groups()) else found
+        halves = (each for each in (found.groups() if found and little else ()) if each not in known)
+        return None if any(each.count(" ") > 3 and _PROSE.search(each) for each in halves) else found
 
 
 def _plain(text: str) -> str:
@@ -85,7 +90,7 @@ def _whole(code: str, text: str, depth: int) -> str | None:
     if text in exact:
         return exact[text]
     for one in patterns if depth else ():
-        if text.startswith(one.begins) and text.endswith(one.ends) and (found := one.fits(text)):
+        if text.startswith(one.begins) and text.endswith(one.ends) and (found := one.fits(text, exact)):
             values = (_tell(code, value, depth - 1) for value in found.groups())
             return one.translation.format(**dict(zip(one.names, values, strict=True)))
     return None

@@ -126,7 +126,7 @@ def sound(slots: Sequence[Json], now: float, zone: tzinfo) -> Markup:
 
 def lines_by_sound(rows: Sequence[Json]) -> Markup:
     """How many lines sound how."""
-    steps = [(4.3, "4.3-4.5"), (4.0, "4.0-4.3"), (3.6, "3.6-4.0"), (3.1, "3.1-3.6"), (0.0, _("under 3.1"))]
+    steps = [(4.3, "4.3-4.5"), (4.0, "4.0-4.3"), (3.6, "3.6-4.0"), (3.1, "3.1-3.6"), (0.0, "< 3.1")]
     levels = ("good", "good", "warn", "bad", "bad")
     counts = [0] * len(steps)
     for row in rows:
@@ -175,7 +175,7 @@ def tests(cells: Sequence[Cell], now: float, zone: tzinfo) -> Markup:
                 told = _("passed, {day}") if result.passed else _("failed, {day}")
                 level = "good" if result.passed else "bad"
                 drawn[months.index(day[:7])] = charts.Cell(level, told.format(day=day))
-        rows.append((f"{cell.extension} {cell.name}"[:24], drawn))
+        rows.append((f"{cell.extension} {cell.name}", drawn))
     legend = [(_("passed"), "good"), (_("failed"), "bad")]
     title = _("Calls to 933 of each line, by month")
     names = language.locale().months["format"]["abbreviated"]

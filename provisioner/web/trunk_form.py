@@ -16,6 +16,7 @@ from provisioner.sip.headers import Uri, join_host
 from provisioner.store.records import Trunk, TrunkSecret
 from provisioner.trunks import editing
 from provisioner.trunks.profile import Profile, profiles
+from provisioner.web import forms
 from provisioner.web.language import gettext as _
 from provisioner.web.trunk_words import KINDS
 
@@ -138,9 +139,10 @@ def _setting(key: str, text: str) -> Any:
     if kind == "yes-no":
         return text == "yes"
     if kind == "number":
-        if not text.isdecimal() or len(text) > 7:
+        number = forms.whole(text, 7)
+        if number is None:
             raise UsageError(_("{name} must be a number").format(name=key))
-        return int(text)
+        return number
     if kind == "list":
         items = [item.strip() for item in text.replace("\n", ",").split(",") if item.strip()]
         return "none" if key == "identity" and items == ["none"] else items
@@ -163,15 +165,15 @@ def records(
 
     Without a new password the draft's counts, then the stored one: as long as the user is the same.
     """
-    order = form.get("order", "").strip() or "10"
-    if not order.isdecimal():
+    order = forms.whole(form.get("order", "").strip() or "10", 6)
+    if order is None:
         raise UsageError(_("The order must be a number; the lowest is tried first"))
     settings = {
         key: _setting(key, text) for key in KINDS if (text := form.get(PREFIX + key, "").strip())
     }  # fmt: skip
     body: dict[str, Any] = {
         "uri": editing.address(form.get("uri", ""), form.get("transport", "")),
-        "order": int(order[:6]),
+        "order": order,
         "profile": form.get("profile", ""),
         "proxy": form.get("proxy", "").strip(),
         "sources": [each for each in form.get("sources", "").replace(",", " ").split() if each],

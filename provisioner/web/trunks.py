@@ -14,7 +14,7 @@ from provisioner.store.inventory import Conflict
 from provisioner.store.records import Trunk, TrunkSecret
 from provisioner.trunks import editing
 from provisioner.trunks.profile import Profile, profiles
-from provisioner.web import api, contract, shapes, staff, trunk_form, trunk_words
+from provisioner.web import api, contract, forms, shapes, staff, trunk_form, trunk_words
 from provisioner.web.language import gettext as _
 from provisioner.web.session import sources, who
 from provisioner.web.trunk_form import Draft, drafts
@@ -156,8 +156,8 @@ def _posted(name: str) -> Response:
             draft = drafts().keep(Draft(values, secret, begin_test(trunk, secret), sources().now()))
             where = url_for("trunks.one", name=name, draft=draft) if name else url_for(".new", draft=draft)
             return make_response(redirect(f"{where}#test", 303))
-        revision = form.get("revision", "")
-        store(trunk, secret, int(revision) if revision.isdecimal() else None)
+        revision = forms.whole(form.get("revision", ""))
+        store(trunk, secret, revision)
     except ProvisionerError as error:
         return _form(name, values, 0, 409 if isinstance(error, Conflict) else 400, str(error))
     return make_response(redirect(url_for("trunks.show", saved=trunk.id), 303))
@@ -207,9 +207,9 @@ def ask_remove(name: str) -> Response:
 @pages.post("/<name>/remove")
 def remove(name: str) -> Response:
     """Forget a trunk with its password."""
-    revision = request.form.get("revision", "")
+    revision = forms.whole(request.form.get("revision", ""))
     try:
-        editing.remove(sources().inventory, name, who(), int(revision) if revision.isdecimal() else None)
+        editing.remove(sources().inventory, name, who(), revision)
     except ProvisionerError as error:
         return _list(409, str(error))
     sources().reload()

@@ -255,7 +255,7 @@ def _number(sources: Sources, change: Change, record: records.Number, other: obj
 
 
 def _user(sources: Sources, change: Change, record: records.User, other: records.User) -> None:
-    users.check_kept(change)
+    users.check_kept(change, other)
     if (record.role, record.disabled) != (other.role, other.disabled):
         change.end_tokens(record.id)
 

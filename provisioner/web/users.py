@@ -12,7 +12,7 @@ from provisioner.people import users as people
 from provisioner.store.inventory import Conflict
 from provisioner.store.records import Role, User
 from provisioner.store.tokens import Token
-from provisioner.web import api, contract, language, roles, session, shapes, signing, staff
+from provisioner.web import api, contract, forms, language, roles, session, shapes, signing, staff
 from provisioner.web.contract import Body, Page, Paging
 from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
@@ -158,11 +158,10 @@ def _one(user: str, status: int = 200, errors: dict[str, str] | None = None, err
 @pages.post("/<user>")
 def save(user: str) -> Response:
     """Change role, name, language, and whether the user may sign in."""
-    form, revision = request.form, request.form.get("revision", "")
+    form, expected = request.form, forms.whole(request.form.get("revision", ""))
     changes: dict[str, object] = {name: form.get(name, "").strip() for name in ("role", "name", "language")}
     changes["disabled"] = "disabled" in form
     try:
-        expected = int(revision) if revision.isdecimal() else None
         people.edit(sources().inventory, known(user).id, who(), changes, expected)
     except Invalid as error:
         return _one(user, 422, error.errors)

@@ -12,8 +12,9 @@ from provisioner.emergency.calling import calling_number
 from provisioner.ipc import Json
 from provisioner.phones.identity import of_agent
 from provisioner.phones.trust import RULES
+from provisioner.store.once import once
 from provisioner.store.records import Number, Phone, Snapshot
-from provisioner.web import call_words, words
+from provisioner.web import call_words, language, words
 from provisioner.web.language import gettext
 from provisioner.web.language import later as N_
 from provisioner.web.sources import World
@@ -209,40 +210,63 @@ class Emergency(msgspec.Struct, kw_only=True):
 
 def phones(world: World, ignored: bool = False) -> list[PhoneRow]:
     """All phones: those waiting for adoption first, then by extension; those that are `ignored` only if wanted."""
+    known = _known(world)
+    rows = [_adopted(world, phone, known) for phone in world.snapshot.phones.values()]
+    rows.sort(key=lambda row: (row.lines[0].extension if row.lines else "", row.mac))
+    return waiting(world, ignored) + rows
+
+
+def waiting(world: World, ignored: bool = False) -> list[PhoneRow]:
+    """Those of `phones` that nobody adopted, by MAC."""
+    ours, left_out = world.snapshot.phones, {} if ignored else world.snapshot.ignored_phones
     seen = {str(row["mac"]): row for row in world.sightings}
-    registered = {str(row["mac"]): row for row in (world.edge or {}).get("registrations", [])}
-    busy = {str(call.get("desk")) for call in live_calls(world)}
-    doubts = {str(row["mac"]): row["why"] for row in (world.edge or {}).get("suspects", [])}
-    places = {name: _place(world.snapshot, name) for name in world.snapshot.locations}
-    rows = [
-        _adopted(world, phone, seen.get(mac, {}), registered.get(mac), busy, places.get(phone.location))
-        for mac, phone in world.snapshot.phones.items()
-    ]
-    for row in rows:
-        row.doubt = ", and ".join(moved.WORDS.get(why, why) for why in doubts.get(row.mac, []))
-    left_out = {} if ignored else world.snapshot.ignored_phones
-    ours = world.snapshot.phones
-    rows += [_waiting(world, row) for mac, row in seen.items() if mac not in ours and mac not in left_out]
-    return sorted(rows, key=lambda row: (row.adopted, row.lines[0].extension if row.lines else "", row.mac))
+    return [_waiting(world, seen[mac]) for mac in sorted(seen) if mac not in ours and mac not in left_out]
 
 
-def _place(snapshot: Snapshot, name: str) -> tuple[str, str, str]:
-    """The id, name and whole address of a location."""
+def phone(world: World, mac: str, ignored: bool = False) -> PhoneRow | None:
+    """One of `phones`."""
+    known, snapshot = _known(world), world.snapshot
+    if mac in snapshot.phones:
+        return _adopted(world, snapshot.phones[mac], known)
+    if mac not in known.seen or (mac in snapshot.ignored_phones and not ignored):
+        return None
+    return _waiting(world, known.seen[mac])
+
+
+class _Known(msgspec.Struct, frozen=True):
+    """What is known of phones besides the inventory, by MAC; `busy`: extensions with a call."""
+
+    seen: dict[str, Json]
+    registered: dict[str, Json]
+    doubts: dict[str, list[str]]
+    busy: set[str]
+    language: str
+
+
+def _known(world: World) -> _Known:
+    edge = world.edge or {}
+    return _Known(
+        seen={str(row["mac"]): row for row in world.sightings},
+        registered={str(row["mac"]): row for row in edge.get("registrations", [])},
+        doubts={str(row["mac"]): row["why"] for row in edge.get("suspects", [])},
+        busy={str(call.get("desk")) for call in live_calls(world)},
+        language=language.current(),
+    )
+
+
+@once
+def _place(snapshot: Snapshot, name: str, _language: str) -> tuple[str, str, str]:
+    """The id, name and whole address of a location, in the language of this request; empty for none."""
     place = snapshot.place(name)
-    assert place
-    return place.id, place.name, words.civic(place.civic)
+    return (place.id, place.name, words.civic(place.civic)) if place else ("", "", "")
 
 
-def _adopted(
-    world: World,
-    phone: Phone,
-    seen: Json,
-    registration: Json | None,
-    busy: set[str],
-    place: tuple[str, str, str] | None,
-) -> PhoneRow:
-    numbers = world.snapshot.numbers
-    lines = [
+def _adopted(world: World, phone: Phone, known: _Known) -> PhoneRow:
+    numbers, registration = world.snapshot.numbers, known.registered.get(phone.id)
+    held = registration or {}
+    row = _sighted(phone.id, known.seen.get(phone.id, {}))
+    row.adopted, row.front_desk = True, phone.front_desk
+    row.lines = [
         LineRow(
             extension=line.extension,
             number=line.number,
@@ -251,19 +275,16 @@ def _adopted(
         )
         for line in phone.lines
     ]
-    held = registration or {}
-    row = _sighted(phone.id, seen)
-    row.adopted, row.lines, row.front_desk = True, lines, phone.front_desk
     row.vendor, row.model = phone.vendor, phone.model
-    if place:
-        row.location, row.location_name, row.civic = place
+    row.location, row.location_name, row.civic = _place(world.snapshot, phone.location, known.language)
     if group := world.snapshot.phone_groups.get(phone.group):
         row.group, row.group_name = group.id, group.name
     row.contact, row.expires_in = str(held.get("contact", "")), held.get("expires_in")
     row.address = str(held.get("address") or row.address)
     row.agent = str(held.get("agent") or row.agent)
     row.last_seen = world.now if registration else row.last_seen
-    row.status = _status(world, row, registered=bool(registration), busy=busy)
+    row.status = _status(world, row, registered=bool(registration), busy=known.busy)
+    row.doubt = ", and ".join(moved.WORDS.get(why, why) for why in known.doubts.get(phone.id, ()))
     return row
 
 

@@ -21,6 +21,7 @@ from provisioner.web import (
     adoption,
     api,
     contract,
+    forms,
     language,
     network,
     providers,
@@ -384,8 +385,8 @@ def _decide(form: Mapping[str, str]) -> Response:
     """What a person says of an address that the provider has otherwise."""
     choice = form.get("choice", "")
     event: registration.Event = registration.Asked()
-    if choice.isdecimal():
-        event = registration.Approved(int(choice))
+    if (place := forms.whole(choice)) is not None:
+        event = registration.Approved(place)
     elif choice == "as-typed":
         event = registration.Insisted()
     act(sources().inventory, form.get("number", ""), event, who(), sources().now())

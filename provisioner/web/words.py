@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from datetime import datetime
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -115,7 +116,12 @@ def clock(at: float, now: float, tz: ZoneInfo) -> str:
     moment, today = datetime.fromtimestamp(at, tz), datetime.fromtimestamp(now, tz)
     if moment.date() == today.date():
         return f"{moment:%H:%M:%S}"
-    return format_datetime(moment, _DAYS[language.current()], locale=language.locale())
+    return _written(moment.replace(second=0, microsecond=0, tzinfo=None), language.current())
+
+
+@functools.lru_cache(4096)  # minutes: a page that is polled shows the same ones
+def _written(moment: datetime, spoken: str) -> str:
+    return format_datetime(moment, _DAYS[spoken], locale=language.LOCALES[spoken])
 
 
 def day(at: float, tz: ZoneInfo) -> str:
@@ -148,7 +154,7 @@ def plural(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or one + 's'}"
 
 
-_ACRONYMS = re.compile(r"\b(vlan|dtmf|srtp|ntp|lldp|cdp|dhcp|qos|pnp|pc|id)\b")
+_ACRONYMS = re.compile(r"\b(vlan|dtmf|srtp|ntp|lldp|cdp|dhcp|qos|pnp|pc|id|api|url|uri|totp)\b")
 
 
 def setting_name(name: str) -> str:

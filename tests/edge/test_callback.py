@@ -109,6 +109,7 @@ def test_a_phone_that_will_not_take_it_does_not_keep_it_from_the_others(
     back(world, MAIN)
     world.ringing("103").refuse(status)
     assert rung(world) == ["101", "102"]
+    assert world.edge.counters["callback-refused"] == 1
 
 
 @pytest.mark.rule("emergency.callback")

@@ -403,7 +403,15 @@ def test_privacy_none_withholds_nothing(make: Make) -> None:
 @pytest.mark.parametrize("privacy", [True, False])
 @pytest.mark.parametrize(
     "number",
-    ["+442071234567", "442071234567", "011442071234567", "00442071234567", "+528112345678", "+1206555"],
+    [
+        "+442071234567",
+        "+44-20-7123-4567",
+        "442071234567",
+        "011442071234567",
+        "00442071234567",
+        "+528112345678",
+        "+1206555",
+    ],
 )
 def test_international_caller_is_shown_as_that_and_not_stored(make: Make, number: str, privacy: bool) -> None:
     world = make(**public(caller_privacy=privacy))
@@ -415,7 +423,7 @@ def test_international_caller_is_shown_as_that_and_not_stored(make: Make, number
     desk.answer()
     caller.hangup()
     assert row(world)["caller"] == "International caller"
-    digits = number.removeprefix("+")
+    digits = number.removeprefix("+")[-7:]
     assert digits not in said(world)
     assert digits not in str(world.rows)
     assert digits not in str(world.events)

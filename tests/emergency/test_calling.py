@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+
+import msgspec
 import pytest
 
 from provisioner.emergency.calling import Calling, calling_number, local_number
@@ -55,6 +58,47 @@ def test_the_nearest_true_number(numbers: list[tuple], wanted: tuple[str, bool])
         phones={PHONE.id: PHONE},
     )
     assert calling_number(snapshot, PHONE, OWN) == Calling(*wanted)
+
+
+def as_the_rule_says(snapshot: Snapshot, place: str, own: str) -> Calling:
+    """The docstring of `calling_number`, number by number and slowly."""
+    near = [each.id for each in snapshot.lineage(place)]
+    building = {
+        name: [each.id for each in snapshot.lineage(name) if each.level == "building"] for name in PLACES
+    }
+
+    def rank(held: Number) -> tuple[int, bool, int, str]:
+        within = held.location in near and PLACES[held.location].level != "practice"
+        beside = bool(building.get(place)) and building.get(held.location) == building.get(place)
+        at = near.index(held.location) if held.location in near else len(near)
+        return 0 if within else 1 if beside else 2, held.id != own, at, held.id
+
+    registered = [each for each in snapshot.numbers.values() if each.address_status == "registered"]
+    best = min(registered, key=rank, default=None)
+    if best and rank(best)[0] < 2:
+        return Calling(best.id, rank(best)[0] == 0)
+    free = [name for name in sorted(snapshot.numbers) if snapshot.numbers[name] not in registered]
+    safe = [
+        *(name for name in (own, MAIN) if name in free),
+        *(() if MAIN in snapshot.numbers else (MAIN,)),
+        *free,
+    ]
+    return Calling(safe[0] if safe else own if own in snapshot.numbers else MAIN, False)
+
+
+def test_any_numbers_at_any_places() -> None:
+    rng = random.Random(933)
+    for _again in range(300):
+        chosen = rng.sample((MAIN, OWN, ROOM, FLOOR, HOUSE, OTHER, FREE), rng.randrange(8))
+        held = {name: number(name, rng.choice([*PLACES, ""]), rng.random() < 0.6) for name in chosen}
+        practice = Practice(id="practice", name="x", main_number=MAIN)
+        snapshot = Snapshot(revision=1, practice=practice, locations=PLACES, numbers=held)
+        for place in (*PLACES, ""):
+            phone = msgspec.structs.replace(PHONE, location=place)
+            assert calling_number(snapshot, phone, OWN) == as_the_rule_says(snapshot, place, OWN), (
+                held,
+                place,
+            )
 
 
 FREE_CALL = "+18005550199"

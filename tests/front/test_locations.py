@@ -11,6 +11,7 @@ from msgspec.structs import replace
 from provisioner.emergency import documents, pidf, references
 from provisioner.emergency.held import CONTENT_TYPE, HELD, IDENTITY
 from provisioner.front.locations import PATH, Registered
+from provisioner.phones.limits import Limits
 from provisioner.store.records import Credential, Location, Snapshot
 from tests.front.harness import Front
 from tests.phones.samples import ADDRESSES, AGENTS, MODELS, snapshot
@@ -167,6 +168,25 @@ def test_outside_of_the_practices_networks(held: Front) -> None:
     register(held, YEALINK, expires=0)
     place(held, phone_networks=("10.0.0.0/8",))
     assert room(ask(held)[2]) == "[notLocatable]"
+
+
+def test_a_phone_that_asks_too_much_is_told_so_and_no_other_phone(held: Front) -> None:
+    for _request in range(round(Limits().phone_burst) + 20):
+        held.door.trust.sources.phone(YEALINK)
+    assert ask(held)[0] == 429
+    register(held, YEALINK, expires=0)
+    register(held, POLYCOM, "101")
+    assert ask(held)[0] == 200
+
+
+@pytest.mark.parametrize("path", [PATH, f"{PATH}/guessed"])
+def test_who_guesses_without_end_is_told_so(held: Front, path: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    register(held, YEALINK, expires=0)
+    monkeypatch.setattr(held.door.trust.sources, "limits", Limits(rate=0.0, burst=1.0, refused=2))
+    monkeypatch.setattr(held.door._neighbours, "is_own", lambda _address: False)
+    statuses = [ask(held, path=path, https=True)[0] for _request in range(5)]
+    assert statuses == [404 if path != PATH else 200, *[429] * 4]
+    assert [held.reason for held in held.door.trust.sources.quarantine()] == ["flood"]
 
 
 def test_before_an_inventory_was_read(held: Front) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import re
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -119,6 +121,8 @@ def test_each_request_has_a_name_of_ours(front: Front, web: Web) -> None:
     ("path", "length", "status"),
     [
         ("/staff/x", (8 << 20) + 1, 413),
+        ("/staff/audio/music", (65 << 20) + 1, 413),
+        ("/api/v1/recordings/music", (65 << 20) + 1, 413),
         ("/staff/backup/restore", (4 << 30) + 1, 413),
         ("/api/v1/restores", 3 << 30, 507),
     ],
@@ -132,6 +136,45 @@ def test_bodies_that_are_too_large_are_refused_at_once(
         sock.sendall(head.encode())
         assert read_all(sock).startswith(b"HTTP/1.1 %d" % status)
     assert web.seen == []
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_who_sends_too_much_reads_why(front: Front, web: Web, tls: bool) -> None:
+    body = bytes(MAX_REQUEST_BODY + 1)  # sent whole before anything is read, as programs do
+    assert ask(front, "POST", "/staff/x", body, tls=tls)[0].status == 413
+
+
+def test_a_recording_may_be_large(front: Front, web: Web) -> None:
+    body = bytes(MAX_REQUEST_BODY + 1)
+    assert ask(front, "PUT", "/api/v1/recordings/music", body)[0].status == 200
+    assert len(web.seen[0]["body"]) == len(body)
+
+
+@pytest.mark.parametrize("sent", [False, True])
+def test_web_may_wait_for_the_end_of_a_long_body(sent: bool) -> None:
+    class Reader:
+        waited = False
+
+        async def read(self, _size: int) -> bytes:
+            if not self.waited:
+                self.waited = True
+                raise TimeoutError
+            return b"HTTP/1.1 204 No Content\r\n\r\n"
+
+    async def status() -> int:
+        sending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        if sent:
+            sending.set_result(None)
+        answer = proxy._Answer(only_head=False)
+        await proxy.Proxy(Path("x"))._until_head(answer, Reader(), sending)  # type: ignore[arg-type]
+        assert answer.head
+        return answer.head.status
+
+    if sent:
+        with pytest.raises(TimeoutError):
+            asyncio.run(status())
+    else:
+        assert asyncio.run(status()) == 204
 
 
 @pytest.mark.parametrize("path", ["//staff/", "/x/staff/", "/staffing", "/apis", "/Staff/"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sqlite3
 import zipfile
@@ -357,6 +358,13 @@ def test_whole_or_not_at_all(used: StateDir, tmp_path: Path) -> None:
     assert list((tmp_path / "out").iterdir()) == []
     with pytest.raises(OperatorError, match="at least 8"):
         making.make(used, tmp_path / "a.zip", appliance.wanted("short"), cost=2)
+
+
+def test_what_is_no_file_is_not_replaced(used: StateDir, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="it is no file"):
+        making.make(used, tmp_path / "pipe", appliance.wanted(), cost=2)
+    assert (tmp_path / "pipe").is_fifo()
 
 
 def test_made_while_others_write(used: StateDir, tmp_path: Path) -> None:

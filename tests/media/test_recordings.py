@@ -42,7 +42,7 @@ def level(samples):
 
 @pytest.mark.parametrize("rate", [8000, 11025, 16000, 22050, 32000, 44100, 48000, 96000])
 def test_a_tone_stays_the_same_tone_at_any_rate(rate):
-    found = resampled(sine(1000, rate), rate)
+    found = resampled([sine(1000, rate)], rate)
     wanted = sine(1000, 8000)
     assert abs(len(found) - len(wanted)) <= 1
     middle = slice(200, 3800)
@@ -50,9 +50,17 @@ def test_a_tone_stays_the_same_tone_at_any_rate(rate):
     assert level(errors) < level(wanted) - 40
 
 
+@pytest.mark.parametrize("rate", [8000, 11025, 48000])
+@pytest.mark.parametrize("size", [1, 50, 777])
+def test_in_pieces_it_is_the_same_sound(rate, size):
+    whole = sine(1000, rate, 0.05)
+    pieces = [whole[at : at + size] for at in range(0, len(whole), size)]
+    assert resampled(iter(pieces), rate) == resampled([whole], rate)
+
+
 @pytest.mark.parametrize("hertz", [5000, 6000, 7500])
 def test_what_telephones_cannot_carry_does_not_fold_back(hertz):
-    assert level(resampled(sine(hertz, 48000), 48000)[200:-200]) < level(sine(hertz, 48000)) - 50
+    assert level(resampled([sine(hertz, 48000)], 48000)[200:-200]) < level(sine(hertz, 48000)) - 50
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4])

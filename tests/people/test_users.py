@@ -160,3 +160,11 @@ def test_the_second_factor(inventory: Inventory, anna: User):
     users.end_second_factor(inventory, "anna", "bert")
     assert users.secret(inventory, "anna").totp == ""
     assert not users.find(inventory, "anna").second_factor
+
+
+def test_a_practice_without_administrator_can_change_and_remove_its_users(inventory: Inventory):
+    users.create(inventory, "bert", GOOD, "operator", "console")
+    users.create(inventory, "carla", GOOD, "viewer", "console")
+    users.edit(inventory, "bert", "console", {"language": "es"})
+    users.remove(inventory, "carla", "console")
+    assert [user.id for user in inventory.all(User)] == ["bert"]

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from provisioner.errors import OperatorError
-from provisioner.phones.bulk import MAX_BYTES, MAX_ROWS, Preview, e164, export, parse, preview
+from provisioner.phones.bulk import MAX_BYTES, MAX_ROWS, Preview, e164, export, parse, preview, records
 from provisioner.phones.catalogue import Catalogue
 from provisioner.phones.importing import apply
 from provisioner.store.inventory import Inventory
-from provisioner.store.records import Line, Number, Phone, Practice, Snapshot
+from provisioner.store.records import Line, Location, Number, Phone, Practice, Snapshot
 
 CATALOGUE = Catalogue()
 NOW = 1_790_000_000.0
@@ -265,11 +265,48 @@ def test_numbers(text: str, number: str) -> None:
 def test_export_comes_back_the_same() -> None:
     data = export([LAB, DESK])
     assert data.decode("utf-8-sig").splitlines() == [
-        "MAC,Model,Name,Extension,Number",
-        "001565000102,Yealink T46S,Lab,102,+14155550102",
-        "0004f2000101,Polycom VVX 411,Desk,101,",
+        "MAC,Model,Name,Extension,Number,Location",
+        "001565000102,Yealink T46S,Lab,102,+14155550102,lab",
+        "0004f2000101,Polycom VVX 411,Desk,101,,",
     ]
     assert [row.action for row in judged(data).rows] == ["same", "same"]
+
+
+ROOMS = {
+    each.id: each
+    for each in (
+        Location(id="lab", name="Laboratory", civic={"ROOM": "1"}),
+        Location(id="a-2", name="Room 2", civic={"ROOM": "2"}),
+        Location(id="b-2", name="room 2", civic={"ROOM": "2"}),
+    )
+}
+
+
+@pytest.mark.parametrize(
+    ("cells", "location"),
+    [
+        ("001565000199,T46S,Ann,103,,lab", "lab"),
+        ("001565000199,T46S,Ann,103,,laboratory", "lab"),
+        ("001565000199,T46S,Ann,103,4155550103,a-2", "a-2"),
+        ("001565000199,T46S,Ann,103,4155550103,", "lab"),
+        ("001565000199,T46S,Ann,103,,", ""),
+        ("0004f2000101,VVX 411,Desk,101,,LABORATORY", "lab"),
+        ("001565000102,T46S,Lab,102,,", "lab"),
+        ("001565000199,T46S,Ann,103,,Room 2", "2 locations are called Room 2: write a-2 or b-2."),
+        ("001565000199,T46S,Ann,103,,Moon", "There is no location 'Moon': see the list of locations"),
+    ],
+)
+def test_where_a_phone_is(cells: str, location: str) -> None:
+    snapshot = msgspec.structs.replace(practice(), locations=ROOMS)
+    found = judged(f"{HEAD.strip()},Location\n{cells}", snapshot)
+    (row,) = found.rows
+    if row.problems:
+        assert row.problems[0].startswith(location), row.problems
+        assert location
+    else:
+        assert row.location == location
+        phone = next((each for each in records(found, snapshot) if isinstance(each, Phone)), None)
+        assert (phone or snapshot.phones[row.mac]).location == location
 
 
 @given(

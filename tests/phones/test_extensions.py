@@ -305,7 +305,7 @@ def test_what_somebody_else_put_wrong_is_all_told(inventory: Inventory) -> None:
         lines = tuple(Line(extension=each) for each in extensions)
         put(inventory, Phone(id=mac, vendor="yealink", model="T46S", lines=lines))
     put(inventory, Number(id="+14155550100", label="x", extension="150"))
-    assert plan.problems(inventory.snapshot()) == [
+    assert list(plan.problems(inventory.snapshot())) == [
         "101 is on more than one line",
         "101 and 1012, which is in use, begin alike",
         "1012 has not the 3 digits of this practice's extensions",

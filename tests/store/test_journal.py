@@ -1,5 +1,6 @@
 """The journal: what is queued is written, nobody waits, and a bad file or row loses nothing else."""
 
+import queue
 import sqlite3
 import stat
 
@@ -161,6 +162,26 @@ def test_a_full_queue_drops_the_oldest(path, monkeypatch):
     assert waiting.flush()
     assert [row["id"] for row in waiting.calls()] == ["c4", "c3", "c2"]
     waiting.close()
+
+
+def test_rows_are_gathered_into_few_transactions_and_evidence_waits_for_nothing(opened, monkeypatch):
+    monkeypatch.setattr(journal, "GATHER_SECONDS", 1000)
+    write, batches = opened._writer.write, queue.SimpleQueue()
+
+    def told(batch):
+        batches.put([row["id"] for _, row in batch])
+        return write(batch)
+
+    monkeypatch.setattr(opened._writer, "write", told)
+    opened.write("calls", call(1))
+    assert batches.get(timeout=10) == ["c1"]
+    opened.write("calls", call(2))
+    opened.write("calls", call(3))
+    opened.write("emergencies", {"id": "e1", "at": NOW})
+    assert batches.get(timeout=10) == ["c2", "c3", "e1"]
+    opened.write("calls", call(4))
+    assert opened.flush()
+    assert [row["id"] for row in opened.calls()] == ["c4", "c3", "c2", "c1"]
 
 
 def test_what_is_queued_is_written_on_closing(path):

@@ -57,7 +57,7 @@ def test_a_recording_replaces_a_prompt_until_it_is_removed(app: Flask, staff: Fl
 
 def test_what_cannot_be_used_is_told_in_words(staff: FlaskClient, csrf: str):
     answer = upload(staff, csrf, b"ID3 music")
-    assert answer.status_code == 503
+    assert answer.status_code == 409
     assert "save it as wav" in answer.get_data(as_text=True).lower()
     assert staff.post("/staff/audio/music", data={"csrf": csrf}).status_code == 400
     assert upload(staff, csrf, wav(), "nothing").status_code == 404

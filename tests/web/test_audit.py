@@ -21,11 +21,6 @@ replace = msgspec.structs.replace
 
 
 @pytest.fixture
-def inventory(app: Flask) -> Inventory:
-    return people.store(app)
-
-
-@pytest.fixture
 def anna(app: Flask) -> FlaskClient:
     return people.browser(app, "anna", "administrator")
 
@@ -67,6 +62,18 @@ def test_a_change_is_told_field_by_field(anna: FlaskClient, inventory: Inventory
     assert "blf, 102, Adams" in page
     assert "{" not in page.partition("<main")[2]
     assert f'href="/staff/phones/{practice.POLYCOM}"' in page
+
+
+def test_ids_and_moments_are_told_in_words(anna: FlaskClient, inventory: Inventory):
+    mac, at = "0004f2000177", 1789100000.0
+    put(
+        inventory,
+        records.RetiredPhone(id=mac, vendor="polycom", model="VVX 411", extensions=(), at=at, who="Anna"),
+    )
+    put(inventory, records.Number(id="+14155550177", label="Spare", location="desk"))
+    page = anna.get("/staff/audit").text
+    assert "2026-09-10 21:13:20" in page
+    assert '<td colspan="2">Front desk</td>' in page
 
 
 def test_secrets_are_not_told(anna: FlaskClient, inventory: Inventory):

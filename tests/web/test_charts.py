@@ -79,7 +79,7 @@ def test_a_line_breaks_where_nothing_is_known() -> None:
     picture = charts.lines(
         "l", "MOS", "Hour", LABELS, [Series("MOS", "main", [4.0, 3.0, None, 2.0])], 1, 5, [Mark(3.6, "fair")]
     )
-    assert parsed(picture).find(".//path").get("d") == "M12.5 25h0L37.5 50M87.5 75h0"
+    assert parsed(picture).find(".//path").get("d") == "M12.5 25L37.5 50M86.5 75h2"
     assert any(text.text == "fair" for text in parsed(picture).iter("text"))
     assert [row[0] for row in cells(picture)] == ["Hour", "08", "09", "11"]
 
@@ -120,11 +120,4 @@ def test_what_people_typed_is_escaped() -> None:
     name = '<b onclick="x">&'
     picture = charts.lanes("s", name, [(name, [Span(0, 1, "busy", name)])], 1, [(name, "busy")])
     assert "<b" not in picture
-    assert picture.count("&lt;b") == 8
-
-
-def test_a_sparkline_says_what_it_shows() -> None:
-    picture = charts.sparkline("12 calls in the last hour", [0, 3, 12])
-    assert parsed(picture).find(".//svg").get("aria-label") == "12 calls in the last hour"
-    assert "M16.67 100" in picture
-    assert charts.sparkline("nothing", []).count("<path") == 0
+    assert picture.count("&lt;b") == 9

@@ -164,5 +164,14 @@ def test_b45_a_core_that_refuses_locations_is_a_finding(api: FlaskClient, edge: 
         ]
 
     assert found() == []
-    edge["status"]["counters"]["location-refused"] = 2
+    edge["status"]["counters"] |= {"location-refused": 2}
     assert found() == ["2 emergency calls went out without a location: the core refused it"]
+
+
+def test_b78_a_phone_that_turned_a_call_back_away_is_a_finding(
+    api: FlaskClient, edge: dict[str, Any]
+) -> None:
+    edge["status"]["counters"]["callback-refused"] = 1
+    (found,) = [each for each in api.get("/api/v1/status").json["findings"] if "call back" in each["what"]]
+    assert found["what"].startswith("1 call back of an emergency centre was turned away")
+    assert found["level"] == "bad"

@@ -148,9 +148,13 @@ def test_history_says_who_changed_what(staff, csrf, api, inventory):
     api.patch(API, json={"location": "desk"})
     api.patch(f"/api/v1/layers/phone:{practice.YEALINK}", json={"poll_seconds": 1800})
     page = text(staff.get(PHONE + "/history"))
-    assert "Location: Lab → Front desk" in page
-    assert "Poll seconds: 1800" in page
-    assert "Rosa Diaz passwords not shown: secrets" in page
+    assert "changed: Location" in page
+    assert "Location Lab Front desk" in page
+    assert "Poll seconds 1800" in page
+    assert (
+        "Rosa Diaz Secrets of a phone 102 Dr. Adams · 00:15:65:00:01:02 made What it is, is kept secret."
+        in page
+    )
     assert SECRET not in page
     newest = api.get(API + "/history?limit=1").json["items"][0]
     assert newest["values"] == [["poll_seconds", "", "1800"]]

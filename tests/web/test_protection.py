@@ -82,3 +82,23 @@ def test_what_the_edge_says_is_escaped(staff: FlaskClient, banned: Any) -> None:
 )
 def test_ahead(seconds: float, said: str) -> None:
     assert words.ahead(practice.NOW + seconds, practice.NOW) == said
+
+
+API = "/api/v1/protection"
+
+
+def test_the_api_tells_and_lets_in(api: FlaskClient, banned: Any) -> None:
+    why = words.ban("scanner")
+    assert api.get(f"{API}/bans").json["items"] == [{**BAN, "why": why}]
+    answer = api.post(f"{API}/unban", json={"source": "192.0.2.67"})
+    assert (answer.status_code, answer.json["detail"]) == (
+        409,
+        "that address is not banned: look at the list, the ban may have ended",
+    )
+    assert api.post(f"{API}/unban", json={"source": BAN["source"]}).status_code == 204
+    assert api.get(f"{API}/bans").json["items"] == []
+
+
+def test_no_list_is_made_up_when_nobody_answers(api: FlaskClient, banned: Any) -> None:
+    answer = api.get(f"{API}/quarantine")
+    assert (answer.status_code, answer.mimetype) == (503, "application/problem+json")

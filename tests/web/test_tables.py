@@ -122,8 +122,8 @@ def test_export(staff: FlaskClient, api: FlaskClient) -> None:
         assert answer.mimetype == "text/csv"
         assert "attachment" in answer.headers["Content-Disposition"]
         lines = answer.data.decode("utf-8-sig").splitlines()
-        assert lines[0] == HEAD.strip()
-        assert "001565000102,Yealink T46S,Dr. Adams,102,+14155550102" in lines
+        assert lines[0] == HEAD.strip() + ",Location"
+        assert "001565000102,Yealink T46S,Dr. Adams,102,+14155550102,lab" in lines
 
 
 def test_export_is_taken_back_as_it_is(staff: FlaskClient, csrf: str) -> None:
