@@ -135,6 +135,16 @@ def run(
 
 
 @cli.command()
+@click.option("--now", is_flag=True, help="Even while an emergency call is on.")
+@state_option
+def stop(state: Path | None, now: bool) -> None:
+    """Stop the appliance, as soon as no emergency call is on."""
+    from provisioner import stopping
+
+    stopping.stop(_state(state, demo_directory()), now)
+
+
+@cli.command()
 @state_option
 @log_option
 def media(state: Path | None, log: str) -> None:

@@ -26,13 +26,14 @@ TAKEN = frozenset({"state", "url", "token", "json", "ca", "all", "output"})
 
 
 class Field(NamedTuple):
-    """One field of a body or a query. `kind`: its Python type, without what it may also be."""
+    """One field of a body or a query. `kind`: its Python type, without what it may also be; `all`: "all" will do."""
 
     name: str
     kind: Any
     required: bool
     help: str
     of_query: bool
+    all: bool
 
 
 class Way(NamedTuple):
@@ -103,7 +104,14 @@ def _fields(kind: Any, of_query: bool) -> list[Field]:
     if not _is_record(kind):
         return []
     return [
-        Field(each.encode_name, _plain(each.type), each.required, _words(each.type), of_query)
+        Field(
+            each.encode_name,
+            _plain(each.type),
+            each.required,
+            _words(each.type),
+            of_query,
+            Literal["all"] in get_args(each.type),
+        )
         for each in msgspec.structs.fields(kind)
     ]
 
@@ -181,14 +189,14 @@ def _json(name: str, given: str, text: bool = False) -> Any:
 def _argument(word: str, field: Field) -> click.Argument:
     many, free = word.endswith("..."), word.endswith("?")
     kind = field.kind if field.kind in (int, float) else str
-    default = "" if free and field.required else None
+    more = {"default": ""} if free and field.required else {}  # a default of None would be one to click
     return click.Argument(
         [f"f_{field.name}"],
         type=kind,
         metavar=_metavar(field.name, many or free) + ("..." if many else ""),
-        required=not many and not free,
+        required=not free and not (many and field.all),
         nargs=-1 if many else 1,
-        default=default,
+        **more,
     )
 
 
@@ -208,7 +216,7 @@ def command(row: Row) -> click.Command:
     ]
     parameters += [_argument(word, fields[word.rstrip(".?")]) for word in words]
     parameters += [_option(each) for name, each in fields.items() if name not in {*fixed, *named}]
-    if any(word.endswith("...") for word in words):
+    if any(word.endswith("...") and fields[word[:-3]].all for word in words):
         parameters.append(click.Option(["--all", "everything"], is_flag=True, help="All that there are."))
     if held.body is not None and not _is_record(held.body):
         parameters.append(click.Argument(["whole"], metavar="JSON"))

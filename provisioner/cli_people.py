@@ -3,15 +3,38 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 import click
 
-from provisioner.options import demo_directory, json_option, state_directory, state_option
+from provisioner.cli_api import Way, way, way_options
 
 ROLES = click.Choice(["viewer", "operator", "administrator"])
 stdin_option = click.option("--stdin", is_flag=True, help="The password is the first line of standard input.")
+
+
+def _reaching(command: Callable[..., None]) -> Callable[..., Any]:
+    """A command of an appliance, here or elsewhere; it gets the Way in the place of the options that say which."""
+
+    @way_options
+    @wraps(command)
+    def run(
+        *args: Any,
+        state: Any,
+        url: str,
+        token: str,
+        token_file: str,
+        authority: Any,
+        as_json: bool,
+        **what: Any,
+    ) -> None:
+        if click.get_current_context().invoked_subcommand:
+            return  # of a group that is a command by itself too
+        command(*args, how=way(state, url, token, token_file, authority, as_json), **what)
+
+    return run
 
 
 def _password(stdin: bool) -> str:
@@ -26,13 +49,12 @@ def users() -> None:
 
 
 @users.command("list")
-@state_option
-@json_option
-def list_users(state: Path | None, as_json: bool) -> None:
+@_reaching
+def list_users(how: Way) -> None:
     """List the users with their roles."""
     from provisioner import console_people
 
-    console_people.list_users(state_directory(state, demo_directory()), as_json)
+    console_people.list_users(*how)
 
 
 @users.command("add")
@@ -41,79 +63,74 @@ def list_users(state: Path | None, as_json: bool) -> None:
 @click.option("--full-name", default="", help="As others are shown it.")
 @click.option("--language", type=click.Choice(["browser", "en", "es"]), default="browser", show_default=True)
 @stdin_option
-@state_option
-@json_option
-def add_user(state: Path | None, stdin: bool, as_json: bool, **what: str) -> None:
+@_reaching
+def add_user(how: Way, stdin: bool, **what: Any) -> None:
     """Add a user who signs in with NAME and the password that is asked for."""
     from provisioner import console_people
 
-    directory = state_directory(state, demo_directory())
-    console_people.add_user(directory, as_json, password=_password(stdin), **what)
+    console_people.add_user(*how, password=_password(stdin), **what)
 
 
 @users.command("password")
 @click.argument("name")
 @stdin_option
-@state_option
-def change_password(name: str, stdin: bool, state: Path | None) -> None:
+@_reaching
+def change_password(name: str, stdin: bool, how: Way) -> None:
     """Give a user another password; their sessions end."""
     from provisioner import console_people
 
-    console_people.set_password(state_directory(state, demo_directory()), name, _password(stdin))
+    console_people.set_password(*how, name, _password(stdin))
 
 
 @users.command("role")
 @click.argument("name")
 @click.argument("role", type=ROLES)
-@state_option
-@json_option
-def change_role(name: str, role: str, state: Path | None, as_json: bool) -> None:
+@_reaching
+def change_role(name: str, role: str, how: Way) -> None:
     """Give a user another role; their sessions end."""
     from provisioner import console_people
 
-    console_people.edit_user(state_directory(state, demo_directory()), name, {"role": role}, as_json)
+    console_people.edit_user(*how, name, {"role": role})
 
 
 @users.command("disable")
 @click.argument("name")
-@state_option
-@json_option
-def disable_user(name: str, state: Path | None, as_json: bool) -> None:
+@_reaching
+def disable_user(name: str, how: Way) -> None:
     """Keep a user from signing in; their sessions and API tokens are good no more."""
     from provisioner import console_people
 
-    console_people.edit_user(state_directory(state, demo_directory()), name, {"disabled": True}, as_json)
+    console_people.edit_user(*how, name, {"disabled": True})
 
 
 @users.command("enable")
 @click.argument("name")
-@state_option
-@json_option
-def enable_user(name: str, state: Path | None, as_json: bool) -> None:
+@_reaching
+def enable_user(name: str, how: Way) -> None:
     """Let a user sign in again."""
     from provisioner import console_people
 
-    console_people.edit_user(state_directory(state, demo_directory()), name, {"disabled": False}, as_json)
+    console_people.edit_user(*how, name, {"disabled": False})
 
 
 @users.command("one-factor")
 @click.argument("name")
-@state_option
-def one_factor(name: str, state: Path | None) -> None:
+@_reaching
+def one_factor(name: str, how: Way) -> None:
     """Ask a user for the password alone, as when the phone with the codes is lost."""
     from provisioner import console_people
 
-    console_people.one_factor(state_directory(state, demo_directory()), name)
+    console_people.one_factor(*how, name)
 
 
 @users.command("remove")
 @click.argument("name")
-@state_option
-def remove_user(name: str, state: Path | None) -> None:
+@_reaching
+def remove_user(name: str, how: Way) -> None:
     """Remove a user with their sessions and API tokens."""
     from provisioner import console_people
 
-    console_people.remove_user(state_directory(state, demo_directory()), name)
+    console_people.remove_user(*how, name)
 
 
 @click.group()
@@ -122,13 +139,12 @@ def tokens() -> None:
 
 
 @tokens.command("list")
-@state_option
-@json_option
-def list_tokens(state: Path | None, as_json: bool) -> None:
+@_reaching
+def list_tokens(how: Way) -> None:
     """List the tokens with their last use; never the tokens themselves."""
     from provisioner import console_people
 
-    console_people.list_tokens(state_directory(state, demo_directory()), as_json)
+    console_people.list_tokens(*how)
 
 
 @tokens.command("add")
@@ -138,23 +154,22 @@ def list_tokens(state: Path | None, as_json: bool) -> None:
     "--scope", "wanted", multiple=True, metavar="AREA:read|write", help="Good for this only; more than once."
 )
 @click.option("--days", default=365.0, show_default=True, help="How long it is good; 0: no end.")
-@state_option
-@json_option
-def add_token(state: Path | None, as_json: bool, **what: Any) -> None:
+@_reaching
+def add_token(how: Way, **what: Any) -> None:
     """Make a token and print it, this once. NAME says what uses it."""
     from provisioner import console_people
 
-    console_people.add_token(state_directory(state, demo_directory()), as_json, **what)
+    console_people.add_token(*how, **what)
 
 
 @tokens.command("revoke")
 @click.argument("number", type=click.IntRange(1))
-@state_option
-def revoke_token(number: int, state: Path | None) -> None:
+@_reaching
+def revoke_token(number: int, how: Way) -> None:
     """End the token of that NUMBER, as `list` shows it."""
     from provisioner import console_people
 
-    console_people.revoke_token(state_directory(state, demo_directory()), number)
+    console_people.revoke_token(*how, number)
 
 
 @click.group(invoke_without_command=True)
@@ -167,24 +182,19 @@ def revoke_token(number: int, state: Path | None) -> None:
     "--search", "text", default="", metavar="TEXT", help="Any part of a value, three letters or more."
 )
 @click.option("--limit", type=click.IntRange(1, 10_000), default=50, show_default=True)
-@state_option
-@json_option
-@click.pass_context
-def audit(context: click.Context, /, state: Path | None, as_json: bool, **which: Any) -> None:
+@_reaching
+def audit(how: Way, **which: Any) -> None:
     """List who changed what, the newest first: from what, to what."""
-    if context.invoked_subcommand:
-        return
     from provisioner import console_people
 
-    console_people.list_audit(state_directory(state, demo_directory()), as_json, **which)
+    console_people.list_audit(*how, **which)
 
 
 @audit.command("undo")
 @click.argument("change", type=click.IntRange(1))
-@state_option
-@json_option
-def undo(change: int, state: Path | None, as_json: bool) -> None:
+@_reaching
+def undo(change: int, how: Way) -> None:
     """Put back what was before CHANGE, as a change of its own; refused when it was changed since."""
     from provisioner import console_people
 
-    console_people.undo(state_directory(state, demo_directory()), change, as_json)
+    console_people.undo(*how, change)

@@ -1,42 +1,38 @@
-"""What `provisioner users`, `provisioner tokens` and `provisioner audit` print and do."""
+"""What `provisioner users`, `provisioner tokens` and `provisioner audit` print and do, by calls of the API."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from itertools import islice
+from typing import Any
+from urllib.parse import quote
 
 import click
 import msgspec
 
+from provisioner.client import Client, call
 from provisioner.console import show
 from provisioner.errors import UsageError
-from provisioner.paths import StateDir
-from provisioner.people import api_tokens
-from provisioner.people import users as people
-from provisioner.store.audit import Audit, Wanted
-from provisioner.store.inventory import Inventory
-from provisioner.store.records import User
-from provisioner.web import changes, scopes
-from provisioner.web import undo as undoing
-from provisioner.web.sources import Sources
 
-T = TypeVar("T")
-WHO = "console"
-
-
-def _with(state: StateDir, work: Callable[[Inventory], T]) -> T:
-    with closing(Inventory.open(state.inventory)) as inventory:
-        return work(inventory)
+PAGE = 500  # entries that are asked for at once
+Row = dict[str, Any]
 
 
 def _json(value: object) -> None:
     click.echo(msgspec.json.encode(value))
 
 
-def _table(rows: Sequence[dict[str, Any]], none: str) -> None:
+def _all(client: Client, path: str, **query: Any) -> Iterator[Row]:
+    """The entries of a list, page by page."""
+    page = call(client, "GET", path, query).json()
+    yield from page["items"]
+    while page["next"]:
+        page = call(client, "GET", page["next"]).json()
+        yield from page["items"]
+
+
+def _table(rows: Sequence[Row], none: str) -> None:
     if rows:
         show(list(rows), tuple(rows[0]))
     else:
@@ -47,30 +43,35 @@ def _time(at: float | None) -> str:
     return f"{datetime.fromtimestamp(at, UTC).astimezone():%Y-%m-%d %H:%M}" if at else ""
 
 
+def _said(as_json: bool, words: str, **told: Any) -> None:
+    """What was done, where the API has nothing more to say of it."""
+    _json(told) if as_json else click.echo(words)
+
+
 # users
 
 
-def _user(user: User) -> dict[str, Any]:
-    return {
-        "login": user.id,
-        "name": user.name,
-        "role": user.role,
-        "language": user.language,
-        "second_factor": user.second_factor,
-        "disabled": user.disabled,
-    }
+def _login(name: str) -> str:
+    return name.strip().lower()
 
 
-def _show(user: User, as_json: bool) -> None:
-    if as_json:
-        _json(_user(user))
-    else:
-        click.echo(f"{user.id} is {user.role}" + (", and may not sign in." if user.disabled else "."))
+def _path(name: str, more: str = "") -> str:
+    return f"/users/{quote(_login(name), safe='')}{more}"
 
 
-def list_users(state: StateDir, as_json: bool) -> None:
+def _user(user: Row) -> Row:
+    names = ("name", "role", "language", "second_factor", "disabled")
+    return {"login": user["id"], **{name: user[name] for name in names}}
+
+
+def _show(user: Row, as_json: bool) -> None:
+    off = ", and may not sign in" if user["disabled"] else ""
+    _said(as_json, f"{user['id']} is {user['role']}{off}.", **_user(user))
+
+
+def list_users(client: Client, as_json: bool) -> None:
     """Print the users."""
-    rows = [_user(user) for user in _with(state, lambda inventory: inventory.all(User))]
+    rows = [_user(user) for user in _all(client, "/users", limit=PAGE)]
     if as_json:
         _json(rows)
         return
@@ -80,62 +81,43 @@ def list_users(state: StateDir, as_json: bool) -> None:
 
 
 def add_user(
-    state: StateDir, as_json: bool, *, name: str, password: str, role: str, full_name: str, language: str
+    client: Client, as_json: bool, *, name: str, password: str, role: str, full_name: str, language: str
 ) -> None:
-    """Make a user. Raises Invalid."""
-    made = _with(
-        state,
-        lambda inventory: people.create(
-            inventory, name, password, role, WHO, full_name=full_name, language=language
-        ),
-    )
-    _show(made, as_json)
+    """Make a user. Raises UsageError with what is wrong."""
+    body = {"id": name, "password": password, "role": role, "name": full_name, "language": language}
+    _show(call(client, "POST", "/users", body=body).json(), as_json)
 
 
-def edit_user(state: StateDir, name: str, values: dict[str, object], as_json: bool) -> None:
-    """Change a user. Raises ProvisionerError."""
-    login = people.login_name(name)
-    _show(_with(state, lambda inventory: people.edit(inventory, login, WHO, values)), as_json)
+def edit_user(client: Client, as_json: bool, name: str, values: Mapping[str, object]) -> None:
+    """Change a user. Raises UsageError, OperatorError."""
+    _show(call(client, "PATCH", _path(name), body=values).json(), as_json)
 
 
-def set_password(state: StateDir, name: str, password: str) -> None:
-    """Give a user another password. Raises ProvisionerError."""
-    login = people.login_name(name)
-    _with(state, lambda inventory: people.set_password(inventory, login, password, WHO))
-    click.echo(f"{login} has another password, and is signed out everywhere.")
+def set_password(client: Client, as_json: bool, name: str, password: str) -> None:
+    """Give a user another password. Raises UsageError."""
+    call(client, "PUT", _path(name, "/password"), body={"password": password})
+    _said(as_json, f"{_login(name)} has another password, and is signed out everywhere.", login=_login(name))
 
 
-def one_factor(state: StateDir, name: str) -> None:
-    """Ask a user for the password alone. Raises OperatorError."""
-    login = people.login_name(name)
-    _with(state, lambda inventory: people.end_second_factor(inventory, login, WHO))
-    click.echo(f"{login} signs in with the password alone.")
+def one_factor(client: Client, as_json: bool, name: str) -> None:
+    """Ask a user for the password alone. Raises UsageError."""
+    call(client, "DELETE", _path(name, "/second-factor"))
+    _said(as_json, f"{_login(name)} signs in with the password alone.", login=_login(name))
 
 
-def remove_user(state: StateDir, name: str) -> None:
-    """Remove a user. Raises OperatorError."""
-    login = people.login_name(name)
-    _with(state, lambda inventory: people.remove(inventory, login, WHO))
-    click.echo(f"{login} is removed, and signed out everywhere.")
+def remove_user(client: Client, as_json: bool, name: str) -> None:
+    """Remove a user. Raises UsageError, OperatorError."""
+    call(client, "DELETE", _path(name))
+    _said(as_json, f"{_login(name)} is removed, and signed out everywhere.", login=_login(name))
 
 
 # tokens
 
 
-def list_tokens(state: StateDir, as_json: bool) -> None:
+def list_tokens(client: Client, as_json: bool) -> None:
     """Print the API tokens, never their text."""
-    rows: list[dict[str, Any]] = [
-        {
-            "number": each.id,
-            "name": each.name,
-            "role": each.role,
-            "scopes": each.scopes.split(),
-            "user": each.user,
-            "last_used": each.seen,
-            "expires": None if api_tokens.endless(each) else each.expires,
-        }
-        for each in _with(state, lambda inventory: inventory.tokens.listing("api"))
-    ]
+    names = ("number", "name", "role", "scopes", "user", "last_used", "expires")
+    rows = [{name: each[name] for name in names} for each in _all(client, "/tokens", limit=PAGE)]
     if as_json:
         _json(rows)
         return
@@ -147,18 +129,21 @@ def list_tokens(state: StateDir, as_json: bool) -> None:
 
 
 def add_token(
-    state: StateDir, as_json: bool, *, name: str, role: str, wanted: Sequence[str], days: float
+    client: Client, as_json: bool, *, name: str, role: str, wanted: Sequence[str], days: float
 ) -> None:
-    """Make a token and print it. Raises Invalid."""
-    given = scopes.normal(wanted)
-    token = _with(state, lambda inventory: api_tokens.create(inventory, name, role, given, days, WHO))
-    _json({"name": name, "token": token}) if as_json else click.echo(token)
+    """Make a token and print it. Raises UsageError."""
+    body = {"name": name, "role": role, "scopes": list(wanted), "days": days}
+    made = call(client, "POST", "/tokens", body=body).json()
+    _said(as_json, made["token"], name=made["name"], token=made["token"])
 
 
-def revoke_token(state: StateDir, number: int) -> None:
-    """End a token. Raises OperatorError."""
-    found = _with(state, lambda inventory: api_tokens.revoke(inventory, number, WHO))
-    click.echo(f"{found.name or 'The token'} is good no more.")
+def revoke_token(client: Client, as_json: bool, number: int) -> None:
+    """End a token. Raises UsageError, OperatorError."""
+    held = next((each for each in _all(client, "/tokens", limit=PAGE) if each["number"] == number), None)
+    if held is None:
+        raise UsageError("there is no such token, or it has expired: look at the list of tokens")
+    call(client, "DELETE", f"/tokens/{number}")
+    _said(as_json, f"{held['name'] or 'The token'} is good no more.", number=number, name=held["name"])
 
 
 # audit
@@ -172,7 +157,7 @@ def _moment(text: str) -> float:
 
 
 def list_audit(
-    state: StateDir,
+    client: Client,
     as_json: bool,
     *,
     who: str,
@@ -184,50 +169,39 @@ def list_audit(
     limit: int,
 ) -> None:
     """Print the changes that are wanted, the newest first. Raises UsageError."""
-    wanted = Wanted(who=who, kind=kind, name=name, since=_moment(since), until=_moment(until), text=text)
-    found, snapshot = _with(state, lambda inventory: (inventory.trail(limit, wanted), inventory.snapshot()))
+    asked = {
+        "who": who,
+        "kind": kind,
+        "id": name,
+        "since": _moment(since),
+        "until": _moment(until),
+        "q": text,
+    }
+    wanted = {key: value for key, value in asked.items() if value}
+    found = list(islice(_all(client, "/audit", limit=min(limit, PAGE), **wanted), limit))
     if as_json:
-        _json([_entry(each) for each in found])
+        _json([{**each, "done": each["act"]} for each in found])
         return
     rows = [
         {
-            "change": each.revision,
-            "when": _time(each.at),
-            "who": each.who,
-            "what": f"{each.kind} {each.id}",
-            "done": changes.act(each),
-            "fields": "; ".join(_field(field) for field in changes.fields(each, snapshot))[:200],
+            "change": each["change"],
+            "when": _time(each["at"]),
+            "who": each["who"],
+            "what": f"{each['kind']} {each['id']}",
+            "done": each["act"],
+            "fields": "; ".join(_field(field) for field in each["fields"])[:200],
         }
         for each in found
     ]
     _table(rows, "Nothing of this was changed.")
 
 
-def _field(field: changes.Field) -> str:
-    before = f"{field.before} -> " if field.before else ""
-    return f"{field.label}: {before}{field.after or '-'}"
+def _field(field: Row) -> str:
+    before = f"{field['before']} -> " if field["before"] else ""
+    return f"{field['field']}: {before}{field['after'] or '-'}"
 
 
-def _entry(each: Audit) -> dict[str, Any]:
-    before, after = ((msgspec.json.decode(text) if text else None) for text in (each.before, each.after))
-    return {
-        "seq": each.seq,
-        "change": each.revision,
-        "at": each.at,
-        "who": each.who,
-        "kind": each.kind,
-        "id": each.id,
-        "done": changes.act(each),
-        "before": before,
-        "after": after,
-    }
-
-
-def undo(state: StateDir, change: int, as_json: bool) -> None:
-    """Undo a change, and tell the other processes. Raises ProvisionerError."""
-    sources = Sources(state, time.time)
-    try:
-        made = undoing.undo(sources, change, WHO)
-    finally:
-        sources.close()
-    _json({"change": made}) if as_json else click.echo(f"It is as it was before; that is change {made}.")
+def undo(client: Client, as_json: bool, change: int) -> None:
+    """Undo a change. Raises UsageError, OperatorError."""
+    made = call(client, "POST", f"/audit/{change}/undo").json()["change"]
+    _said(as_json, f"It is as it was before; that is change {made}.", change=made)

@@ -72,6 +72,17 @@ def only_one(state: StateDir) -> Iterator[None]:
         yield
 
 
+def running(state: StateDir) -> int:
+    """The process id of the appliance that runs on the state directory; 0 when none does."""
+    with (state.run / "supervisor.lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            holder = _holder(file)
+            return int(holder) if holder.isdigit() else 0
+    return 0
+
+
 def _holder(file: TextIO) -> str:
     file.seek(0)
     return file.read() or "unknown"

@@ -81,7 +81,7 @@ def test_users(console: Console):
     assert "anna" in console("users", "list")
     assert "nobody would be left" in console("users", "remove", "anna", code=1)
     assert "removed" in console("users", "remove", "bert")
-    assert "there is no user bert" in console("users", "remove", "bert", code=1)
+    assert "There is no user of that name" in console("users", "remove", "bert", code=2)
 
 
 def test_tokens(console: Console):
@@ -102,7 +102,7 @@ def test_tokens(console: Console):
     assert "already" in console("tokens", "add", "tool", code=2)
     assert "metrics:all" in console("tokens", "add", "x", "--scope", "metrics:all", code=2)
     assert "tool is good no more" in console("tokens", "revoke", str(rows[0]["number"]))
-    assert "no such token" in console("tokens", "revoke", str(rows[0]["number"]), code=1)
+    assert "no such token" in console("tokens", "revoke", str(rows[0]["number"]), code=2)
 
 
 def test_audit_and_undo(console: Console):

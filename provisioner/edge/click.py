@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from provisioner.dialing.transfer import RINGBACK
 from provisioner.edge import outbound, placing, routes
 from provisioner.edge.announce import log_refusal
-from provisioner.edge.emergency import EmergencyCall
+from provisioner.edge.emergency import EmergencyCall, engaged
 from provisioner.edge.leg import Attempt, Kind, Leg
 from provisioner.edge.offers import offers_for
 from provisioner.edge.ringing import ELSEWHERE
@@ -85,6 +85,11 @@ class Click:
     def begin(self) -> None:
         """Ring all phones of the line. Raises OperatorError when there is none."""
         extension = self._station.extension
+        if engaged(self.edge, extension):
+            self._timer.cancel()
+            raise OperatorError(
+                f"the phone with extension {extension} is in an emergency call", "wait until it is over"
+            )
         self.edge.calls[self.id] = self
         for binding in self.edge.registrar.contacts(extension):
             media = self.edge.take_media()

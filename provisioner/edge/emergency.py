@@ -67,6 +67,15 @@ class Caller(Protocol):
     def hangup(self, status: int = 480) -> None: ...
 
 
+def engaged(edge: Edge, extension: str) -> bool:
+    """Whether the phone of an extension is in such a call: nothing else is to ring or beep there."""
+    station = edge.directory.stations.get(extension)
+    return station is not None and any(
+        isinstance(call, EmergencyCall) and call.dialogs() and call.on(station)
+        for call in edge.calls.values()
+    )
+
+
 class EmergencyCall:
     """One call to 911, 933 or 988 of a line. `origin`: who began it, `phone` or why a test is made."""
 
@@ -255,6 +264,10 @@ class EmergencyCall:
             self._leave()
             if late or not plain or not self._ask(plain):
                 self._next()
+
+    def on(self, station: Station) -> bool:
+        """Whether it was placed from the phone of a line."""
+        return self.station is not None and self.station.phone.id == station.phone.id
 
     def dialogs(self) -> tuple[Leg, ...]:
         """The phone that called."""

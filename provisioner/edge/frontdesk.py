@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from provisioner.dialing.transfer import Play
 from provisioner.edge import routes
+from provisioner.edge.emergency import engaged
 from provisioner.edge.leg import Kind, Leg
 from provisioner.emergency import notices
 from provisioner.media.prompts import spell
@@ -195,7 +196,9 @@ class Ring:
             self._edge.speech.prepare(self.id, spoken(self.facts["location"]))
         user = self.row["extension"] or "provisioner"
         label = f"{self.facts['called']}: {notices.who(self.facts)}, {self.facts['location'] or 'place not known'}"
-        for attempt in self._edge.phone_attempts(self.extension, user, label[:LABEL]):
+        edge, extension = self._edge, self.extension
+        free = not engaged(edge, extension)
+        for attempt in edge.phone_attempts(extension, user, label[:LABEL]) if free else ():
             media = self._edge.take_media()
             if media is None:
                 continue

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from provisioner.dialing.classify import classify
-from provisioner.edge.guard import Guard, Networks, Reason, signature
+from provisioner.edge.guard import Ban, Guard, Networks, Reason, signature
 from provisioner.edge.overload import Overload
 from provisioner.errors import OperatorError, PeerError
 from provisioner.sip.headers import NameAddr, Uri, Via, split_list
@@ -240,11 +240,24 @@ class EdgeGate:
 
     def bans(self) -> list[dict[str, Any]]:
         """Rows of `bans` (docs/internals.md)."""
-        ahead = self._edge.wall_clock() - self._edge.timers.clock()
+        ahead = self._ahead
         return [
             {"source": source, "reason": ban.reason, "until": round(ban.until + ahead), "hits": ban.hits}
             for source, ban in self.guard.bans()
         ]
+
+    def remember(self) -> dict[str, Ban]:
+        """The bans, for a file."""
+        return self.guard.remember(self._ahead)
+
+    def recall(self, kept: object) -> None:
+        """Take what `remember` gave before a restart."""
+        self.guard.recall(kept, self._ahead)
+
+    @property
+    def _ahead(self) -> float:
+        """Seconds that the wall clock is ahead of the guard's."""
+        return self._edge.wall_clock() - self._edge.timers.clock()
 
     def unban(self, source: str) -> dict[str, Any]:
         """Listen to a source again; it is shown without its ban. Raises OperatorError when it has none."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from itertools import islice
 from typing import Literal
+
+import msgspec
 
 from provisioner.sip.message import Request
 
@@ -45,6 +48,7 @@ _MARKS = {
     for where in ("user-agent", "from", "session")
 }
 MAX_USER = 64  # of a user name that is remembered
+MAX_RETURNS = 20  # of a banned source, that make its next ban longer
 _SESSION = re.compile(rb"^s=([^\r\n]{0,80})", re.M)
 
 LOCAL = tuple(
@@ -144,6 +148,7 @@ class Guard:
         self.limits = limits or Limits()
         self._sources: OrderedDict[str, _Source] = OrderedDict()
         self._bans: OrderedDict[str, Ban] = OrderedDict()
+        self.changed = False  # whether there is a ban, or an end of one, that was not kept yet
         self._inside = Bucket(self.limits.storm_rate, self.limits.storm_burst, clock())
         self._outside = Bucket(self.limits.outside_rate, self.limits.outside_burst, clock())
 
@@ -170,17 +175,34 @@ class Guard:
         key = _key(host)
         self._sources.pop(key, None)
         ban = self._bans.pop(key, None)
+        self.changed |= ban is not None
         return ban is not None and ban.until > self._clock()
+
+    def remember(self, ahead: float) -> dict[str, Ban]:
+        """The bans, for a file. `ahead`: seconds that the wall clock (since 1970) is ahead of the guard's own."""
+        self.changed = False
+        return {source: replace(ban, until=ban.until + ahead) for source, ban in self._bans.items()}
+
+    def recall(self, kept: object, ahead: float) -> None:
+        """Take what `remember` gave before a restart; anything else is left."""
+        try:
+            bans = msgspec.convert(kept, dict[str, Ban])
+        except msgspec.ValidationError:
+            return
+        latest = self._clock() + self.limits.ban_longest  # whatever the wall clock did meanwhile
+        for source, ban in islice(bans.items(), self.limits.bans):
+            self._bans[source] = replace(ban, until=min(ban.until - ahead, latest))
 
     def _ban(self, key: str, reason: Reason) -> None:
         now, limits = self._clock(), self.limits
         old = self._bans.pop(key, None)
-        count = old.count + 1 if old and now - old.until < limits.ban_longest else 1
+        count = min(old.count, MAX_RETURNS) + 1 if old and now - old.until < limits.ban_longest else 1
         seconds = min(limits.ban_seconds * limits.ban_growth ** (count - 1), limits.ban_longest)
         self._bans[key] = Ban(reason, now + seconds, count, old.hits if old else 0)
         if len(self._bans) > limits.bans:
             self._bans.popitem(last=False)
         self._sources.pop(key, None)
+        self.changed = True
 
     # scores
 

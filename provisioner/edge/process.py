@@ -55,6 +55,7 @@ TEST_NUMBER = "933"  # of emergency calls: nobody calls back
 TRUNKS_FILE = "trunks.json"
 LIMITS_FILE = "limits.json"
 CALLBACKS_FILE = "callbacks.json"
+BANS_FILE = "bans.json"
 SELFTESTS_FILE = "selftests.json"  # when each line calls 933
 SELFTEST_SECONDS = 30.0  # between two looks at whose turn it is
 TURNS_FILE = "turns.json"  # who was the first to ring of each ring group
@@ -117,6 +118,8 @@ class Process:
         self._callbacks = Kept(self._state.root / CALLBACKS_FILE, self._edge.callbacks.remember)
         self._edge.callbacks.recall(await asyncio.to_thread(self._callbacks.load))
         self._edge.callbacks.changed = self._callbacks.changed
+        self._bans = Kept(self._state.root / BANS_FILE, self._edge.gate.remember)
+        self._edge.gate.recall(await asyncio.to_thread(self._bans.load))
         self._selftests = Kept(self._state.root / SELFTESTS_FILE, lambda: self._edge.selftests.schedule.due)
         self._edge.selftests.recall(await asyncio.to_thread(self._selftests.load))
         self._edge.selftests.changed = self._selftests.changed
@@ -216,6 +219,8 @@ class Process:
         self._transport.close()
         await self._limits.close()
         await self._callbacks.close()
+        self._keep_bans()
+        await self._bans.close()
         await self._turns.close()
         await self._selftests.close()
         await asyncio.gather(*self._saving)
@@ -296,6 +301,12 @@ class Process:
                 self._journal.purge_requests(time.time() - max(1, practice.keep_requests_days) * DAY)
             await self._hear()
             await self._remember()
+            self._keep_bans()
+
+    def _keep_bans(self) -> None:
+        """Write the bans if there is news; once a second, for somebody may forge many sources."""
+        if self._edge.gate.guard.changed:
+            self._bans.changed()
 
     async def _hear(self) -> None:
         """What phones asked the front for, while somebody waits for them to come back."""

@@ -151,10 +151,10 @@ class Ringing:
         self._pending = self._pending[len(first) :]
         return self._start(first) if first else self._verdict()
 
-    def rung(self, turn: int, legs: Iterable[str]) -> list[Action]:
-        """These legs ring for a turn; without any it has failed."""
+    def rung(self, turn: int, legs: Iterable[str], busy: bool = False) -> list[Action]:
+        """These legs ring for a turn; without any it has failed, for nobody is there or since it is `busy`."""
         self._turns[turn].legs = dict.fromkeys(legs, 0)
-        return [] if self._turns[turn].legs else self._over(self._turns[turn], 480)
+        return [] if self._turns[turn].legs else self._over(self._turns[turn], 486 if busy else 480)
 
     def answered(self, leg: str) -> list[Action]:
         """Somebody picked up."""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from provisioner.edge import ringing, screening
+from provisioner.edge.emergency import engaged
 from provisioner.edge.leg import Attempt, Kind, Leg
 from provisioner.edge.ringing import Member, Plan, Ringing
 from provisioner.edge.screening import Screening
@@ -21,7 +22,10 @@ Reach = Callable[[Member], list[Attempt]]
 
 
 class Caller(Protocol):
-    """The call that somebody is rung for."""
+    """The call that somebody is rung for. `urgent`: it rings phones that are in an emergency call, too."""
+
+    @property
+    def urgent(self) -> bool: ...
 
     def won(self, ring: Rung, leg: Leg, member: Member) -> None: ...
 
@@ -145,7 +149,8 @@ class Rung:
         if self.machine.done:
             return
         names = []
-        for attempt in self._reach(member):
+        busy = not self._call.urgent and engaged(self._edge, member.target)
+        for attempt in () if busy else self._reach(member):
             media = self._edge.take_media()
             if media is None:
                 self.no_media = True
@@ -157,7 +162,7 @@ class Rung:
         if names and self._first:
             self._first = False
             self._edge.rang_first(self.plan.group, member.target)
-        self._carry_out(self.machine.rung(turn, names))
+        self._carry_out(self.machine.rung(turn, names, busy))
 
     def _stop(self, stop: ringing.Stop) -> None:
         leg = self.legs[stop.leg]

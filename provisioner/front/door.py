@@ -25,11 +25,14 @@ _WORDS = {"sweep": "asked for the files of too many phones", "flood": "asked for
 
 
 class Door:
-    """All requests for phones' files go through here. `publish` is told of each new quarantine; `file`: contacts."""
+    """All requests for phones' files go through here. `publish` is told of each new quarantine.
+
+    `folder` is where contacts and quarantine are kept over a restart.
+    """
 
     def __init__(
         self,
-        file: Path,
+        folder: Path,
         neighbours: Neighbours,
         publish: Callable[[str, dict[str, Any]], None],
         now: Callable[[], float] = time.time,
@@ -37,7 +40,8 @@ class Door:
         limits: Limits | None = None,
         kept: Callable[[Asked], bytes | None] = lambda _asked: None,
     ) -> None:
-        self._file = file
+        self._contacts = folder / "contacts.json"
+        self._quarantined = folder / "quarantine.json"
         self._neighbours = neighbours
         self._publish = publish
         self._now = now
@@ -45,27 +49,29 @@ class Door:
         self.trust = Trust(now, clock, os.urandom(32), self._tell, limits, kept)
 
     def load(self) -> None:
-        """Read the contacts of the last run. What cannot be read is as if no phone had had its files yet."""
-        try:
-            self.trust.proofs.contacts.load(self._file.read_bytes())
-        except FileNotFoundError:
-            pass
-        except (OSError, msgspec.MsgspecError) as error:
-            _log.warning(
-                "%s cannot be read (%s): phones may prove themselves anew", self._file, type(error).__name__
-            )
+        """Read contacts and quarantine of the last run. What cannot be read is as if there had been none."""
+        sources = self.trust.sources
+        for file, load, then in (
+            (self._contacts, self.trust.proofs.contacts.load, "phones may prove themselves anew"),
+            (self._quarantined, lambda data: sources.load(data, self._ahead), "nobody is in quarantine"),
+        ):
+            try:
+                load(file.read_bytes())
+            except FileNotFoundError:
+                pass
+            except (OSError, msgspec.MsgspecError) as error:
+                _log.warning("%s cannot be read (%s): %s", file, type(error).__name__, then)
 
     async def tick(self, renderer: Renderer | None) -> None:
-        """About once a second: take what the kernel told, keep the contacts."""
+        """About once a second: take what the kernel told, keep contacts and quarantine."""
         self._neighbours.refresh()
-        contacts = self.trust.proofs.contacts
+        contacts, sources = self.trust.proofs.contacts, self.trust.sources
         if contacts.changed and renderer:
             data = contacts.dump(renderer.snapshot.phones)
-            try:
-                await asyncio.to_thread(write_atomically, self._file, data, 0o600)
-            except OSError as error:
+            if not await _kept(self._contacts, data):
                 contacts.changed = True
-                _log.warning("%s cannot be written (%s): free some disk space", self._file, error.strerror)
+        if sources.changed and not await _kept(self._quarantined, sources.dump(self._ahead)):
+            sources.changed = True
 
     def asker(
         self,
@@ -101,13 +107,18 @@ class Door:
         """Take a source out of quarantine; False when it is not in it."""
         return self.trust.sources.release(source.strip())
 
+    @property
+    def _ahead(self) -> float:
+        """Seconds that the wall clock is ahead of that of the quarantine."""
+        return self._now() - self._clock()
+
     def _row(self, held: Quarantine) -> dict[str, Any]:
         return {
             "source": held.source,
             "address": held.address,
             "mac": held.source if ":" not in held.source and "." not in held.source else "",
             "reason": held.reason,
-            "until": self._now() + held.until - self._clock(),
+            "until": held.until + self._ahead,
             "hits": held.hits,
         }
 
@@ -118,3 +129,13 @@ class Door:
             "%s %s: it gets nothing more without proof; see the page Protection", who, _WORDS[held.reason]
         )
         self._publish("quarantine", row)
+
+
+async def _kept(file: Path, data: bytes) -> bool:
+    """Whether `data` is in the file now."""
+    try:
+        await asyncio.to_thread(write_atomically, file, data, 0o600)
+    except OSError as error:
+        _log.warning("%s cannot be written (%s): free some disk space", file, error.strerror)
+        return False
+    return True

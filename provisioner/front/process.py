@@ -109,7 +109,7 @@ class Front:
         )
         self._uploads = Uploads(state.root / "uploads", lambda mac: self._lookup.owned(mac))
         self._firmware = Firmware(state.root / "firmware")
-        door = Door(state.root / "contacts.json", self._neighbours, self._publish, kept=self._uploads.read)
+        door = Door(state.root, self._neighbours, self._publish, kept=self._uploads.read)
         self._door = door
         self._lookup = Lookup(door)
         self._files = PhoneFiles(self._lookup, self._recorder, self._firmware, self._uploads)

@@ -37,6 +37,11 @@ def step_of(key: str, code: str, now: float, after: int = 0) -> int:
     return found
 
 
+def latest(now: float) -> int:
+    """The newest time step whose code is good at `now` (seconds since 1970)."""
+    return int(now // STEP) + DRIFT
+
+
 def uri(key: str, user: str, practice: str) -> str:
     """What an app reads out of the QR code."""
     return _totp(key).get_provisioning_uri(user, f"{_ISSUER} {practice}".replace(":", " ").strip())

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv6Address, IPv6Network
 from typing import Literal
 
+import msgspec
+
+MAX_RETURNS = 20  # of a source, that make its next quarantine longer
 Reason = Literal["sweep", "flood"]
 
 
@@ -103,6 +106,7 @@ class Sources:
         self._sources: OrderedDict[str, _Source] = OrderedDict()
         self._phones: OrderedDict[str, Bucket] = OrderedDict()
         self._quarantine: OrderedDict[str, Quarantine] = OrderedDict()
+        self.changed = False  # whether there is a quarantine, or an end of one, that was not kept yet
 
     # admission
 
@@ -166,13 +170,14 @@ class Sources:
     def _quarantined(self, source: str, address: str, reason: Reason, now: float) -> None:
         limits = self.limits
         old = self._quarantine.pop(source, None)
-        count = old.count + 1 if old and now - old.until < limits.longest else 1
+        count = min(old.count, MAX_RETURNS) + 1 if old and now - old.until < limits.longest else 1
         seconds = min(limits.seconds * limits.growth ** (count - 1), limits.longest)
         held = Quarantine(source, address, reason, now + seconds, count, old.hits if old else 0)
         self._quarantine[source] = held
         if len(self._quarantine) > limits.quarantined:
             self._quarantine.popitem(last=False)
         self._sources.pop(source, None)
+        self.changed = True
         self._tell(held)
 
     def quarantine(self) -> list[Quarantine]:
@@ -186,4 +191,17 @@ class Sources:
         for name in names:
             del self._quarantine[name]
             self._sources.pop(name, None)
+        self.changed |= bool(names)
         return bool(names)
+
+    def dump(self, ahead: float) -> bytes:
+        """The quarantine, for a file. `ahead`: seconds that the wall clock (since 1970) is ahead of our own."""
+        self.changed = False
+        held = self._quarantine.values()
+        return msgspec.json.encode([replace(each, until=each.until + ahead) for each in held])
+
+    def load(self, data: bytes, ahead: float) -> None:
+        """Take what `dump` gave before a restart. Raises msgspec.MsgspecError."""
+        latest = self._clock() + self.limits.longest  # whatever the wall clock did meanwhile
+        for each in msgspec.json.decode(data, type=list[Quarantine])[-self.limits.quarantined :]:
+            self._quarantine[each.source] = replace(each, until=min(each.until - ahead, latest))

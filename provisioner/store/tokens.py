@@ -72,10 +72,10 @@ class Tokens:
             )
         return token
 
-    def check(self, kind: TokenKind, token: str, idle: float = 0.0) -> Token | None:
+    def check(self, kind: TokenKind, token: str, idle: float = 0.0, used: bool = True) -> Token | None:
         """What `token` stands for, None when it is not good. A sign-in token is good once.
 
-        `idle`: seconds after its last use when it is good no more; 0: it does not matter.
+        `idle`: seconds after its last use when it is good no more; 0: it does not matter. `used`: this is a use.
         """
         now = self._clock()
         with self._reading() as connection:
@@ -89,7 +89,7 @@ class Tokens:
         last = found.created if found.seen is None else found.seen
         if idle and now - last > idle:
             return None
-        if kind != "sign-in" and (found.seen is None or now - last >= SEEN_SECONDS):
+        if used and kind != "sign-in" and (found.seen is None or now - last >= SEEN_SECONDS):
             self._note(found.id, now)
         return found
 

@@ -40,8 +40,8 @@ def click() -> Response:
 class Call(Body, frozen=True):
     """Who calls whom. `number`: of the practice, to be shown; "": the line's own."""
 
-    extension: Text = ""
-    to: Text = ""
+    extension: Text
+    to: Text
     number: Text = ""
 
 

@@ -47,6 +47,10 @@ WORDS = {
     "session": N_("Sessions of"),
     "token": N_("API token"),
     "backup": N_("Backup"),
+    "backup_plan": N_("Daily backup"),
+    "backup_secret": N_("Passphrase of the daily backup"),
+    "ignored_phone": N_("Ignored phone"),
+    "setup": N_("First start"),
     "certificate": N_("Certificate"),
 }
 # Where a record is seen: its endpoint, and the name that its id has there ("": none).

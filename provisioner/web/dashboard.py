@@ -8,7 +8,8 @@ from typing import NamedTuple
 from flask import Blueprint, Response, url_for
 
 from provisioner.emergency.readiness import Report
-from provisioner.web import api, contract, findings, readiness, shapes, staff, trends, views, words
+from provisioner.store.records import User
+from provisioner.web import api, contract, findings, readiness, roles, shapes, staff, trends, views, words
 from provisioner.web.language import gettext as _
 from provisioner.web.language import ngettext
 from provisioner.web.session import sources
@@ -138,6 +139,7 @@ def overview() -> Response:
         count=len(rows),
         calls=views.calls_now(world),
         past=views.calls_past(world)[:LAST_CALLS],
+        nobody=not sources().inventory.all(User) and roles.may("users.add"),
         hours=trends.hours(slots, world.now, words.zone(world.snapshot.practice.time_zone)),
     )
 

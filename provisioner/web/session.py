@@ -15,7 +15,7 @@ from provisioner.web.language import gettext as _
 from provisioner.web.sources import Sources
 
 SESSION_SECONDS = 12 * 3600  # one working day, whatever is done in it
-IDLE_SECONDS = 2 * 3600.0  # without any request; a page that shows live data makes them
+IDLE_SECONDS = 2 * 3600.0  # without a request of the person's own; those that an open page makes do not count
 _PLAIN, _SECURE = (
     "provisioner",
     "__Host-provisioner",
@@ -66,7 +66,9 @@ def _cookie_token() -> str:
 
 def _find() -> Session | None:
     token = _cookie_token()
-    found = sources().inventory.tokens.check("session", token, IDLE_SECONDS) if token else None
+    by_itself = "HX-Request" in request.headers or request.endpoint == "staff.session_state"
+    tokens = sources().inventory.tokens
+    found = tokens.check("session", token, IDLE_SECONDS, used=not by_itself) if token else None
     return _theirs(found, token) if found else None
 
 

@@ -37,7 +37,8 @@ class Gate:
     """
 
     def __init__(self, held: Sources) -> None:
-        self.throttle = Throttle(lambda: held.now())
+        self._tries = held.tries
+        self.throttle = Throttle(lambda: held.now(), self._tries)
         self.usual, self.known = Bench(), Bench()
         self._sources = held
         self._lock = threading.Lock()
@@ -48,9 +49,14 @@ class Gate:
     def step(self, user: str, key: str, code: str) -> bool:
         """Whether `code` is good now; each is good once (RFC 6238, section 5.2)."""
         with self._lock:
-            found = second_factor.step_of(key, code, self._sources.now(), self._steps.get(user, 0))
+            now = self._sources.now()
+            used = max(self._steps.get(user, 0), self._tries.step(user))
+            if used > second_factor.latest(now):
+                used = 0  # the clock went back; else the owner would be out for as long
+            found = second_factor.step_of(key, code, now, used)
             if found:
                 self._steps[user] = found
+                self._tries.use(user, found)
         return bool(found)
 
     def note(self, name: str, result: str, **more: str) -> None:

@@ -18,6 +18,7 @@ from provisioner.store.call_log import Search
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 from provisioner.store.records import BackupPlan, Snapshot
+from provisioner.store.tries import Tries
 from provisioner.web import disk
 from provisioner.web.disk import Disk
 from provisioner.web.newest import Newest
@@ -106,6 +107,7 @@ class Sources:
         self.state = state
         self.now = now
         self.patience = patience
+        self.tries = Tries(state.journal)
         self._lock = threading.Lock()
         self._inventory: Inventory | None = None
         self._journal: Journal | None = None
@@ -142,7 +144,7 @@ class Sources:
     def close(self) -> None:
         """Close what was opened."""
         with self._lock:
-            for store in (self._answers, self._inventory, self._journal):
+            for store in (self._answers, self._inventory, self._journal, self.tries):
                 if store:
                     store.close()
             self._inventory = self._journal = self._answers = None

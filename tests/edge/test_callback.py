@@ -10,7 +10,7 @@ import pytest
 
 from provisioner.edge.callback import MOST, SECONDS, Callbacks
 from provisioner.store.records import LineFeatures
-from tests.edge.world import EDGE, MAIN, Talk, World, practice
+from tests.edge.world import EDGE, MAIN, Talk, World, number_of, practice
 
 PSAP = "+14155550911"
 MARK = [("priority", "psap-callback")]
@@ -68,6 +68,30 @@ def test_it_rings_the_phone_that_called_past_all_that_is_set(
     desk.answer()
     assert caller.up
     assert world.hears(caller) is desk
+
+
+@pytest.mark.rule("emergency.stripped")
+@pytest.mark.parametrize("code", ["911", "933", "988"])
+def test_while_it_is_up_no_other_call_beeps_there(make: Callable[..., World], code: str) -> None:
+    world = make(line_features={"102": LineFeatures(id="102", forward_busy="103")})
+    caller = world.phones["102"].call(code)
+    world.core.calls[-1].answer()
+    inside = world.phones["101"].call("102")
+    assert rung(world) == ["101", "102", "103"]  # 103: as when it is busy
+    assert [talk for talk in world.phones["102"].calls if not talk.over] == [caller]
+    caller.hangup()
+    inside.hangup()
+    world.phones["101"].call("102")
+    assert world.ringing("102")
+
+
+@pytest.mark.rule("emergency.callback", "emergency.stripped")
+def test_a_call_back_beeps_there_all_the_same(make: Callable[..., World]) -> None:
+    world = make()
+    world.phones["102"].call("911")
+    world.core.calls[-1].answer()
+    back(world, number_of("102"))
+    assert rung(world) == ["102", "102"]
 
 
 @pytest.mark.rule("emergency.callback")

@@ -84,6 +84,17 @@ def test_a_refusal_has_a_row_in_the_log(world: World) -> None:
     assert world.outcome() == "refused: the area code is missing"
 
 
+@pytest.mark.rule("emergency.stripped")
+def test_a_phone_in_an_emergency_call_is_left_alone(world: World) -> None:
+    world.phones["101"].call("911")
+    world.core.calls[-1].answer()
+    with pytest.raises(OperatorError, match="in an emergency call"):
+        click.call(world.edge, "101", OUTSIDE, "")
+    assert len(world.phones["101"].calls) == 1
+    world.pass_time(60)
+    assert [call.state for call in world.edge.calls.values()] == ["talking"]
+
+
 def test_a_phone_that_is_not_there(world: World) -> None:
     for binding in world.edge.registrar.contacts("101"):
         world.edge.registrar.drop(binding)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 
+import msgspec
 import pytest
 
 from provisioner.edge.guard import Bucket, Guard, Limits, Networks, signature
@@ -134,6 +136,42 @@ def test_after_a_good_day_the_first_ban_is_short_again(clock: Clock) -> None:
     clock.now += 300 + 86400
     watch.blame(HOST, "scanner", 10)
     assert [ban.until - clock() for _, ban in watch.bans()] == [300]
+
+
+def after_a_restart(kept: object, later: Clock, ahead: float) -> Guard:
+    again = guard(later)
+    again.recall(json.loads(msgspec.json.encode(kept)), ahead)
+    return again
+
+
+def test_bans_outlive_a_restart_and_so_does_how_often(clock: Clock) -> None:
+    watch = guard(clock)
+    watch.blame(HOST, "scanner", 100)
+    assert watch.changed
+    kept = watch.remember(ahead=1000)  # it ends at 2300 of the wall clock
+    assert not watch.changed
+    clock.now = 5.0
+    watch = after_a_restart(kept, clock, ahead=2055)  # it is 2060
+    assert [(source, ban.reason, ban.until) for source, ban in watch.bans()] == [(HOST, "scanner", 245)]
+    clock.now = 245.0
+    assert not watch.banned(HOST)
+    watch.blame(HOST, "scanner", 100)
+    assert [ban.until - clock() for _, ban in watch.bans()] == [1200]
+    assert watch.unban(HOST)
+    assert watch.changed
+    assert watch.remember(0) == {}
+
+
+def test_what_was_kept_of_bans_may_be_anything(clock: Clock) -> None:
+    for kept in (None, [], {HOST: 1}, {HOST: {"reason": "x", "until": 9e9}}):
+        assert list(after_a_restart(kept, clock, 0).bans()) == []
+    often = {HOST: {"reason": "flood", "until": 9e99, "count": 10**6}}
+    watch = after_a_restart(often, clock, 0)
+    assert [ban.until - clock() for _, ban in watch.bans()] == [
+        86400
+    ]  # as long as any, whatever the clocks say
+    watch.blame(HOST, "flood", 100)
+    assert watch.banned(HOST)
 
 
 def test_what_was_dropped_is_counted_and_a_ban_can_be_lifted(clock: Clock) -> None:

@@ -213,6 +213,9 @@ def test_registration_of_a_phone_that_had_the_extension_before_is_not_taken_back
 
 
 def test_a_life_and_the_next(state: StateDir) -> None:
+    until = round(time.time()) + 3000
+    bans = {source: {"reason": "scanner", "until": until} for source in ("192.0.2.66", "192.0.2.67")}
+    (state.root / "bans.json").write_bytes(ipc.encode(bans))
     with running(state, "media", MEDIA):
         with ExitStack() as stop:
             stop.enter_context(running(state, "edge", EDGE))
@@ -221,13 +224,18 @@ def test_a_life_and_the_next(state: StateDir) -> None:
             rows = asyncio.run(status_of(state))["registrations"]
             assert [row["extension"] for row in rows] == ["101"]  # the connection of 102 is gone
             tell_phones(state)
+            ipc.ask(state.socket("edge"), "unban", {"source": "192.0.2.66"})
             inventory = Inventory.open(state.inventory)
             with inventory.change(who="test") as change:
                 revision = change.delete(records.Phone, MACS["101"])
             inventory.close()
             assert revision
             ipc.ask(state.socket("edge"), "reload")
-            assert asyncio.run(status_of(state))["registrations"] == []
+            status = asyncio.run(status_of(state))
+            assert status["registrations"] == []
+            assert [ban["source"] for ban in status["bans"]] == ["192.0.2.67"]
+    assert '"192.0.2.67"' in (kept := (state.root / "bans.json").read_text())
+    assert '"192.0.2.66"' not in kept
 
 
 def test_without_an_inventory_it_says_so(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ class Front:
         self.uploads = Uploads(folder / "uploads", lambda mac: self.lookup.owned(mac))
         self.firmware = Firmware(folder / "firmware")
         self.door = Door(
-            folder / "contacts.json",
+            folder,
             Neighbours(),
             self._publish,
             clock=lambda: self.time,

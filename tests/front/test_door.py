@@ -76,9 +76,7 @@ def told() -> list[tuple[str, dict[str, Any]]]:
 @pytest.fixture
 def door(tmp_path: Path, told: list[Any]) -> Door:
     table = Table({"192.0.2.7": YEALINK, "192.0.2.66": "0200000000ff"})
-    return Door(
-        tmp_path / "contacts.json", table, lambda *what: told.append(what), lambda: 5000.0, lambda: 100.0
-    )
+    return Door(tmp_path, table, lambda *what: told.append(what), lambda: 5000.0, lambda: 100.0)
 
 
 def rule(door: Door, path: str, address: str, **more: Any) -> str:
@@ -126,9 +124,47 @@ def test_contacts_are_kept(door: Door, tmp_path: Path) -> None:
     asyncio.run(door.tick(renderer()))
     held = msgspec.json.decode((tmp_path / "contacts.json").read_bytes())
     assert held == {YEALINK: {"address": "192.0.2.7", "began": 5000.0, "welcome": 0.0, "proved": True}}
-    again = Door(tmp_path / "contacts.json", Table({}), lambda *_: None)
+    again = Door(tmp_path, Table({}), lambda *_: None)
     again.load()
     assert rule(again, FILE, "192.0.2.9") == "proof-required"
+
+
+def test_quarantine_outlives_a_restart(door: Door, told: list[Any], tmp_path: Path) -> None:
+    for number in range(9):
+        rule(door, f"/0004f2{number:06x}.cfg", "192.0.2.66")
+    asyncio.run(door.tick(None))
+    again = Door(tmp_path, Table({}), lambda *_: None, lambda: 5060.0, lambda: 7.0)
+    again.load()
+    assert again.quarantine() == [told[0][1]]
+    assert again.release("192.0.2.66")
+    asyncio.run(again.tick(None))
+    once_more = Door(tmp_path, Table({}), lambda *_: None)
+    once_more.load()
+    assert once_more.quarantine() == []
+
+
+def test_a_wall_clock_that_was_set_back_makes_no_quarantine_longer(door: Door, tmp_path: Path) -> None:
+    for number in range(9):
+        rule(door, f"/0004f2{number:06x}.cfg", "192.0.2.66")
+    asyncio.run(door.tick(None))
+    again = Door(tmp_path, Table({}), lambda *_: None, lambda: -1e9, lambda: 7.0)
+    again.load()
+    assert [held["until"] for held in again.quarantine()] == [-1e9 + 86400]
+
+
+def test_a_quarantine_that_cannot_be_read_or_written(
+    door: Door, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "quarantine.json").write_text('[{"source": 5}]')
+    door.load()
+    assert "cannot be read (ValidationError): nobody is in quarantine" in caplog.text
+    (tmp_path / "quarantine.json").unlink()
+    (tmp_path / "quarantine.json").mkdir()
+    for number in range(9):
+        rule(door, f"/0004f2{number:06x}.cfg", "192.0.2.66")
+    asyncio.run(door.tick(None))
+    assert "quarantine.json cannot be written" in caplog.text
+    assert door.trust.sources.changed
 
 
 def test_contacts_that_cannot_be_read_or_written(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from provisioner.people import throttle
 from provisioner.people.throttle import Throttle
+from provisioner.store.tries import Failed, Tries
 
 WAITS = [  # kind, how many fail without a wait, the waits after those
     ("pair", 5, [2, 4, 8, 16, 32, 64, 128, 256, 512, 900, 900]),
@@ -103,3 +106,46 @@ def test_it_does_not_grow_without_end(clock, monkeypatch: pytest.MonkeyPatch):
     for n in range(100):
         it.begin("anna", f"10.0.0.{n}")
     assert len(it._records) == 10
+
+
+def test_a_restart_shortens_no_wait(clock, tmp_path: Path):
+    path = tmp_path / "journal.db"
+    first = Throttle(clock, Tries(path))
+    for _ in range(5):
+        first.begin("anna", "192.168.1.9")
+    again = Throttle(clock, Tries(path))
+    assert again.begin("anna", "192.168.1.9") == 2.0
+    assert again.begin("anna", "192.168.1.10") == 0.0
+    clock.now += 2.0
+    assert again.begin("anna", "192.168.1.9") == 0.0
+    again.good("anna", "192.168.1.9")
+    assert Throttle(clock, Tries(path)).begin("anna", "192.168.1.9") == 0.0
+
+
+def test_a_clock_that_went_back_shuts_nobody_out(clock):
+    it = Throttle(clock)
+    for _ in range(5):
+        it.begin("anna", "192.168.1.9")
+    clock.now -= 10 * 365 * 86_400
+    assert it.begin("anna", "192.168.1.9") == 2.0
+    clock.now += 2.0
+    assert it.begin("anna", "192.168.1.9") == 0.0
+
+
+def test_a_store_that_cannot_be_used_shuts_nobody_out(clock, tmp_path: Path):
+    path = tmp_path / "journal.db"
+    path.write_bytes(b"no database" * 1000)
+    it = Throttle(clock, Tries(path))
+    assert [it.begin("anna", "192.168.1.9") for _ in range(6)] == [0.0] * 5 + [2.0]
+
+
+def test_no_name_is_kept_in_clear_and_what_is_old_goes(tmp_path: Path):
+    it = Tries(tmp_path / "journal.db")
+    it.write("secret password", Failed(3, 1000.0, 0.0))
+    it.write("another", Failed(1, 1000.0 + throttle.FORGET + 1, 0.0))
+    assert it.read("secret password") is None
+    assert it.read("another") == Failed(1, 1000.0 + throttle.FORGET + 1, 0.0)
+    it.write("another", None)
+    assert it.read("another") is None
+    it.close()
+    assert all(b"secret password" not in each.read_bytes() for each in tmp_path.iterdir())

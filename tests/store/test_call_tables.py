@@ -14,22 +14,15 @@ from sqlite_utils import Database
 from provisioner.store import call_log, call_tables, database, journal
 from provisioner.store.call_log import MARKS, Search
 from provisioner.store.journal import Journal
+from tests.store.test_call_log import NOW
+from tests.store.test_call_log import call as usual
 
-NOW = 1_800_000_000.0
-PATIENT = "+12065550142"
 STEPS = [[1.0, "talking"], [9.0, "joined 103"]]
 
 
 def call(number: int, **more: Any) -> dict[str, Any]:
-    row = {
-        "id": f"c{number}",
-        "started": NOW + number,
-        "direction": "inbound",
-        "caller": PATIENT,
-        "steps": [],
-    }
-    row |= {"answered": NOW + number, "talk_seconds": 10.0, "emergency": 0, "outcome": "ended"}
-    return {**row, "called": "+14155550100", "desk": "101", "target": "", **more}
+    """One that was answered."""
+    return usual(number, **{"answered": NOW + number, "talk_seconds": 10.0, "emergency": 0, **more})
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import people
 import pytest
 import web_practice as practice
 from browser import Front, chromium
@@ -13,6 +14,7 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from provisioner.paths import StateDir
+from provisioner.store.inventory import Inventory
 from provisioner.web.app import create_app
 
 
@@ -29,6 +31,18 @@ def app(state: StateDir) -> Iterator[Flask]:
     app = create_app(state, now=lambda: practice.NOW, patience=0.2)
     yield app
     app.extensions["provisioner"].close()
+
+
+@pytest.fixture
+def inventory(app: Flask) -> Inventory:
+    """What the application keeps."""
+    return people.store(app)
+
+
+@pytest.fixture
+def anna(app: Flask) -> FlaskClient:
+    """A browser of an administrator with a name."""
+    return people.browser(app, "anna", "administrator")
 
 
 @pytest.fixture

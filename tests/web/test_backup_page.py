@@ -19,7 +19,6 @@ from provisioner.keeping import kept, making, seal
 from provisioner.paths import StateDir
 from provisioner.store.records import Phone, Practice, Trunk, TrunkSecret, User
 from provisioner.web import findings, process
-from provisioner.web.sources import World
 from tests.peers.wait import until
 
 PASSPHRASE = "correct horse battery"
@@ -251,10 +250,11 @@ def test_a_failed_or_old_backup_is_on_the_overview(
     assert "The backup of each day failed: the share is gone" in text_of(staff.get("/staff/"))
     kept._tell_last(state, kept.Last(at=NOW - 3 * 86_400, good=NOW - 3 * 86_400))
     assert "The last backup is 3 days old" in text_of(staff.get("/staff/"))
-    world = World(
-        now=NOW, snapshot=inventory(app).snapshot(), backups=(plan, kept.Last(at=NOW, good=NOW - 60))
-    )
-    assert not [each for each in findings.findings(world, []) if "ackup" in each.what]
+    kept._tell_last(state, kept.Last(at=NOW, good=NOW - 60))
+    with app.test_request_context():
+        found = findings.findings(app.extensions["provisioner"].world(), [])
+    assert found
+    assert not [each for each in found if "ackup" in each.what]
 
 
 def test_by_api(app: Flask, api: FlaskClient, edge: dict[str, Any], state: StateDir) -> None:

@@ -29,7 +29,6 @@ from provisioner.web.process import make_server as make_waitress
 PROCESSES = {"run", "media", "edge", "notifier", "web", "front", "core", "simulate", "training"}
 TEXT_ONLY = {  # what prints no table or record: links, files, sentences
     *("version", "sign-in", "export", "phones export", "emergency test", "emergency export"),
-    *("users password", "users remove", "users one-factor", "tokens revoke"),
     *("providers add", "providers remove"),
 }
 
@@ -174,6 +173,10 @@ def test_any_call(capfdbinary: Any, state: StateDir, tmp_path: Path) -> None:
         (["phones", "edit", practice.POLYCOM, "--names", "{"], 2, "must be JSON"),
         (["extensions", "length", "9"], 1, "Nothing was changed"),
         (["api", "GET", "/nothing"], 2, "There is nothing here"),
+        (["calls", "place"], 2, "Missing argument 'EXTENSION'"),
+        (["numbers", "add"], 2, "Missing argument '[NUMBERS]...'"),
+        (["numbers", "add", "--all"], 2, "No such option '--all'"),
+        (["phones", "resync"], 2, "name some, or --all"),
     ],
 )
 def test_errors_are_one_line(
@@ -215,6 +218,20 @@ def test_an_appliance_elsewhere(
     monkeypatch.setenv("PROVISIONER_TOKEN", "nonsense")
     assert cli.main(["status"]) == 1
     assert "API token" in capfdbinary.readouterr().err.decode()
+
+
+def test_people_elsewhere(capfdbinary: Any, app: Flask, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    inventory = app.extensions["provisioner"].inventory
+    monkeypatch.setenv("PROVISIONER_URL", url)
+    monkeypatch.setenv("PROVISIONER_TOKEN", inventory.new_token("api", 600, "administrator", name="far"))
+    monkeypatch.setattr("sys.stdin", io.StringIO("window onion tractor\n"))
+    assert cli.main(["users", "add", "zoe", "--role", "operator", "--stdin", "--json"]) == 0
+    assert json.loads(capfdbinary.readouterr().out)["login"] == "zoe"
+    assert cli.main(["audit", "--kind", "user", "--id", "zoe", "--json"]) == 0
+    assert [row["who"] for row in json.loads(capfdbinary.readouterr().out)] == ["token far"]
+    assert cli.main(["tokens", "list", "--json"]) == 0
+    assert "far" in [row["name"] for row in json.loads(capfdbinary.readouterr().out)]
+    assert cli.main(["users", "remove", "zoe"]) == 0
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import re
 import pytest
 import web_practice as practice
 
+from provisioner.people import users
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import Line, Number, Phone, Trunk
 from provisioner.web import disk
@@ -116,3 +117,10 @@ def test_the_same_by_api(api, edge, front, roomy) -> None:
         "disk_free": 50 << 30,
     }
     assert found["findings"][0]["level"] == "bad"
+
+
+def test_without_users_one_is_proposed(app, staff, edge, front, roomy) -> None:
+    assert "Nobody has an account here yet" in practice.text_of(staff.get("/staff/"))
+    inventory = app.extensions["provisioner"].inventory
+    users.create(inventory, "anna", "window onion tractor", "administrator", "test")
+    assert "Nobody has an account here yet" not in practice.text_of(staff.get("/staff/"))

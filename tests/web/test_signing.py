@@ -40,11 +40,6 @@ def clock(app: Flask, inventory: Inventory) -> Clock:
 
 
 @pytest.fixture
-def inventory(app: Flask) -> Inventory:
-    return app.extensions["provisioner"].inventory
-
-
-@pytest.fixture
 def anna(inventory: Inventory) -> User:
     return users.create(inventory, "anna", GOOD, "operator", "test")
 
@@ -156,9 +151,32 @@ def test_idle_and_absolute_limits(
     sign_in(visitor)
     for wait in waits:
         clock.now += wait
-        last = signed_in(visitor)
+        last = visitor.get("/staff/account").status_code == 200
     assert last is stays
     assert session.SESSION_SECONDS == 43_200
+
+
+def test_a_page_left_open_does_not_keep_the_session(visitor: FlaskClient, anna: User, clock: Clock):
+    sign_in(visitor)
+    for _ in range(7):
+        clock.now += 1000
+        assert visitor.get("/staff/account", headers={"HX-Request": "true"}).status_code == 200
+        assert signed_in(visitor)  # as the front asks about the page's event stream
+    clock.now += 1000
+    assert visitor.get("/staff/account", headers={"HX-Request": "true"}).status_code == 401
+    assert not signed_in(visitor)
+
+
+def test_a_restart_forgets_no_wrong_try(app: Flask, anna: User, clock: Clock):
+    for _ in range(5):
+        sign_in(app.test_client(), password="wrong")
+    restarted(app)
+    assert sign_in(app.test_client()).status_code == 429
+
+
+def restarted(app: Flask) -> None:
+    """The web process begins again: what it knows is in the state directory."""
+    del app.extensions["provisioner.gate"]
 
 
 def test_many_wrong_tries_wait_longer_and_longer(app: Flask, anna: User, clock: Clock, inventory: Inventory):
@@ -247,6 +265,24 @@ def half(answer: TestResponse) -> str:
 
 def second(client: FlaskClient, token: str, typed: str) -> TestResponse:
     return client.post("/staff/sign-in/code", data={"half": token, "code": typed, "next": "/staff/phones"})
+
+
+def test_a_code_is_good_once_also_after_a_restart(app: Flask, codes: list[str], clock: Clock):
+    good = code(clock.now + 30)
+    assert second(app.test_client(), half(sign_in(app.test_client())), good).status_code == 303
+    restarted(app)
+    assert second(app.test_client(), half(sign_in(app.test_client())), good).status_code == 401
+
+
+def test_a_clock_that_went_back_keeps_no_second_factor_from_working(
+    app: Flask, codes: list[str], clock: Clock
+):
+    assert (
+        second(app.test_client(), half(sign_in(app.test_client())), code(clock.now + 30)).status_code == 303
+    )
+    clock.now -= 86_400
+    answer = second(app.test_client(), half(sign_in(app.test_client())), code(clock.now))
+    assert answer.status_code == 303
 
 
 def test_with_a_second_factor_the_password_alone_is_not_enough(

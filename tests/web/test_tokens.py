@@ -14,11 +14,6 @@ from provisioner.web import scopes
 from provisioner.web.openapi import ROOT
 
 
-@pytest.fixture
-def anna(app: Flask) -> FlaskClient:
-    return people.browser(app, "anna", "administrator")
-
-
 def make(client: FlaskClient, **form: str):
     return client.post("/staff/tokens", data={"csrf": people.csrf(client), **form})
 

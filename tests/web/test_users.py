@@ -19,16 +19,6 @@ OTHER = "a quite different one"
 
 
 @pytest.fixture
-def inventory(app: Flask) -> Inventory:
-    return people.store(app)
-
-
-@pytest.fixture
-def anna(app: Flask) -> FlaskClient:
-    return people.browser(app, "anna", "administrator")
-
-
-@pytest.fixture
 def bert(app: Flask, anna: FlaskClient) -> FlaskClient:
     return people.browser(app, "bert", "operator")
 
