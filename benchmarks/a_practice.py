@@ -40,7 +40,7 @@ def number(index: int) -> str:
 
 
 def inventory(path: Path) -> None:
-    """Twenty sites of two buildings and five rooms each, and a phone, an extension and a number a thousand times."""
+    """Forty buildings of five rooms each, a thousand phones with an extension each, and a thousand numbers."""
     opened = Inventory.open(path)
     civic = {"country": "US", "A1": "CA", "A3": "San Francisco", "RD": "Market", "STS": "St", "PC": "94103"}
     with opened.change(who="benchmark") as change:
@@ -79,11 +79,12 @@ def inventory(path: Path) -> None:
                     id=number(index),
                     label=f"Line {index}",
                     location=f"b{index % 40}",
-                    address_status="registered",
+                    address_status="unregistered" if index % 7 == 6 else "registered",
                 )
             )
             vendor, model, _prefix, _agent = MODELS[index % 3]
-            line = Line(extension=extension(index), number=number(index), name=f"Desk {index}")
+            own = number(index) if index % 3 else ""  # a third shows the main number
+            line = Line(extension=extension(index), number=own, name=f"Desk {index}")
             change.put(
                 Phone(
                     id=mac(index),

@@ -70,8 +70,9 @@ def serve(pipe: Connection, core: int) -> None:
         files = PhoneFiles(lookup, recorder, Firmware(folder), uploads)
         lookup.renderer = Renderer(snapshot, Addresses("192.0.2.1", 5060, "192.0.2.1", 80))
         gc.freeze()  # as the process does with each inventory
-        locations = Locations(lookup, recorder)
-        server = Server(files, Proxy(folder / "none"), Hub(), recorder, loop.time, locations)
+        server = Server(
+            files, Proxy(folder / "none"), Hub(), recorder, loop.time, Locations(lookup, recorder)
+        )
         listener = await loop.create_server(server.http, "127.0.0.1", 0, backlog=1024)
         pipe.send(listener.sockets[0].getsockname()[1])
         asked = asyncio.Event()
@@ -145,7 +146,7 @@ def main() -> None:
     cores = sorted(os.sched_getaffinity(0))
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs, cores[0]))
     server.start()
-    theirs.close()  # so that we see it when the server ends
+    theirs.close()  # or a server that breaks down would be waited for
     os.sched_setaffinity(0, {cores[-1]})
     port = ours.recv()
     for name, kept in (("kept connection", True), ("new connection", False)):

@@ -304,11 +304,7 @@ def tell(how: Way, answer: api.Answer, columns: tuple[str, ...], limited: bool) 
     if not (isinstance(found, dict) and {"items", "next"} <= found.keys()):
         show_one(found)
         return
-    rows = list(found["items"])
-    while found["next"] and not limited:
-        found = api.call(how.client, "GET", found["next"]).json()
-        rows += found["items"]
-    show_rows(rows, columns)
+    show_rows(found["items"] if limited else list(api.entries(how.client, found)), columns)
 
 
 class Table(click.Group):

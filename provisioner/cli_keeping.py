@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from provisioner.cli_api import way, way_options
 from provisioner.options import demo_directory, json_option, state_directory, state_option
 
 _FILE = click.Path(path_type=Path)
@@ -30,16 +31,18 @@ _dry_run = click.option("--dry-run", is_flag=True, help="Only say what would cha
     type=click.Choice(["calls", "requests", "firmware"]),
     help="Beside the usual ones.",
 )
-@state_option
-@json_option
+@way_options
 def backup(
-    state: Path | None, to: Path | None, passphrase_file: Path | None, passphrase: str, **how: Any
+    to: Path | None, passphrase_file: Path | None, passphrase: str, optional: tuple[str, ...], **how: Any
 ) -> None:
     """Make a backup; with a passphrase it holds passwords, users and certificates too, encrypted."""
     from provisioner import console_keeping as console
 
     words = console.passphrase(passphrase_file, passphrase)
-    console.backup(state_directory(state, demo_directory()), to, words, **how)
+    if how["url"]:
+        console.backup_elsewhere(*way(**how), to, words, optional)
+        return
+    console.backup(state_directory(how["state"], demo_directory()), to, words, optional, how["as_json"])
 
 
 @click.command()
@@ -61,21 +64,20 @@ def restore(
 
 
 @click.command("export")
-@state_option
-def export_settings(state: Path | None) -> None:
+@way_options
+def export_settings(**how: Any) -> None:
     """Print all settings as one TOML file, without secrets and users."""
     from provisioner import console_keeping
 
-    console_keeping.export(state_directory(state, demo_directory()))
+    console_keeping.export(*way(**how))
 
 
 @click.command("import")
 @click.argument("file", type=_FILE)
 @_dry_run
-@state_option
-@json_option
-def import_settings(state: Path | None, file: Path, **how: Any) -> None:
+@way_options
+def import_settings(file: Path, dry_run: bool, **how: Any) -> None:
     """Import settings from such a file (-: standard input); all of them, or none."""
     from provisioner import console_keeping
 
-    console_keeping.import_settings(state_directory(state, demo_directory()), file, **how)
+    console_keeping.import_settings(*way(**how), file, dry_run)

@@ -6,8 +6,8 @@ import socket
 import ssl
 import urllib.error
 import urllib.request
-from collections.abc import Mapping
-from http.client import HTTPConnection, HTTPException
+from collections.abc import Iterator, Mapping
+from http.client import HTTPConnection, HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 from urllib.parse import quote, urlencode, urlsplit
@@ -96,7 +96,7 @@ class Here:
         try:
             web.request(method, path, body, headers)
             response = web.getresponse()
-            return Answer(response.status, response.headers.get_content_type(), response.read(MAX_ANSWER))
+            return Answer(response.status, response.headers.get_content_type(), _all(response))
         except (OSError, HTTPException) as error:
             raise OperatorError(f"the web process does not answer ({error})", "try again") from None
         finally:
@@ -148,12 +148,20 @@ class There:
         )
         try:
             with urllib.request.urlopen(request, timeout=SECONDS, context=self._context) as response:  # noqa: S310
-                return Answer(response.status, response.headers.get_content_type(), response.read(MAX_ANSWER))
+                return Answer(response.status, response.headers.get_content_type(), _all(response))
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.headers.get_content_type(), error.read(MAX_ANSWER))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPException) as error:
             reason = getattr(error, "reason", error)
             raise OperatorError(f"{self._base} does not answer ({reason})", "check --url and --ca") from None
+
+
+def _all(response: HTTPResponse) -> bytes:
+    """The whole body. Raises OperatorError for one that is too long: a backup without its end is none."""
+    body = response.read(MAX_ANSWER + 1)
+    if len(body) > MAX_ANSWER:
+        raise OperatorError("the answer is larger than 512 MiB", "fetch it on the page")
+    return body
 
 
 def call(
@@ -175,6 +183,14 @@ def call(
     if answer.status >= 400:
         raise _error(answer)
     return answer
+
+
+def entries(client: Client, page: Any) -> Iterator[Any]:
+    """The entries of a list from its first `page` on. Raises as `call` does."""
+    yield from page["items"]
+    while page["next"]:
+        page = call(client, "GET", page["next"]).json()
+        yield from page["items"]
 
 
 def path_of(template: str, names: Mapping[str, str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,23 +10,13 @@ import click
 import msgspec
 
 from provisioner import ipc
+from provisioner.output import show_rows
 from provisioner.paths import StateDir
 from provisioner.phones.catalogue import Catalogue
 from provisioner.phones.identity import normal_mac, of_agent
 from provisioner.store.inventory import Inventory
 
 Row = dict[str, Any]
-_COLUMNS = ("mac", "vendor", "model", "extension", "number", "location", "state")
-
-
-def show(rows: list[Row], columns: tuple[str, ...] = _COLUMNS) -> None:
-    """Print rows as a table."""
-    widths = [max(len(str(row[name])) for row in [*rows, {n: n for n in columns}]) for name in columns]
-    for row in [{name: name for name in columns}, *rows]:
-        cells = (str(row[name]).ljust(width) for name, width in zip(columns, widths, strict=True))
-        click.echo("  ".join(cells).rstrip())
-
-
 SIGN_IN_SECONDS = 600
 
 
@@ -45,13 +34,11 @@ def sign_in(state: StateDir) -> None:
 
 
 def _rows(rows: list[Row], columns: tuple[str, ...], none: str, as_json: bool) -> None:
-    """Sources that are shut out; `until` as a time of day in the table."""
+    """Sources that are shut out."""
     if as_json:
         click.echo(msgspec.json.encode(rows))
     elif rows:
-        ends = [datetime.fromtimestamp(row["until"], UTC).astimezone() for row in rows]
-        shown = [{**row, "until": f"{end:%Y-%m-%d %H:%M:%S}"} for row, end in zip(rows, ends, strict=True)]
-        show(shown, columns)
+        show_rows(rows, columns)
     else:
         click.echo(none)
 
@@ -97,4 +84,4 @@ def identify(agents: Iterable[bytes], as_json: bool) -> None:
         else:
             rows.append({name: value or "-" for name, value in row.items()})
     if rows:
-        show(rows, ("vendor", "model", "firmware", "mac"))
+        show_rows(rows, ("vendor", "model", "firmware", "mac"))

@@ -13,10 +13,10 @@ import click
 import msgspec
 
 from provisioner import ipc
-from provisioner.console import show
 from provisioner.emergency import accounts, postal, registration
 from provisioner.emergency.registrar import act
 from provisioner.errors import OperatorError, UsageError
+from provisioner.output import show_rows
 from provisioner.paths import StateDir
 from provisioner.phones.bulk import e164
 from provisioner.store.inventory import Inventory
@@ -72,7 +72,7 @@ def import_numbers(state: StateDir, provider: str, location: str, dry_run: bool,
     if as_json:
         click.echo(msgspec.json.encode(found))
     elif found:
-        show(
+        show_rows(
             [msgspec.structs.asdict(row) for row in found],
             ("number", "label", "what", "extension", "location"),
         )
@@ -121,7 +121,9 @@ def status(state: StateDir, number: str, as_json: bool) -> None:
     elif name:
         _one(rows[0])
     elif rows:
-        show([_short(row) for row in rows], ("number", "status", "location", "provider", "read", "to do"))
+        show_rows(
+            [_short(row) for row in rows], ("number", "status", "location", "provider", "read", "to do")
+        )
     else:
         click.echo("The practice has no number yet: provisioner numbers import")
 

@@ -6,7 +6,6 @@ import time
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import click
 import msgspec
@@ -76,14 +75,19 @@ def _print(found: readiness.Report, zone: str) -> None:
         state = "not known" if route.up is None else "answers" if route.up else "does not answer"
         click.echo(f"route {place}: {route.trunk} at {route.address} {route.transport}, {state}")
     for row in found.phones:
-        where = (row.shown.address or row.shown.name) if row.number_known else "whoever answers asks"
-        tested = datetime.fromtimestamp(row.test.at, ZoneInfo(zone)) if row.test else None
+        where = row.shown.address or row.shown.name
+        where = f"{where}, confirmed: {_when(row.shown.confirmed, zone)}" if where else "whoever answers asks"
         click.echo(
             f"{_MARKS[row.level]}: {row.extension or row.mac} {row.name}, shows {row.number or 'no number'}, "
-            f"help to: {where}, last 933: {f'{tested:%Y-%m-%d %H:%M}' if tested else 'never'}"
+            f"help to: {where}, last 933: {_when(row.test.at if row.test else 0.0, zone)}"
         )
         for problem in row.problems:
             click.echo(f"    {problem.what}. {problem.remedy}")
+
+
+def _when(at: float, zone: str) -> str:
+    """A moment in the practice's own time."""
+    return f"{datetime.fromtimestamp(at, evidence.zone_of(zone)):%Y-%m-%d %H:%M}" if at else "never"
 
 
 def test(state: StateDir, extension: str) -> None:

@@ -5,20 +5,22 @@ from __future__ import annotations
 import sys
 import tempfile
 import time
+import tomllib
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from provisioner.client import Client, call
 from provisioner.errors import OperatorError, UsageError
 from provisioner.keeping import kept, making, restoring, settings_file, telling
 from provisioner.keeping.making import Wanted
 from provisioner.keeping.restoring import Count
-from provisioner.paths import StateDir
-from provisioner.phones.catalogue import Catalogue
+from provisioner.paths import StateDir, write_atomically
 from provisioner.store.inventory import Inventory
 
 CONSOLE = "console"
+LOOK_SECONDS = 0.5  # between looks at a job
 
 
 def passphrase(file: Path | None, given: str) -> str:
@@ -41,12 +43,15 @@ def backup(
         target = kept.by_hand(state, wanted)
     else:
         making.make(state, target, wanted)
-    size = target.stat().st_size
+    _made(str(target), target.stat().st_size, bool(words), as_json)
+
+
+def _made(file: str, size: int, sealed: bool, as_json: bool) -> None:
     if as_json:
-        _print({"file": str(target), "bytes": size, "sealed": bool(words)})
+        _print({"file": file, "bytes": size, "sealed": sealed})
         return
-    print(f"{target} ({size:,} bytes)")
-    if not words:
+    print(f"{file} ({size:,} bytes)")
+    if not sealed:
         print("No passwords, users and certificates are in it: give --passphrase-file to have them.")
 
 
@@ -76,37 +81,43 @@ def restore(
     _tell(counts, as_json, {"before": str(before), "left": left})
 
 
-def export(state: StateDir) -> None:
+def backup_elsewhere(
+    client: Client, as_json: bool, target: Path | None, words: str, optional: tuple[str, ...]
+) -> None:
+    """Have an appliance elsewhere make a backup, and fetch it into `target`; without one it stays there."""
+    body = {"passphrase": words, "optional": list(optional)}
+    job = call(client, "POST", "/backups", body=body).json()
+    while job["state"] == "running":
+        time.sleep(LOOK_SECONDS)
+        job = call(client, "GET", f"/jobs/{job['id']}").json()
+    if job["state"] != "done":
+        raise OperatorError(f"the backup was not made ({job['error'] or job['state']})", "try again")
+    name, size = job["result"]["name"], job["result"]["bytes"]
+    if target:
+        write_atomically(target, call(client, "GET", f"/backups/{name}").body, mode=0o600)
+    _made(str(target or name), size, bool(words), as_json)
+
+
+def export(client: Client, as_json: bool) -> None:
     """Print the settings as TOML."""
-    inventory = Inventory.open(state.inventory)
-    try:
-        sys.stdout.write(settings_file.export(inventory))
-    finally:
-        inventory.close()
+    text = call(client, "GET", "/settings.toml").body.decode()
+    if as_json:
+        _print(tomllib.loads(text))
+    else:
+        sys.stdout.write(text)
 
 
-def import_settings(state: StateDir, source: Path, dry_run: bool, as_json: bool) -> None:
+def import_settings(client: Client, as_json: bool, source: Path, dry_run: bool) -> None:
     """Import settings; with `dry_run` only say what would change."""
     try:
         data = sys.stdin.buffer.read() if str(source) == "-" else source.read_bytes()
     except OSError as error:
         raise OperatorError(f"{source} cannot be read ({error.strerror})", "name another file") from None
-    wanted = settings_file.parse(data)
-    catalogue = Catalogue([state.root / "phone_templates"], [state.root / "firmware_rules"])
-    inventory = Inventory.open(state.inventory)
-    try:
-        if dry_run:
-            plan = settings_file.plan(inventory, wanted, catalogue)
-            if plan.faults:
-                raise settings_file.Faulty(plan.faults)
-            counts = plan.counts
-        else:
-            counts = settings_file.apply(inventory, wanted, CONSOLE, catalogue)
-    finally:
-        inventory.close()
-    if not dry_run:
-        telling.take_up(state, frozenset())
-    _tell(counts, as_json, {})
+    answer = call(client, "POST", "/settings.toml", {"dry_run": dry_run}, raw=data, media="application/toml")
+    plan = msgspec.json.decode(answer.body, type=settings_file.Plan)
+    if plan.faults:
+        raise settings_file.Faulty(plan.faults)
+    _tell(plan.counts, as_json, {})
 
 
 def _tell(counts: list[Count], as_json: bool, more: dict[str, Any]) -> None:

@@ -11,9 +11,9 @@ from urllib.parse import quote
 import click
 import msgspec
 
-from provisioner.client import Client, call
-from provisioner.console import show
+from provisioner.client import Client, call, entries
 from provisioner.errors import UsageError
+from provisioner.output import show_rows
 
 PAGE = 500  # entries that are asked for at once
 Row = dict[str, Any]
@@ -25,16 +25,12 @@ def _json(value: object) -> None:
 
 def _all(client: Client, path: str, **query: Any) -> Iterator[Row]:
     """The entries of a list, page by page."""
-    page = call(client, "GET", path, query).json()
-    yield from page["items"]
-    while page["next"]:
-        page = call(client, "GET", page["next"]).json()
-        yield from page["items"]
+    return entries(client, call(client, "GET", path, query).json())
 
 
 def _table(rows: Sequence[Row], none: str) -> None:
     if rows:
-        show(list(rows), tuple(rows[0]))
+        show_rows(rows, tuple(rows[0]))
     else:
         click.echo(none)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from provisioner import cli, console_emergency, demo
 from provisioner.emergency import matrix
@@ -15,6 +16,7 @@ from provisioner.ipc import Gone
 from provisioner.paths import StateDir
 from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
+from provisioner.store.records import Practice, Reading, Registration
 
 UP = {"transport": "UDP", "address": "192.0.2.1:5060", "up": True, "problem": ""}
 EDGE: dict[str, Any] = {
@@ -75,3 +77,20 @@ def test_a_dead_edge_is_red(
     monkeypatch.setattr(console_emergency.ipc, "ask", gone)
     run(state, code=1)
     assert capsys.readouterr().out.startswith("NOT READY: The call process does not answer")
+
+
+def test_it_says_where_help_goes_and_when_that_was_confirmed(
+    state: StateDir, capsys: pytest.CaptureFixture[str]
+) -> None:
+    inventory = Inventory.open(state.inventory)
+    with inventory.change("test") as change:
+        number = "+14155550101"
+        reading = Reading(at=1_790_000_000.0, status="registered")
+        change.put(Registration(id=number, provider="core", state="registered", reading=reading))
+        practice = change.get(Practice, "practice")
+        assert practice
+        change.put(replace(practice[0], time_zone="Moon/Sea"))  # as of a newer system: told in UTC
+    inventory.close()
+    run(state, code=0)
+    (line,) = [line for line in capsys.readouterr().out.splitlines() if ": 101 " in line]
+    assert "San Francisco, CA 94107, confirmed: 2026-09-21 14:13, last 933: 2" in line

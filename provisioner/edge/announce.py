@@ -81,7 +81,7 @@ class Announcement:
         self.edge.call_over(self, self._outcome)
 
     def view(self) -> dict[str, Any]:
-        """CallView of docs/internals.md; what was dialled and is no number is not repeated."""
+        """CallView of docs/internals.md; what was dialled and no keypad has is not repeated."""
         return {
             "id": self.id,
             "direction": "outbound",

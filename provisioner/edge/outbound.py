@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,10 +14,17 @@ if TYPE_CHECKING:
     from provisioner.edge.directory import Station
     from provisioner.edge.edge import Edge
 
+_KEYS = re.compile(r"[0-9*#+().\- ]{1,32}")  # other text may be anything, a name too
+
 
 def destination(edge: Edge, dialled: str, origin: Origin, station: Station | None) -> Destination:
-    """Where `dialled` goes from a line now: by the dial plan, then by the limits. None: no line dials."""
+    """Where `dialled` goes from a line now: by the dial plan, then by the limits. None: no line dials.
+
+    When refused, `number` is what the log shows as dialled.
+    """
     found = classify(dialled, origin, edge.directory.plan(station))
+    if found.kind == "refused":
+        return replace(found, number=dialled if _KEYS.fullmatch(dialled) else "")
     refusal = edge.limits.refusal(found, station.extension if station else "")
     if refusal is None:
         return found

@@ -81,9 +81,47 @@ class Process:
             loop.add_signal_handler(number, stop.set)
         directory = await asyncio.to_thread(self._source.load)
         self._journal = await asyncio.to_thread(Journal.open, self._state.journal)
-        timers = LoopTimers(loop)
         rng = random.SystemRandom()
-        methods: dict[str, ipc.Method] = {
+        self._trunk_tests = TrunkTests(bind, lambda: Resolver(loop.time, rng), rng, self._stored_trunk)
+        self._server = ipc.Server(self._methods())
+        self._media = MediaClient(self._state.socket("media"), bind, secrets.token_hex(4), self._on_media)
+        self._edge = Edge(
+            directory,
+            LoopTimers(loop),
+            rng,
+            self._media,
+            time.time,
+            self._server.publish,
+            self._journal.write,
+            secrets.token_bytes(32),
+        )
+        self._edge.speech = Speech(self._media.speak, self._state.run)
+        self._edge.spent = self._spent
+        self._edge.save = self._save_features
+        self._edge.reference_key = await asyncio.to_thread(self._source.reference_key)
+        await self._recall()
+        self._transport = SipTransport(self._edge.flow_lost, self._edge.gate.connects)
+        await self._open(bind, port, tls_port)
+        await self._restore()
+        await self._resume()
+        with suppress(OperatorError):  # the journal itself says what is wrong with it
+            self._edge.moves.load(await asyncio.to_thread(self._journal.whereabouts))
+        self._media.start()
+        with suppress(TimeoutError):  # without media phones register, and calls are refused until it comes
+            await asyncio.wait_for(self._media.filled.wait(), MEDIA_SECONDS)
+        await self._server.start(self._state.socket("edge"))
+        watch = self._edge.trunks.watch(Resolver(loop.time, rng))
+        work = (watch, self._watch(), self._sweep(), self._measure(), self._selftest())
+        self._tasks = [loop.create_task(each) for each in work]
+        gc.collect()
+        gc.freeze()  # what is here by now stays: no need to search it for garbage between two packets
+        gc.set_threshold(YOUNG)
+        await stop.wait()
+        await self._stop()
+
+    def _methods(self) -> dict[str, ipc.Method]:
+        """What the control socket answers (docs/internals.md)."""
+        return {
             "ping": self._ping,
             "status": self._status,
             "metrics": self._metrics,
@@ -94,27 +132,15 @@ class Process:
             "legs": self._legs,
             "resync": self._resync,
             "resync_status": self._resync_status,
-            "trunk_test": lambda args: self._trunk_tests.start(args),
-            "trunk_test_status": lambda args: self._trunk_tests.status(args),
+            "trunk_test": self._trunk_tests.start,
+            "trunk_test_status": self._trunk_tests.status,
         }
-        self._trunk_tests = TrunkTests(bind, lambda: Resolver(loop.time, rng), rng, self._stored_trunk)
-        self._server = ipc.Server(methods)
-        self._media = MediaClient(self._state.socket("media"), bind, secrets.token_hex(4), self._on_media)
-        self._edge = Edge(
-            directory,
-            timers,
-            rng,
-            self._media,
-            time.time,
-            self._server.publish,
-            self._journal.write,
-            secrets.token_bytes(32),
-        )
-        self._edge.speech = Speech(self._media.speak, self._state.run)
+
+    async def _recall(self) -> None:
+        """What the edge knew before it was started again, and where that is kept from now on."""
         self._limits = Kept(self._state.root / LIMITS_FILE, self._edge.limits.remember)
         self._edge.limits.recall(await asyncio.to_thread(self._limits.load))
         self._edge.limits.changed = self._limits.changed
-        self._edge.spent = self._spent
         self._callbacks = Kept(self._state.root / CALLBACKS_FILE, self._edge.callbacks.remember)
         self._edge.callbacks.recall(await asyncio.to_thread(self._callbacks.load))
         self._edge.callbacks.changed = self._callbacks.changed
@@ -123,38 +149,9 @@ class Process:
         self._selftests = Kept(self._state.root / SELFTESTS_FILE, lambda: self._edge.selftests.schedule.due)
         self._edge.selftests.recall(await asyncio.to_thread(self._selftests.load))
         self._edge.selftests.changed = self._selftests.changed
-        self._edge.reference_key = await asyncio.to_thread(self._source.reference_key)
         self._turns = Kept(self._state.root / TURNS_FILE, lambda: self._edge.first)
         self._edge.take_turns(await asyncio.to_thread(self._turns.load))
         self._edge.turned = self._turns.changed
-        self._edge.save = self._save_features
-        self._transport = SipTransport(self._edge.flow_lost, self._edge.gate.connects)
-        await self._open(bind, port, tls_port)
-        await self._restore()
-        await self._resume()
-        with suppress(OperatorError):  # the journal itself says what is wrong with it
-            self._edge.moves.load(await asyncio.to_thread(self._journal.whereabouts))
-        self._media.start()
-        with suppress(
-            TimeoutError
-        ):  # without media phones can register, and calls are refused until it comes
-            await asyncio.wait_for(self._media.filled.wait(), MEDIA_SECONDS)
-        await self._server.start(self._state.socket("edge"))
-        self._tasks = [
-            loop.create_task(work)
-            for work in (
-                self._edge.trunks.watch(Resolver(loop.time, rng)),
-                self._watch(),
-                self._sweep(),
-                self._measure(),
-                self._selftest(),
-            )
-        ]
-        gc.collect()
-        gc.freeze()  # what is here by now stays: no need to search it for garbage between two packets
-        gc.set_threshold(YOUNG)
-        await stop.wait()
-        await self._stop()
 
     async def _open(self, bind: str, port: int, tls_port: int) -> None:
         """The sockets, and the trunks over them. Raises OperatorError when the port is taken."""

@@ -64,8 +64,11 @@ def matters(snapshot: Snapshot, phone: Phone, line: Line, network: str) -> dict[
 @once
 def _address(snapshot: Snapshot, name: str) -> str:
     number = snapshot.numbers.get(name)
-    registered = snapshot.place(number.location) if number else None
-    return _digest([number.address_status if number else "", registered and registered.civic])
+    if number is None:
+        return _digest(None)
+    registered, held = snapshot.place(number.location), snapshot.registrations.get(name)
+    form = msgspec.to_builtins(held.accepted) if held else None  # the provider's, which it reads out
+    return _digest([number.address_status, registered and registered.civic, number.provider, form])
 
 
 @once

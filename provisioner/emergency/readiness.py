@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from provisioner.emergency import civic, matrix
+from provisioner.emergency import civic, matrix, postal
 from provisioner.emergency.calling import Calling, calling_number
 from provisioner.emergency.moved import WORDS as MOVED
 from provisioner.store.once import once
@@ -286,14 +286,18 @@ def _stranger(snapshot: Snapshot, mac: str, facts: _Facts) -> Readiness:
 
 @once
 def _shown(snapshot: Snapshot, number: str) -> Place:
-    """Where the provider would send help for a number."""
+    """Where the provider would send help for a number; as it says it, where that is another address than ours."""
     held = snapshot.numbers.get(number)
     if held is None or held.address_status != "registered":
         return Place()
     spot = _spot(snapshot, held.location)
+    place = spot.place if spot else Place()
     registration = snapshot.registrations.get(number)
-    confirmed = registration.reading.at if registration and registration.reading else 0.0
-    return msgspec.structs.replace(spot.place if spot else Place(), confirmed=confirmed)
+    reading = registration.reading if registration else None
+    if registration and reading and reading.address and not postal.same(reading.address, registration.wanted):
+        # Its town is the one that the centre is chosen by.
+        place = msgspec.structs.replace(place, address=postal.text(reading.address))
+    return msgspec.structs.replace(place, confirmed=reading.at if reading else 0.0)
 
 
 def _text(elements: dict[str, str]) -> str:

@@ -126,6 +126,8 @@ class Registrar:
         self._connections: dict[str, tuple[object, Connection]] = {}
         self._quiet: dict[str, float] = {}  # until when a provider is not asked, for whatever number
         self._revision = -1
+        self._held: list[Registration] = []  # at that revision
+        self._registered: set[str] = set()
         self._watched = 0.0
 
     def run(self, stop: threading.Event) -> None:
@@ -145,12 +147,17 @@ class Registrar:
         """Bring the records up to date with the inventory, and do one step of each number that is due; how many."""
         if self._inventory.snapshot_revision() != self._revision:
             self._synchronise()
+            self._held = self._inventory.all(Registration)
+            self._registered = {
+                each.id for each in self._inventory.all(Number) if each.address_status == "registered"
+            }
         now = self._now()
-        due = [held for held in self._inventory.all(Registration) if self._is_due(held, now)]
+        due = [held for held in self._held if self._is_due(held, now)]
         for held in sorted(due, key=lambda held: (held.due, held.id)):
             if self._is_due(held, now):  # one before it may have been told to wait
                 self._step(held.id)
-        self._age(now)
+        if not due:
+            self._age(now)
         if abs(now - self._watched) >= WATCH:
             self._watched = now
             self._watch(now)
@@ -276,16 +283,10 @@ class Registrar:
 
     def _age(self, now: float) -> None:
         """What was read too long ago is registered no more."""
-        statuses = {number.id: number.address_status for number in self._inventory.all(Number)}
-        old = [
-            held
-            for held in self._inventory.all(Registration)
-            if statuses.get(held.id) == "registered"
-            and held.reading
-            and registration.status(held, now) == "stale"
-        ]
-        for held in old:
-            self._store(held)
+        for held in self._held:
+            known = held.id in self._registered and held.reading
+            if known and registration.status(held, now) == "stale":
+                self._store(held)
 
     def _watch(self, now: float) -> None:
         """What was read before a provider that forgets restarted is due at once."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import re
 import time
 from collections.abc import Iterable
@@ -66,6 +67,14 @@ def sentence(status: int, words: str) -> bytes:
         '<!doctype html><html lang="en"><meta charset="utf-8"><title>'
         f"{html.escape(REASONS[status])}</title><p>{html.escape(words)}</p></html>\n"
     ).encode()
+
+
+def told(status: int, words: str, target: str) -> tuple[bytes, str]:
+    """What says one thing to who asked for `target`: its body and media type. Programs get a problem (RFC 9457)."""
+    if not target.startswith("/api/"):
+        return sentence(status, words), "text/html; charset=utf-8"
+    problem = {"type": "about:blank", "title": REASONS[status], "status": status, "detail": words}
+    return json.dumps(problem).encode() + b"\n", "application/problem+json"
 
 
 def ranged(value: str, size: int) -> tuple[int, int] | None:

@@ -24,6 +24,7 @@ _RECORDINGS = ("/staff/audio/", "/api/v1/recordings/")
 _BACKUPS = frozenset({"/staff/backup/restore", "/api/v1/restores"})  # where they are uploaded
 MAX_ANSWER_HEAD = 64 << 10
 ANSWER_SECONDS = 60.0  # for web to begin an answer, and between two pieces of it
+RETRY_SECONDS = "2"  # the supervisor begins a process again within one
 _PIECE = 64 << 10
 
 # About one connection only (RFC 9110, section 7.6.1), or ours alone to say.
@@ -233,6 +234,7 @@ class Proxy:
             request.keep_alive = False
         if not request.body.complete:
             request.keep_alive = False
+        await connection.drain()
         connection.begin(request)
         connection.transport.write(answers.head(head.status, headers, request.keep_alive))
         while True:
@@ -258,14 +260,11 @@ class Proxy:
                 "The staff pages are restarting; phones and calls go on. Try again in a few seconds.",
             )
         request.keep_alive = False
+        body, media = answers.told(status, words, request.target)
+        head = request.method == "HEAD"
+        extra = (("Retry-After", RETRY_SECONDS),) if status == 502 else ()
         request.connection.transport.write(
-            answers.whole(
-                status,
-                answers.sentence(status, words),
-                "text/html; charset=utf-8",
-                keep_alive=False,
-                only_head=request.method == "HEAD",
-            )
+            answers.whole(status, body, media, keep_alive=False, only_head=head, extra=extra)
         )
 
 

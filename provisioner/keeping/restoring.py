@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import sqlite3
@@ -139,16 +140,23 @@ def preview(state: StateDir, backup: Backup, now: float, held: Inventory) -> Pre
             counts.append(_count(part, kind_of(kind), backup.records(kind), ours))
         for table in contents.PARTS.get(part, contents.Part()).tables:
             counts.append(Count(part=part, kind=table, added=_new_rows(state, backup, table)))
-        theirs = {name: path.read_bytes() for name, path in backup.files(part).items() if part != "firmware"}
-        theirs |= {name: b"" for name in backup.files(part) if part == "firmware"}
-        ours_files = {
-            name: path.read_bytes() if part != "firmware" else b""
-            for name, path in contents.files(state, part)
-        }
-        if theirs or ours_files:
-            counts.append(_count(part, "files", theirs, ours_files))
+        counts.append(_count(part, "files", *_digests(state, backup, part)))
     found = [count for count in counts if count.added or count.changed or count.removed]
     return Preview(manifest=backup.manifest, counts=found, warnings=_warnings(state, backup, held, now))
+
+
+def _digests(state: StateDir, backup: Backup, part: str) -> tuple[dict[str, str], dict[str, str]]:
+    """The files of a part there and here, by their digests; firmware, which is large, by its names alone."""
+    theirs = {name: backup.manifest.files[name].sha256 for name in backup.files(part)}
+    ours = dict(contents.files(state, part))
+    if part == "firmware":
+        return dict.fromkeys(theirs, ""), dict.fromkeys(ours, "")
+    return theirs, {name: _digest(path) for name, path in ours.items()}
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _count(part: str, kind: str, theirs: dict[str, Any], ours: dict[str, Any]) -> Count:

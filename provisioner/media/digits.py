@@ -30,6 +30,14 @@ class Press:
     last: float  # when the latest packet came, seconds
     ended: bool = False
     taken: bool = False
+    _told: int = 0  # of its duration, by `unheard`
+
+    def unheard(self) -> tuple[int, int]:
+        """Timestamp and length, in its units, of what came of it since this was last asked."""
+        if self.duration < self._told:  # a further segment
+            self._told = 0
+        before, self._told = self._told, self.duration
+        return (self.timestamp + before) & 0xFFFFFFFF, self.duration - before
 
 
 class DigitReceiver:

@@ -21,13 +21,14 @@ from provisioner.media.document import read_document
 from provisioner.media.keys import PRESS_MS, Made, Method, hush, samples_of, stamp_of
 from provisioner.media.latch import Address
 from provisioner.media.leg import Leg, Load, Send
-from provisioner.media.rtp import FRAME_SECONDS
+from provisioner.media.rtp import FRAME_SECONDS, Packet
 
 _log = logging.getLogger(__name__)
 
 Report = Callable[[str, dict[str, Any]], None]
 
 CATCH_UP = 3  # frames sent at once after a stall; what is older is skipped, as its moment has passed
+MAX_HUSH = 480  # samples of silence in a packet, 60 ms
 SILENT = 60.0  # seconds
 SWEEP = 1.0  # seconds between looks for silent legs
 
@@ -241,12 +242,17 @@ class Plane:
             )
         elif press:
             leg.once.still(press.digit, now)
+        start, length = press.unheard() if press else (0, 0)
         for hearer in leg.hearers:
             made = hearer.making.current() if hearer.making.met(leg.id, now) else None
             if made and (piece := made.ridden(packet, leg.document.event_clock)):
                 hearer.make(*piece, now)
-            elif made is None and (press is None or not press.taken):
+            elif made is None and (press is None or not press.taken) and hearer.form == "event":
                 _relay_event(leg, hearer, data, bounds, now)
+            elif made is None and length and leg.document.event_clock == leg.document.clock:
+                _hush_event(hearer, packet, start, length, now)
+            elif made is None:
+                hearer.stream.left_out(packet.sequence, packet.ssrc)
 
     def receive_control(self, leg: Leg, data: bytes, source: Address, muxed: bool = False) -> None:
         """An RTCP packet of the party of `leg` (`muxed`: on the RTP port); goes to whoever hears the leg."""
@@ -329,6 +335,16 @@ def _relay_event(leg: Leg, hearer: Leg, data: bytes, bounds: tuple[int, int], no
         clocks = leg.document.event_clock, wanted.event_clock
         out = data if clocks[0] == clocks[1] else _reclock(data, bounds[0], *clocks)
         hearer.forward(_renumber(out, wanted.event_out), target, now)
+
+
+def _hush_event(hearer: Leg, packet: Packet, start: int, length: int, now: float) -> None:
+    """Silence in the place of a press that is not passed on, for as long as `packet` adds to it: no gap."""
+    target = hearer.latch.target
+    if hearer.sending and target and hearer.codec in SPOKEN:
+        payload = hearer.speak([0] * min(length, MAX_HUSH))
+        out = Packet(hearer.payload_type, hearer.fresh, packet.sequence, start, packet.ssrc, payload)
+        hearer.fresh = False
+        hearer.forward(rtp.build(out), target, now)
 
 
 def _replaced(leg: Leg, hearer: Leg, data: bytes, bounds: tuple[int, int], codec: str, now: float) -> bool:

@@ -89,6 +89,12 @@ class Stream:
         self._at = (timestamp + self._shifts[1]) & _MASK
         return out, self._at, self.ssrc
 
+    def left_out(self, sequence: int, ssrc: int) -> None:
+        """A packet of whoever is heard does not go out: as long as none after it did, no number is kept for it."""
+        out = (sequence + self._shifts[0]) & 0xFFFF
+        if ssrc == self._from and newer(out, self._next) >= 0:
+            self._shifts = (self._shifts[0] - 1) & 0xFFFF, self._shifts[1]
+
     def _after(self, moment: int) -> int:
         """The timestamp of that moment, but a frame after what was sent last at least."""
         ahead = (self.timestamp(moment) - self._at + 0x80000000) & _MASK

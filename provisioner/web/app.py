@@ -86,6 +86,16 @@ from provisioner.web.language import later as N_
 from provisioner.web.sources import PATIENCE, Sources
 
 ADDED = (phone_files, phone_keys, phone_life)  # imported: they add their tabs to the blueprints of `phone`
+ROOMS = (  # each with pages and calls of the API
+    account, addresses, audio, audit, authorities, call_log, call_page, calling, dhcp, discovery,
+    emergency, extensions, features, groups, https, layers, locations, many, numbers, openapi, orders,
+    pending, phone, places, practice, protection, providers, readiness, request_log, ringing,
+    settings_toml, tables, through, tokens, trends, trunks, trust, users, wizard, work,
+)  # fmt: skip
+SINGLES = (
+    api.blueprint, backup.pages, backup_api.calls, choose_language.pages, dashboard.calls,
+    health.blueprint, metrics.blueprint, signing.pages, staff.blueprint,
+)  # fmt: skip
 MAX_FORM = 64 << 10  # bytes; what takes more has a limit of its own (uploads.limit)
 _HEADERS = {
     # Pico draws its marks with data: images, hence img-src; nothing else comes from anywhere but here.
@@ -116,67 +126,9 @@ def create_app(state: StateDir, now: Callable[[], float] = time.time, patience: 
         setting=words.setting, layer=words.layer, size=words.size, shown=lambda value: told.tell(shown(value)),
     )  # fmt: skip
     app.jinja_env.globals.update(plural=words.plural, why=lambda rule: told.tell(views.why(rule)))
-    assets.install(app)
-    session.install(app)
-    roles.install(app)
-    language.install(app)
-    pending.install(app)
-    told.install(app)
-    menu.install(app)
-    work.install(app)
-    trunk_form.install(app)
-    own = (
-        dashboard.calls,
-        staff.blueprint,
-        api.blueprint,
-        health.blueprint,
-        choose_language.pages,
-        signing.pages,
-    )
-    rooms = (
-        addresses,
-        audio,
-        call_log,
-        call_page,
-        calling,
-        extensions,
-        features,
-        numbers,
-        orders,
-        many,
-        tables,
-        through,
-        trends,
-        request_log,
-        phone,
-        pending,
-        practice,
-        places,
-        layers,
-        ringing,
-        groups,
-        locations,
-        readiness,
-        trust,
-        protection,
-        trunks,
-        providers,
-        wizard,
-        dhcp,
-        discovery,
-        emergency,
-        authorities,
-        openapi,
-        settings_toml,
-        work,
-        audit,
-        https,
-        users,
-        tokens,
-        account,
-    )
-    parts = [part for room in rooms for part in (room.pages, room.calls)]
-    for blueprint in (*own, *parts, backup.pages, backup_api.calls, metrics.blueprint):
+    for part in (assets, session, roles, language, pending, told, menu, work, trunk_form):
+        part.install(app)
+    for blueprint in (*SINGLES, *(part for room in ROOMS for part in (room.pages, room.calls))):
         app.register_blueprint(blueprint)
     app.before_request(_named)
     app.after_request(_finish)

@@ -8,7 +8,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 import msgspec
-from flask import current_app, url_for
+from flask import url_for
 
 from provisioner.store.audit import Audit
 from provisioner.store.inventory import kind_of
@@ -47,6 +47,10 @@ WORDS = {
     "session": N_("Sessions of"),
     "token": N_("API token"),
     "backup": N_("Backup"),
+    "backup_plan": N_("Daily backup"),
+    "backup_secret": N_("Passphrase of the daily backup"),
+    "ignored_phone": N_("Ignored phone"),
+    "setup": N_("First start"),
     "certificate": N_("Certificate"),
 }
 # Where a record is seen: its endpoint, and the name that its id has there ("": none).
@@ -67,7 +71,7 @@ PLACES = {
     "user": ("users.one", "user"),
     "user_secret": ("users.one", "user"),
     "token": ("tokens.page", ""),
-    "certificate": ("authorities.show", ""),
+    "certificate": ("https.show", ""),
 }
 LONG_AGO = 1e9  # seconds since 1970 (2001): numbers above are moments
 _IDENTITIES = ("position", "extension", "target")  # by which the parts of a list are told apart
@@ -202,7 +206,7 @@ def act(entry: Audit) -> str:
 def _there(entry: Audit, snapshot: Snapshot) -> str:
     """Where the record is seen; "" when it is gone, or has no page."""
     endpoint, argument = PLACES.get(entry.kind, ("", ""))
-    if not endpoint or endpoint not in current_app.view_functions or entry.after is None:
+    if not endpoint or entry.after is None:
         return ""
     held = getattr(snapshot, f"{entry.kind}s", None)
     if isinstance(held, dict) and entry.kind != "line_feature" and entry.id not in held:

@@ -149,29 +149,13 @@ def call(
     a secret, and is not kept for a repeated request.
     """
 
+    said = {
+        "record": record, "name": name, "refuses": refuses, "refusal": refusal, "problems": problems,
+        "takes": takes, "gives": gives or JSON, "secret": secret,
+    }  # fmt: skip
+
     def wrap(function: Callable[..., object]) -> Callable[..., Response]:
-        hints, signature = get_type_hints(function, include_extras=True), inspect.signature(function)
-        words = inspect.cleandoc(function.__doc__ or "")
-        made = hints.get("return") if answer is None else answer
-        given = signature.parameters.get("body")
-        contract = Contract(
-            summary=words.partition("\n")[0].rstrip("."),
-            description=words,
-            path=tuple(each for each in signature.parameters if each not in ("body", "query")),
-            query=hints.get("query"),
-            body=hints.get("body") if body is None else body,
-            optional=given is not None and given.default is not given.empty,
-            answer=None if made is type(None) or made is Response else made,
-            status=204 if made is type(None) else status,
-            record=record,
-            name=name,
-            refuses=refuses,
-            refusal=refusal,
-            problems=problems,
-            takes=takes,
-            gives=gives or JSON,
-            secret=secret,
-        )
+        contract = _contract(function, status, answer, body, said)
 
         @wraps(function)
         def inner(**path: str) -> Response:
@@ -181,6 +165,27 @@ def call(
         return inner
 
     return wrap
+
+
+def _contract(
+    function: Callable[..., object], status: int, answer: object, body: Any, said: dict[str, Any]
+) -> Contract:
+    """The contract of a call: what its signature and docstring tell, and what is `said` beside them."""
+    hints, signature = get_type_hints(function, include_extras=True), inspect.signature(function)
+    words = inspect.cleandoc(function.__doc__ or "")
+    made = hints.get("return") if answer is None else answer
+    given = signature.parameters.get("body")
+    return Contract(
+        summary=words.partition("\n")[0].rstrip("."),
+        description=words,
+        path=tuple(each for each in signature.parameters if each not in ("body", "query")),
+        query=hints.get("query"),
+        body=hints.get("body") if body is None else body,
+        optional=given is not None and given.default is not given.empty,
+        answer=None if made is type(None) or made is Response else made,
+        status=204 if made is type(None) else status,
+        **said,
+    )
 
 
 def contract_of(view: object) -> Contract | None:

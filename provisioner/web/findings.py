@@ -30,7 +30,14 @@ class TrunkRow(NamedTuple):
 
 def findings(world: World, rows: list[PhoneRow]) -> list[Finding]:
     """All that needs a person, the bad before the merely unfinished."""
-    found = [*_processes(world), *_trunks(world), *_disk(world.disk), *_bans(world), *_limits(world)]
+    found = [
+        *_processes(world),
+        *_trunks(world),
+        *_emergencies(world),
+        *_disk(world.disk),
+        *_bans(world),
+        *_limits(world),
+    ]
     found += [*_phones(rows), *_numbers(world, rows), *_backups(world), *_certificate(world)]
     return sorted(found, key=lambda finding: _ORDER[finding.level])
 
@@ -81,8 +88,12 @@ def _trunks(world: World) -> Iterator[Finding]:
                 remedy=_("Nobody can call in until it does. Test the trunk: it says why."),
                 link=f"/staff/trunks/{trunk['id']}",
             )
-    refused = int((world.edge or {}).get("counters", {}).get("location-refused", 0))
-    if refused:
+
+
+def _emergencies(world: World) -> Iterator[Finding]:
+    """What went wrong at calls to and from an emergency centre since the edge began."""
+    counters = (world.edge or {}).get("counters", {})
+    if refused := int(counters.get("location-refused", 0)):
         yield Finding(
             level="bad",
             what=ngettext(
@@ -93,7 +104,7 @@ def _trunks(world: World) -> Iterator[Finding]:
             remedy=_("Set the trunk's location to what its provider takes, then call 933 (docs/trunks.md)."),
             link="/staff/trunks",
         )
-    if declined := int((world.edge or {}).get("counters", {}).get("callback-refused", 0)):
+    if declined := int(counters.get("callback-refused", 0)):
         yield Finding(
             level="bad",
             what=ngettext(

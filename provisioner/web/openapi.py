@@ -50,7 +50,7 @@ A `POST` with an `Idempotency-Key` is carried out once: who repeats it within a 
 `Idempotency-Replayed: true`. The same key with another request is refused (422), and so is one whose first request is
 still under way (409).
 
-Every error is a problem document (RFC 9457).
+Every error is a problem document (RFC 9457). While the pages restart it is a 502 with `Retry-After`.
 """
 TAGS = {
     "overview": "What is wrong first",

@@ -22,7 +22,7 @@ from waitress.server import BaseWSGIServer, create_server
 from provisioner.emergency.registrar import BROKEN_STORE, Registrar, connect
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.ipc import Gone, Refused, Server, ask, listen_unix
-from provisioner.keeping import kept
+from provisioner.keeping import kept, telling
 from provisioner.paths import StateDir
 from provisioner.store.inventory import Inventory
 from provisioner.store.records import Phone
@@ -32,7 +32,7 @@ from provisioner.web.jobs import Progress
 from provisioner.web.sources import PATIENCE, Sources
 
 THREADS = 8
-BACKUP_SECONDS = 30.0  # between looks at the plan of backups
+LOOK_SECONDS = 30.0  # between looks at what is due
 _log = logging.getLogger(__name__)
 YOUNG = 10_000  # objects made before the young ones are collected: one page reads some thousand rows
 CONNECTIONS = 1000  # the front keeps some open; waitress stops accepting at its own default of 100
@@ -99,10 +99,11 @@ def _busy(state: StateDir, inventory: Inventory, number: str) -> bool:
     )
 
 
-def _back_up(app: Flask, stop: threading.Event) -> None:
-    """Begin the backup of each day when its time has come, until `stop`."""
+def _look_after(app: Flask, stop: threading.Event) -> None:
+    """Begin the backup of each day when its time has come, and what waits for calls to end, until `stop`."""
     held, work = app.extensions["provisioner"], app.extensions["provisioner.jobs"]
-    while not stop.wait(BACKUP_SECONDS):
+    while not stop.wait(LOOK_SECONDS):
+        telling.take_up_later(held.state)
         with suppress(ProvisionerError):  # a broken store is told of elsewhere, and by the pages
             zone = held.snapshot().practice.time_zone
             if kept.due(kept.plan(held.inventory), kept.last(held.state), held.now(), zone):
@@ -143,7 +144,7 @@ def main(state: StateDir) -> int:
         settle()
         # Daemon, and only now: an answer to ping means that pages are served too.
         threading.Thread(target=_keep_registered, args=(state, threading.Event()), daemon=True).start()
-        threading.Thread(target=_back_up, args=(app, threading.Event()), daemon=True).start()
+        threading.Thread(target=_look_after, args=(app, threading.Event()), daemon=True).start()
         threading.Thread(target=_answer_pings, args=(state,), daemon=True).start()
         server.run()
         server.close()

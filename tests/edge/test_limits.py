@@ -290,11 +290,22 @@ def test_each_refusal_is_spoken_and_logged(dialled: str, prompt: str, status: in
     made = world()
     refused(made, made.phones["101"].call(dialled), prompt, status)
     rows = [row for table, row in made.rows if table == "calls"]
-    assert [(row["caller"], row["direction"]) for row in rows] == [("101", "outbound")]
+    assert [(row["caller"], row["called"], row["direction"]) for row in rows] == [
+        ("101", dialled, "outbound")
+    ]
     assert made.outcome().startswith("refused: ")
     assert made.core.calls == []
     made.end()
     made.assert_nothing_left()
+
+
+@pytest.mark.rule("dialled.invalid")
+@pytest.mark.parametrize("dialled", ["Ann.Patient", "1" * 33])
+def test_what_no_keypad_dials_is_not_kept(dialled: str) -> None:
+    made = world()
+    refused(made, made.phones["101"].call(dialled), "invalid", 404)
+    assert [row["called"] for table, row in made.rows if table == "calls"] == [""]
+    made.end()
 
 
 @pytest.mark.rule("outbound.extensions-stay")

@@ -67,6 +67,13 @@ RENUMBERED = {"main": msgspec.structs.replace(practice().locations["main"], civi
 OTHER_TRUNK = {"core": msgspec.structs.replace(practice().trunks["core"], uri="sip:elsewhere.example")}
 
 
+CORRECTED = {
+    number_of("102"): records.Registration(
+        id=number_of("102"), provider="p", accepted=records.Postal(street="1 Main St", city="Northfield")
+    )
+}
+
+
 @pytest.mark.parametrize(
     ("now", "networks", "what"),
     [
@@ -74,6 +81,8 @@ OTHER_TRUNK = {"core": msgspec.structs.replace(practice().trunks["core"], uri="s
         (changed(locations=RENUMBERED), NET, {"place", "address"}),
         (changed(numbers=number_102(location="loc2"), locations=BOTH), NET, {"number"}),
         (changed(numbers=number_102(address_status="unregistered")), NET, {"number"}),
+        (changed(numbers=number_102(provider="another")), NET, {"address"}),
+        (changed(registrations=CORRECTED), NET, {"address"}),
         (changed(trunks=OTHER_TRUNK), NET, {"trunks"}),
         (changed(trunks={}), NET, {"trunks"}),
         (moved_line(), NET, {"line"}),

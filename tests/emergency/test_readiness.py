@@ -113,6 +113,21 @@ def test_the_provider_said_so_when_it_was_last_asked() -> None:
     assert found.level == "good"
 
 
+def test_a_town_that_the_provider_corrected_is_shown_as_it_says_it() -> None:
+    typed = records.Postal(street="1 Main St", inside="FL 2", city="Oakland", state="CA", postcode="94612")
+    theirs = msgspec.structs.replace(typed, street="1 MAIN ST", city="Piedmont")
+    for answer, shown in (
+        (theirs, "1 MAIN ST, FL 2, Piedmont CA 94612"),
+        (msgspec.structs.replace(theirs, city="OAKLAND"), "1 Main St, FL 2, Oakland, CA 94612"),
+    ):
+        reading = records.Reading(at=NOW, status="registered", address=answer)
+        registration = records.Registration(
+            id=OWN, provider="tw", state="registered", wanted=typed, accepted=answer, reading=reading
+        )
+        found = of(practice(registrations={OWN: registration}), edge())
+        assert found.phones[0].shown.address == shown
+
+
 def test_routes_that_are_down_come_last() -> None:
     found = of(practice(), edge(False, True))
     assert [(route.trunk, route.up) for route in found.routes] == [("core1", True), ("core0", False)]

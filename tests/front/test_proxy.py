@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import http.client
+import json
 import re
 import threading
 from collections.abc import Callable, Iterator
@@ -254,7 +255,9 @@ def test_a_body_that_is_too_large(front: Front, chunked: bool) -> None:
             for _ in range(MAX_REQUEST_BODY // 0x80000):
                 sock.sendall(piece)
             sock.sendall(b"1\r\nx\r\n")
-        assert read_until(sock, b"</html>").startswith(b"HTTP/1.1 413")
+        said = read_until(sock, b"}")
+        assert said.startswith(b"HTTP/1.1 413")
+        assert b"Content-Type: application/problem+json" in said
     web.stop()
     assert all(len(data) < MAX_REQUEST_BODY + 100_000 for data in web.received)
 
@@ -263,7 +266,16 @@ def test_web_is_down(front: Front) -> None:
     answer, body = ask(front, "GET", "/staff/")
     assert (answer.status, answer.headers["Content-Type"]) == (502, "text/html; charset=utf-8")
     assert b"The staff pages are restarting; phones and calls go on." in body
+    assert answer.headers["Retry-After"] == "2"
     assert front.journal.rows == []
+
+
+def test_programs_are_told_so_in_their_own_form(front: Front) -> None:
+    answer, body = ask(front, "GET", "/api/v1/phones")
+    assert (answer.status, answer.headers["Content-Type"]) == (502, "application/problem+json")
+    told = json.loads(body)
+    assert (told["status"], told["title"]) == (502, "Bad Gateway")
+    assert "Try again in a few seconds" in told["detail"]
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,24 @@ def test_preview_says_what_would_change_and_changes_nothing(
     assert before[1]["Phone"] == records(new)["Phone"] == []
 
 
+def test_preview_tells_files_apart_without_holding_them(
+    whole: Path, new: StateDir, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that phones uploaded may be some gigabytes."""
+    path = new.root / "uploads/001565000102/phone.cfg"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"else")
+    backup, inventory = opened(whole, tmp_path), Inventory.open(new.inventory)
+    monkeypatch.setattr(Path, "read_bytes", lambda path: pytest.fail(f"{path} is read as a whole"))
+    counts = {
+        (count.part, count.kind): count for count in restoring.preview(new, backup, NOW, inventory).counts
+    }
+    inventory.close()
+    backup.close()
+    assert counts["requests", "files"].changed == 1
+    assert counts["recordings", "files"].added == 1
+
+
 def test_only_what_was_ticked(whole: Path, new: StateDir, tmp_path: Path) -> None:
     restored(whole, new, tmp_path, "recordings", "evidence")
     found = records(new)

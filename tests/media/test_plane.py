@@ -160,11 +160,21 @@ def test_V06_events_are_relayed_under_the_hearers_number():
     assert bench.plane.legs["a"].stats(bench.now)["digits"] == 1
 
 
+def advances(packets):
+    """How sequence numbers and timestamps go on from packet to packet."""
+    return {(b.sequence - a.sequence, b.timestamp - a.timestamp) for a, b in itertools.pairwise(packets)}
+
+
 def test_events_fall_silent_for_who_takes_none():
     bench = Bench("a", "b")
     bench.put("b", event_out=None)
-    bench.press("a", "5")
-    assert bench.got("b") == []
+    bench.hear("a", audio(0))
+    bench.press("a", "5", sequence=101)
+    packets = bench.packets("b")[1:]
+    assert {(p.payload_type, p.payload) for p in packets} == {(0, QUIET)}
+    assert [(b.timestamp - a.timestamp, b.sequence - a.sequence) for a, b in itertools.pairwise(packets)] == [
+        (160, 1)
+    ] * 4
 
 
 def test_V06_an_event_under_an_unannounced_number_is_an_event():
@@ -198,7 +208,32 @@ def test_a_press_is_taken_or_relayed_as_a_whole(first, then, reported, relayed):
         bench.hear("a", sender.packets(bench.now + n * 0.02)[-1])
         bench.put("a", take=then)
     assert len(bench.events) == reported
-    assert len(bench.got("b")) == relayed
+    packets = bench.packets("b")
+    assert sum(p.payload_type == 101 for p in packets) == relayed
+    assert sum(p.payload == QUIET for p in packets) == (0 if relayed else 5)  # 100 ms without a gap
+
+
+def test_back_from_music_the_rest_of_the_key_is_silence():
+    """A key that leads back to the call is still held: whoever waited hears no gap of its length."""
+    bench = Bench("a", "b")
+    bench.put("a", source={"play": ["music"], "loop": True}, take="")
+    bench.run(0.1)
+    before = bench.packets("a")[-1]
+    bench.put("b", take="all")
+    for n in range(52):
+        bench.now += 0.02
+        held = bytes((2, 10 if n < 49 else 138)) + (min(n + 1, 50) * 160).to_bytes(2, "big")
+        bench.hear("b", Packet(101, n == 0, 500 + n, 80000, 9, held))
+        if n == 0:
+            bench.put("b", take="")
+            bench.put("a", source={"leg": "b"})
+    bench.hear("b", Packet(0, False, 552, 80000 + 50 * 160, 9, AUDIO))
+    packets = bench.packets("a")
+    assert len(packets) >= 50
+    assert {p.payload for p in packets[1:-1]} == {QUIET}
+    assert packets[-1].payload == AUDIO
+    assert advances(packets[1:]) == {(1, 160)}
+    assert packets[1].ssrc == before.ssrc
 
 
 def test_flash_is_relayed_and_never_taken():

@@ -132,11 +132,12 @@ def test_a_call_from_opening_to_statistics(control, parties):
         for data in DigitSender(digit, 101, 7, sequence, sequence * 160, 0).packets(1):
             a.send(data, ports[0])
     assert control.event("digit") == {"leg": "a", "digit": "*", "source": "rfc4733"}
-    assert [parse(b.sock.recv(2048)).payload[0] for _ in range(7)] == [5] * 7
+    heard = [parse(b.sock.recv(2048)) for _ in range(12)]  # silence in the place of the star
+    assert [packet.payload[0] for packet in heard if packet.payload_type == 96] == [5] * 7
     stats = control.ok("stats", leg="a")
     assert (stats["packets_in"], stats["digits"], stats["strangers"]) == (19, 2, 0)
     assert control.ok("drop", leg="a")["packets_in"] == 19
-    assert control.ok("drop", leg="b")["packets_out"] == 12
+    assert control.ok("drop", leg="b")["packets_out"] == 17
     assert "no leg 'a'" in control.call("stats", leg="a")["error"]
 
 

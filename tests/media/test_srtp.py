@@ -64,7 +64,7 @@ def test_prompts_and_digits():
     bench.press("a", "1", sequence=600)
     sent = bench.packets("b")
     assert bench.events == [("digit", {"leg": "a", "digit": "*", "source": "rfc4733"})]
-    assert [packet.payload[0] for packet in sent] == [1] * 7
+    assert [packet.payload[0] for packet in sent if packet.payload_type == 101] == [1] * 7
     bench.put("a", source={"play": ["music"], "loop": True})
     bench.run(0.1)
     assert len(opened(bench, phone)) == 5

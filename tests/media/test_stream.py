@@ -61,6 +61,24 @@ def test_what_is_late_from_before_the_change_is_dropped_and_reordering_after_it_
     assert [newer(numbers(each)[0], base) for each in out if each] == [1, 2, 4, 3, 5]
 
 
+@pytest.mark.parametrize(
+    ("came", "numbered"), [([1, 2, 3, 4], [1, 2]), ([1, 4, 2, 3], [1, 4]), ([1, 3, 2, 4], [1, 3])]
+)
+def test_what_is_left_out_takes_no_number(came, numbered):
+    """Two packets, 2 and 3, do not go out; what overtook one keeps its number, so that none is used twice."""
+    stream = Stream(Random(1))
+    first = stream.own(0, 160)[0]
+    stream.change()
+    stream.relayed(packet(0), 160)
+    out = []
+    for n in came:
+        if n in (2, 3):
+            stream.left_out(100 + n, 7)
+        else:
+            out.append(numbers(stream.relayed(packet(n), 160 + n * 160))[0] - first - 1)
+    assert out == numbered
+
+
 def test_a_call_of_an_hour_never_stops():
     stream = Stream(Random(1))
     stream.own(0, 160)

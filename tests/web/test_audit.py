@@ -16,6 +16,7 @@ from provisioner.people import users
 from provisioner.phones import editing
 from provisioner.store import records
 from provisioner.store.inventory import Change, Inventory, kind_of
+from provisioner.web import changes
 
 replace = msgspec.structs.replace
 
@@ -57,6 +58,10 @@ def test_a_change_is_told_field_by_field(anna: FlaskClient, inventory: Inventory
     assert "blf, 102, Adams" in page
     assert "{" not in page.partition("<main")[2]
     assert f'href="/staff/phones/{practice.POLYCOM}"' in page
+
+
+def test_every_kind_has_its_word():
+    assert changes.WORDS.keys() >= changes.RECORDS
 
 
 def test_ids_and_moments_are_told_in_words(anna: FlaskClient, inventory: Inventory):

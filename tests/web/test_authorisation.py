@@ -16,12 +16,13 @@ import web_practice as practice
 from flask import Flask
 from flask.testing import FlaskClient
 
-from provisioner.web import menu, roles, scopes, session
+from provisioner.web import changes, menu, roles, scopes, session
 
 TABLE = tomllib.loads(Path(__file__).with_name("authorisation.toml").read_text())
 ROLES = ("viewer", "operator", "administrator")
 METHODS = {"GET", "POST", "PUT", "PATCH", "DELETE"}
 REACHED = 299
+SEEN = [endpoint for endpoint, _name in changes.PLACES.values()]
 SAMPLES = {"mac": practice.STRANGER, "layer": "site", "extension": "101", "number": "+14155550101"}
 
 
@@ -67,7 +68,7 @@ def test_every_route_is_in_the_table_and_none_that_is_not_there(app: Flask):
     assert all(rule.startswith(("/api/v1/", "/metrics")) == (kind == "api") for kind, rule in kinds(app))
 
 
-@pytest.mark.parametrize("table", [roles.LEAST, roles.SEARCHES, scopes.OF, menu.OTHERS])
+@pytest.mark.parametrize("table", [roles.LEAST, roles.SEARCHES, scopes.OF, menu.OTHERS, SEEN])
 def test_the_tables_of_endpoints_name_none_that_is_gone(app: Flask, table: Iterable[str]):
     there = {*app.view_functions, *app.blueprints, *(name.removesuffix("_api") for name in app.blueprints)}
     assert set(table) - there == set()

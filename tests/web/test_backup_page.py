@@ -298,10 +298,10 @@ def test_by_api(app: Flask, api: FlaskClient, edge: dict[str, Any], state: State
 def test_the_plan_is_carried_out_by_itself(
     app: Flask, state: StateDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(process, "BACKUP_SECONDS", 0.01)
+    monkeypatch.setattr(process, "LOOK_SECONDS", 0.01)
     kept.set_plan(inventory(app), kept.BackupPlan(id="backups", daily=True), None, "ann")
     jobs, stop = app.extensions["provisioner.jobs"], threading.Event()
-    thread = threading.Thread(target=process._back_up, args=(app, stop))
+    thread = threading.Thread(target=process._look_after, args=(app, stop))
     thread.start()
     try:
         until(jobs.all, "it has begun", 10)

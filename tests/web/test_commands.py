@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import socket
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,7 +19,7 @@ import web_practice as practice
 from flask import Flask
 from werkzeug.serving import make_server
 
-from provisioner import cli, client
+from provisioner import cli, client, console_keeping
 from provisioner.cli_table import GROUPS, ROWS, SINGLES, Row
 from provisioner.errors import OperatorError, UsageError
 from provisioner.paths import StateDir
@@ -29,7 +31,7 @@ from provisioner.web.process import make_server as make_waitress
 PROCESSES = {"run", "media", "edge", "notifier", "web", "front", "core", "simulate", "training"}
 TEXT_ONLY = {  # what prints no table or record: links, files, sentences
     *("version", "sign-in", "export", "phones export", "emergency test", "emergency export"),
-    *("providers add", "providers remove"),
+    *("providers add", "providers remove", "stop"),
 }
 
 
@@ -220,6 +222,33 @@ def test_an_appliance_elsewhere(
     assert "API token" in capfdbinary.readouterr().err.decode()
 
 
+def test_keeping_elsewhere(
+    capfdbinary: Any, app: Flask, url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inventory, file = app.extensions["provisioner"].inventory, tmp_path / "b.zip"
+    monkeypatch.setenv("PROVISIONER_URL", url)
+    monkeypatch.setenv("PROVISIONER_TOKEN", inventory.new_token("api", 600, "administrator", name="night"))
+    monkeypatch.setattr(console_keeping, "LOOK_SECONDS", 0.01)
+    assert cli.main(["backup", "--to", str(file), "--json"]) == 0
+    made = json.loads(capfdbinary.readouterr().out)
+    assert made == {"file": str(file), "bytes": file.stat().st_size, "sealed": False}
+    assert "manifest.json" in zipfile.ZipFile(file).namelist()
+    assert cli.main(["backup", "--passphrase", "short"]) == 1
+    assert "passphrase" in capfdbinary.readouterr().err.decode()
+    assert cli.main(["export"]) == 0
+    settings = tmp_path / "settings.toml"
+    settings.write_bytes(capfdbinary.readouterr().out)
+    assert cli.main(["import", str(settings), "--dry-run", "--json"]) == 0
+    assert json.loads(capfdbinary.readouterr().out) == {"changes": []}
+
+
+def test_half_an_answer_is_none(app: Flask, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    token = app.extensions["provisioner"].inventory.new_token("api", 600, "viewer")
+    monkeypatch.setattr(client, "MAX_ANSWER", 100)
+    with pytest.raises(OperatorError, match="larger than"):
+        client.call(client.There(url, token), "GET", "/phones")
+
+
 def test_people_elsewhere(capfdbinary: Any, app: Flask, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     inventory = app.extensions["provisioner"].inventory
     monkeypatch.setenv("PROVISIONER_URL", url)
@@ -278,6 +307,23 @@ def test_who_answers_is_no_appliance() -> None:
         client.call(Odd(), "GET", "/status")
     with pytest.raises(OperatorError, match="none of the API's"):
         client.Answer(200, "text/html", b"<html>").json()
+
+
+def test_who_answers_speaks_no_http() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+
+        def answer() -> None:
+            connection, _address = listening.accept()
+            with connection:
+                connection.recv(4096)
+                connection.sendall(b"220 mail.example ESMTP\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        there = client.There(f"http://127.0.0.1:{listening.getsockname()[1]}", "x")
+        with pytest.raises(OperatorError, match="does not answer"):
+            there.send("GET", "/api/v1/status", None, "")
+        thread.join(5)
 
 
 def test_no_request_is_the_console(app: Flask) -> None:
