@@ -31,6 +31,7 @@ def serve(pipe: Connection, core: int) -> None:
     from provisioner.front.door import Door
     from provisioner.front.events import Hub
     from provisioner.front.firmware import Firmware
+    from provisioner.front.locations import Locations
     from provisioner.front.lookup import Lookup
     from provisioner.front.neighbours import Neighbours
     from provisioner.front.phone_files import PhoneFiles
@@ -64,12 +65,14 @@ def serve(pipe: Connection, core: int) -> None:
         recorder = Recorder(lambda _event, _data: None, journal, later=later)
         neighbours = Neighbours()
         neighbours.open()
-        door = Door(folder / "contacts.json", neighbours, lambda _event, _data: None)
+        door = Door(folder, neighbours, lambda _event, _data: None)
         lookup, uploads = Lookup(door), Uploads(folder)
         files = PhoneFiles(lookup, recorder, Firmware(folder), uploads)
         lookup.renderer = Renderer(snapshot, Addresses("192.0.2.1", 5060, "192.0.2.1", 80))
         gc.freeze()  # as the process does with each inventory
-        server = Server(files, Proxy(folder / "none"), Hub(), recorder, loop.time)
+        server = Server(
+            files, Proxy(folder / "none"), Hub(), recorder, loop.time, Locations(lookup, recorder)
+        )
         listener = await loop.create_server(server.http, "127.0.0.1", 0, backlog=1024)
         pipe.send(listener.sockets[0].getsockname()[1])
         asked = asyncio.Event()
@@ -143,6 +146,7 @@ def main() -> None:
     cores = sorted(os.sched_getaffinity(0))
     server = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs, cores[0]))
     server.start()
+    theirs.close()  # or a server that breaks down would be waited for
     os.sched_setaffinity(0, {cores[-1]})
     port = ours.recv()
     for name, kept in (("kept connection", True), ("new connection", False)):

@@ -125,7 +125,8 @@ class Connection(asyncio.Protocol):
         self._in_head = False
         self._head_size = 0
         self._waiting: deque[Request] = deque()
-        self._busy = False
+        self._answering: Request | None = None
+        self._spoilt = False  # what follows the request being answered cannot be taken
         self._closing = False
         self._left = False  # refused; the peer may still be sending
         self._held = False
@@ -160,7 +161,7 @@ class Connection(asyncio.Protocol):
         self.server.remove(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._closing:
+        if self._closing or self._spoilt:
             return
         if self._early is not None:
             self._early += data
@@ -200,8 +201,9 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         self._ended = True
-        # A phone may close its half and still wait for the answer; TLS has no halves.
-        return self._busy and self.scheme == "http" and not self.streaming
+        # A phone may close its half and still wait for the answer, once its request is whole; TLS has no halves.
+        whole = self._answering is not None and self._answering is not self._receiving
+        return whole and self.scheme == "http" and not self.streaming
 
     def pause_writing(self) -> None:
         self._stalled_at = self.server.now()
@@ -270,27 +272,27 @@ class Connection(asyncio.Protocol):
     def _next_or_wait(self, request: Request) -> None:
         if self._closing:
             return
-        if self._busy:
+        if self._answering:
             self._waiting.append(request)
             self.hold()
         else:
-            self._busy = True
+            self._answering = request
             self.server.handle(request)
 
     def done(self, request: Request) -> None:
         """The answer to `request` has been written: close, or take the next request."""
-        self._busy = False
+        self._answering = None
         self._writing = None
         self._since = self.server.now()
         if self._closing:
             return
-        if not request.body.complete:
-            self._leave(coming=True)
+        if not request.body.complete or self._spoilt:
+            self._leave(coming=not self._spoilt)
         elif not request.keep_alive or self._ended:
             self.close()
         elif self._waiting:
-            self._busy = True
-            self.server.handle(self._waiting.popleft())
+            self._answering = self._waiting.popleft()
+            self.server.handle(self._answering)
         else:
             self.unhold()
 
@@ -336,11 +338,14 @@ class Connection(asyncio.Protocol):
         self.transport.abort()
 
     def _refuse(self, status: int, words: str) -> None:
-        """Answer a request that cannot be taken, and close."""
-        if self._closing:
+        """Answer a request that cannot be taken, and close; before it goes the answer that is under way."""
+        if self._closing or self._spoilt:
             return
         self.server.refused(self, status, words)
-        if not self._busy:
+        if self._answering and self._answering is not self._receiving:
+            self._spoilt = True
+            return
+        if self._writing is None:
             body = answers.sentence(status, words)
             self.transport.write(answers.whole(status, body, "text/html", keep_alive=False))
         self._leave()
@@ -368,7 +373,7 @@ class Connection(asyncio.Protocol):
             self.abort()
         elif self._receiving and not self._held and now - self._began > REQUEST_SECONDS:
             self._refuse(408, "the request took too long to arrive")
-        elif not self._busy and not self._receiving and now - self._since > IDLE_SECONDS:
+        elif not self._answering and not self._receiving and now - self._since > IDLE_SECONDS:
             self.close()
 
 

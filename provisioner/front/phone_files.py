@@ -92,6 +92,7 @@ class PhoneFiles:
             request.keep_alive = False
         fixed = (("Content-Type", _IMAGE), ("Content-Length", str(end - first)), *headers)
         connection.transport.set_write_buffer_limits(PIECE // 2)
+        connection.begin(request)
         connection.transport.write(answers.head(status, fixed, request.keep_alive))
         at = first
         try:
@@ -158,6 +159,8 @@ class PhoneFiles:
         if not request.body.complete:
             request.keep_alive = False
         self._record(request, verdict, status, len(body))
+        if connection.is_closing():
+            return
         connection.transport.write(
             answers.whole(
                 status,

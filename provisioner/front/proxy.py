@@ -234,6 +234,7 @@ class Proxy:
             request.keep_alive = False
         if not request.body.complete:
             request.keep_alive = False
+        await connection.drain()
         connection.begin(request)
         connection.transport.write(answers.head(head.status, headers, request.keep_alive))
         while True:

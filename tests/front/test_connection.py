@@ -118,7 +118,38 @@ def test_too_many_requests_at_once() -> None:
     assert len(played.server.requests) == 1
     assert played.server.statuses == [400]
     assert played.transport.written == b""  # the one that is being answered owns the wire
+    assert "close" not in played.transport.done
+    played.connection.done(played.server.requests[0])
     assert played.transport.done[-1] == "close"
+
+
+def test_an_answer_under_way_goes_out_before_what_cannot_be_taken_ends_the_connection() -> None:
+    played = Played()
+    played.transport.halves = True
+    played.connection.data_received(b"PUT /a HTTP/1.0\r\n\r\nno length was told")
+    assert [each.target for each in played.server.requests] == ["/a"]
+    assert (played.server.statuses, played.transport.written, played.transport.done) == ([400], b"", [])
+    played.connection.data_received(b"GET /b HTTP/1.1\r\n\r\n")
+    played.connection.done(played.server.requests[0])
+    assert len(played.server.requests) == 1
+    assert played.transport.done == ["eof"]
+    assert played.at(3).transport.done == ["eof", "abort"]
+
+
+def test_a_body_that_cannot_be_read_is_answered() -> None:
+    played = Played()
+    played.connection.data_received(b"PUT /a HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+    assert played.transport.written.startswith(b"HTTP/1.1 400")
+    assert played.connection.is_closing()
+
+
+def test_who_closes_in_the_middle_of_a_body_is_not_waited_for() -> None:
+    played = Played()
+    played.connection.data_received(PUT + b"x")
+    assert played.connection.eof_received() is False
+    whole = Played()
+    whole.get()
+    assert whole.connection.eof_received() is True
 
 
 def test_a_head_has_30_seconds() -> None:
@@ -152,7 +183,11 @@ def test_a_body_has_more_time_the_more_has_come() -> None:
     played.connection.data_received(PUT + b"x" * module.PROGRESS)
     assert played.at(60).server.statuses == []
     assert played.at(61).server.statuses == [408]
-    assert played.transport.written == b""  # the request is being answered: no second answer
+    assert played.transport.written.startswith(b"HTTP/1.1 408")
+    begun = Played()
+    begun.connection.data_received(PUT)
+    begun.connection.begin(begun.server.requests[0])
+    assert begun.at(31).transport.written == b""  # a part of an answer has gone out: no second one
     assert played.transport.done == ["close"]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tomllib
 from collections import Counter
@@ -227,7 +226,7 @@ def test_the_models_of_the_series() -> None:
         "GXP2200 GRP2601 GRP2601P GRP2601W GRP2602P GRP2603P GRP2604P GRP2612 GRP2612P GRP2612W GRP2613 GRP2614",
         "GRP2615 GRP2616 GRP2624 GRP2634 GRP2636 GRP2650 GRP2670 GXV3140 GXV3175 GXV3240 GXV3275 GXV3350 GXV3370",
         "GXV3380 GXV3450 GXV3480 DP715 DP750 DP752 HT502 HT503 HT701 HT702 HT704 HT801 HT802 HT801V2 HT802V2 HT812",
-        "HT813 HT814 HT818 WP810 WP820 WP822 WP825 WP826 GAC2500 GHP621W",
+        "HT286 HT386 HT486 HT813 HT814 HT818 HT841 HT881 WP810 WP820 WP822 WP825 WP826 GAC2500 GHP621W",
     ):
         for name in names.split():
             assert CATALOGUE.model("grandstream", name), name
@@ -454,7 +453,7 @@ def test_a_phone_that_has_its_password_gets_its_file_encrypted(name: str) -> Non
     assert found[password] == ""
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl program here")
+@pytest.mark.peer("openssl")
 def test_the_file_of_its_sealed_folder_is_what_openssl_reads(tmp_path: Path) -> None:
     model = MODELS["GRP2614"]
     whole = practice(model, values={"encrypt_files": True})
