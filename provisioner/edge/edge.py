@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any, Protocol
@@ -435,8 +436,12 @@ class Edge:
         extension = self.registrar.extension_at(flow.remote)
         if extension in stations:
             return stations[extension]
-        user = NameAddr.parse(request.get("from")).uri.dialled
-        return stations.get(user) or self.directory.account(user)
+        for header in ("from", "contact"):  # a phone that hides its number says in Contact who it is
+            with suppress(PeerError):
+                user = NameAddr.parse(request.get(header)).uri.dialled
+                if station := stations.get(user) or self.directory.account(user):
+                    return station
+        return None
 
     def _emergency(self, session: Session, destination: Destination) -> None:
         media = self.take_media(reserve=True)

@@ -86,7 +86,10 @@ def keep(
         location = msgspec.convert({"kind": "location", **body, "id": name}, Location)
     except msgspec.ValidationError as error:
         raise UsageError(f"That is no location: {error}") from None
-    location = replace(location, civic=civic.tidy(location.civic))
+    address = civic.tidy(location.civic)
+    if country := address.get("country"):
+        address["country"] = country.upper()  # RFC 5139, section 3: capitals only
+    location = replace(location, civic=address)
     with inventory.change(who) as change:
         known = {each.id: each for each in change.all(Location)}
         practice = Practice(id="practice", name="", main_number="")

@@ -390,7 +390,8 @@ def _prepared(held: Registration, event: Prepared, at: Context) -> Registration:
     known = replace(held, address_id=event.address_id)
     if postal.same(event.address, held.accepted or held.wanted):
         return _go(replace(known, accepted=held.accepted or held.wanted), held.state, "read", at.now, at.now)
-    return _go(replace(known, choices=(event.address,)), "corrected", "", 0.0, at.now)
+    reason = "The provider takes the address in this form only" if held.as_typed else ""
+    return _go(replace(known, choices=(event.address,)), "corrected", "", 0.0, at.now, reason)
 
 
 def _written(held: Registration, event: Written, at: Context) -> Registration:

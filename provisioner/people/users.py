@@ -16,6 +16,7 @@ from provisioner.store.records import Role, User, UserSecret
 
 ROLES: tuple[Role, ...] = ("viewer", "operator", "administrator")
 LANGUAGES = ("browser", "en", "es")
+PAGE = "new"  # what makes a user stands where the user of that name would
 _LOGIN = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 _MAX_NAME = 80
 
@@ -79,8 +80,8 @@ def create(
         errors["id"] = (
             "The login name begins with a letter or digit and has only those, dots, dashes, _ and @."
         )
-    elif find(inventory, login):
-        errors["id"] = f"There is a user {login} already."
+    elif login == PAGE or find(inventory, login):
+        errors["id"] = f"There is a user {login} already, or a page is called so."
     if why := passwords.fault(password, login, full_name):
         errors["password"] = why
     made = User(id=login, role=role, name=full_name.strip(), language=language)  # type: ignore[arg-type]

@@ -317,10 +317,8 @@ def _set_model(row: Row, given: dict[str, str], was: dict[str, str], stock: _Sto
     else:
         row.model = text[:MAX_NAME]
         near = stock.likely(row.model, row.mac)
-        row.problems.append(
-            f"There is no model {row.model!r}"
-            + (f": did you mean {near}?" if near else ": see the list of models.")
-        )
+        remedy = f"did you mean {near}?" if near else "see the list of models."
+        row.problems.append(f"There is no model {row.model!r}: {remedy}")
 
 
 def _set_number(row: Row, text: str, was: str) -> None:

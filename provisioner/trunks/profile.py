@@ -41,7 +41,7 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     tls_wildcards: bool = False
     srtp: Literal["off", "optional", "required"] = "optional"
     dtmf: Literal["rfc4733", "info", "inband"] = "rfc4733"
-    refer: bool = False
+    refer: bool = True
     no_voicemail: dict[str, str] = msgspec.field(default_factory=lambda: dict(NO_VOICEMAIL))
     session_timers: bool = True
     reliable_provisional: bool = False

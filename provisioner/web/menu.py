@@ -6,7 +6,8 @@ import functools
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from flask import Flask, request, url_for
+from flask import Flask, current_app, request, url_for
+from werkzeug.exceptions import HTTPException
 
 from provisioner.phones import first_start
 from provisioner.web import roles, session
@@ -119,12 +120,24 @@ def area(endpoint: str) -> str:
     return same[0].area if same else ""
 
 
+def _here() -> str:
+    """The endpoint of the page that is shown; a form with a mistake is shown again where it was."""
+    pages = current_app.url_map.bind_to_environ(request.environ)
+    above = request.path.rpartition("/")[0]
+    for path in (request.path, above) if request.method == "POST" else ():
+        try:
+            return str(pages.match(path, "GET")[0])
+        except HTTPException:
+            continue
+    return request.endpoint or ""
+
+
 def _links(rows: list[Row], args: Mapping[str, Any], here: str) -> list[Link]:
     return [
         Link(
             url_for(row.endpoint, **args),
             gettext(row.text),
-            "page" if row.endpoint == request.endpoint else "true" if row.area == here else "",
+            "page" if row.endpoint == _here() else "true" if row.area == here else "",
         )
         for row in rows
         if roles.may(row.endpoint)
@@ -135,13 +148,13 @@ def nav() -> list[Link]:
     """The navigation, with the area of this page marked; none before the first start has ended."""
     if first_start.pending(session.sources().snapshot()):
         return []
-    return _links(list(NAV), {}, area(request.endpoint or ""))
+    return _links(list(NAV), {}, area(_here()))
 
 
 def tabs(name: str = "", **args: str) -> list[Link]:
     """The tabs of an area, by default of this page's where it is one of them; `args`: which phone."""
-    rows = [row for row in TABS if row.area == (name or area(request.endpoint or ""))]
-    here = next((row for row in rows if row.endpoint == request.endpoint), None)
+    rows = [row for row in TABS if row.area == (name or area(_here()))]
+    here = next((row for row in rows if row.endpoint == _here()), None)
     if not name and here is None:
         return []
     group = here.group if here else ""
@@ -151,8 +164,8 @@ def tabs(name: str = "", **args: str) -> list[Link]:
 
 def groups() -> list[Link]:
     """The groups of this page's area, where it has some: each leads to the first of its tabs that one may see."""
-    rows = [row for row in TABS if row.area == area(request.endpoint or "") and row.group]
-    here = next((row.group for row in rows if row.endpoint == request.endpoint), None)
+    rows = [row for row in TABS if row.area == area(_here()) and row.group]
+    here = next((row.group for row in rows if row.endpoint == _here()), None)
     first = {row.group: row for row in reversed(rows) if roles.may(row.endpoint)}
     return [
         Link(url_for(first[group].endpoint), gettext(group), "true" if group == here else "")

@@ -285,7 +285,7 @@ def make() -> Response:
     """Make a location."""
     typed = _typed("")
     base = re.sub(r"[^a-z0-9]+", "-", typed.location.name.lower()).strip("-")[:40] or "place"
-    known = sources().snapshot().locations
+    known = {"new", *sources().snapshot().locations}  # the page of that name makes one
     name = next(
         each for n in range(1, len(known) + 2) if (each := base if n == 1 else f"{base}-{n}") not in known
     )

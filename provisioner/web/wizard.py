@@ -105,7 +105,9 @@ def _page(step: str, status: int = 200, error: str = "", **values: object) -> Re
 
 
 def _onward(step: str) -> Response:
-    """To the step after this one, which is noted."""
+    """To the step after this one, which is noted; after the last it is over."""
+    if step == STEPS[-1]:
+        return finish()
     following = STEPS[STEPS.index(step) + 1]
     first_start.reached(sources().inventory, following, who())
     return make_response(redirect(url_for("wizard.show", step=following), 303))
@@ -465,7 +467,7 @@ def _save_emergency(form: Mapping[str, str]) -> Response:
     if form.get("do") == "test":
         emergency_pages.begin_test(form.get("extension", ""))
         return _stay("emergency")
-    return finish()
+    return _onward("emergency")
 
 
 SHOWN: dict[str, Callable[[World], dict[str, Any]]] = {
@@ -519,6 +521,10 @@ class NewNumbers(contract.Body, frozen=True):
 @contract.call()
 def api_state() -> SetupState:
     """How far the first start is."""
+    return _state()
+
+
+def _state() -> SetupState:
     world = sources().world()
     snapshot = world.snapshot
     return SetupState(
@@ -532,7 +538,7 @@ def api_finish() -> SetupState:
     """End the first start: pages lead there no more."""
     first_start.finish(sources().inventory, who(), sources().now())
     sources().reload()
-    return api_state.__wrapped__()  # type: ignore[attr-defined, no-any-return]
+    return _state()
 
 
 @calls.post("/numbers")

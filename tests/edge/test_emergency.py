@@ -166,6 +166,16 @@ def test_unregistered_phone_that_names_itself_by_its_digest_user(world: World) -
     assert numbers_in(world.core.calls[-1].invite) == (number_of("103"), number_of("103"))
 
 
+def test_unregistered_phone_that_hides_its_number_is_known_by_its_contact(world: World) -> None:
+    world.phones["103"].register(expires=0)
+    privacy = [("privacy", "id"), ("contact", "<sip:103@10.0.0.103:5060>")]
+    anonymous = '"Anonymous" <sip:anonymous@anonymous.invalid>'
+    world.phones["103"].call("911", account=None, from_=anonymous, headers=privacy)
+    invite = world.core.calls[-1].invite
+    assert numbers_in(invite) == (number_of("103"), number_of("103"))
+    assert invite.get("privacy") == ""
+
+
 def test_registered_address_beats_what_a_phone_says(world: World) -> None:
     bare(world, from_="<sip:101@10.0.0.102>")
     assert numbers_in(world.core.calls[-1].invite)[0] == number_of("102")

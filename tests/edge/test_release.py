@@ -22,7 +22,7 @@ def trunk(release: str = "refer", refer: bool = True) -> Trunk:
         id="core",
         uri=f"sip:{CORE[0]}:{CORE[1]}",
         release=release,  # type: ignore[arg-type]
-        settings={"refer": refer},
+        settings={} if refer else {"refer": False},
     )
 
 
@@ -220,9 +220,7 @@ def test_no_refer(record: Trunk, number: str) -> None:
 
 def test_no_refer_across_trunks() -> None:
     """The second call went by another core: the first knows nothing of it."""
-    backup = Trunk(
-        id="backup", uri="sip:198.51.100.20:5060", order=20, release="refer", settings={"refer": True}
-    )
+    backup = Trunk(id="backup", uri="sip:198.51.100.20:5060", order=20, release="refer")
     core = Core(trunk())
     core.world.edge.trunks.update([trunk(), backup])
     core.world.core.on_call = lambda talk: talk.session.reject(503)

@@ -45,6 +45,11 @@ def test_a_room_is_kept(inventory: Inventory) -> None:
     assert inventory.audit(1)[0].who == "Ann"
 
 
+def test_a_country_in_small_letters_is_kept_in_capitals(inventory: Inventory) -> None:
+    body = {"name": "Annex", "level": "building", "civic": {**STREET, "country": "us", "HNO": "9"}}
+    assert locations.keep(inventory, "annex", body, "Ann").civic["country"] == "US"
+
+
 @pytest.mark.parametrize(
     ("name", "body", "words"),
     [

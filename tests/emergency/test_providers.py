@@ -226,6 +226,17 @@ def test_who_can_be_told_not_to_correct_an_address_registers_it_as_typed(worlds:
     assert [address["city"] for address in world.kept()] == ["San Francisco"]
 
 
+def test_who_cannot_be_told_so_says_that_it_takes_its_own_form_only(worlds: Any) -> None:
+    world = worlds("bandwidth", "corrects")
+    assert rest(world).error == ""
+    world.act(Insisted())
+    held = world.settle()
+    assert (held.state, held.error) == ("corrected", "The provider takes the address in this form only")
+    world.act(Approved(0))
+    held = world.settle()
+    assert (held.state, held.error) == ("registered", "")
+
+
 @able("regresses")
 def test_a_number_that_is_registered_no_more_is_noticed_and_registered_again(
     worlds: Any, api: str, behaviour: str

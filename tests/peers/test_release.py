@@ -91,7 +91,7 @@ class Evening:
         stage = Stage(directory, len(PLAYS))
         try:
             uri = f"sip:{stage.appliance.core_host}:{TRUNK_PORT}"
-            set_trunks(stage.appliance, Trunk(id="core", uri=uri, release="refer", settings={"refer": True}))
+            set_trunks(stage.appliance, Trunk(id="core", uri=uri, release="refer"))
             up(stage.appliance, "core")
             with Capture(directory, stage.appliance) as self.capture, ThreadPoolExecutor(len(PLAYS)) as pool:
                 self.played: dict[str, Future[tuple[Play, Check]]] = {

@@ -232,6 +232,13 @@ def test_it_is_removed_only_when_nothing_is_there(staff, csrf, inventory):
     assert place(inventory, "store") is None
 
 
+def test_a_location_may_be_called_as_the_page_that_makes_one(staff, csrf, inventory):
+    data = form(inventory, csrf) | {"name": "New", "parent": "second", "level": "room"}
+    made = staff.post(f"{PAGE}/new", data=data)
+    assert "New" in text(staff.get(made.location))
+    assert inventory.get(Location, "new-2")[0].name == "New"
+
+
 @pytest.mark.parametrize("path", ["/new?level=attic", "/new?parent=attic", "/attic"])
 def test_what_is_not_there(staff, inventory, path):
     assert staff.get(PAGE + path).status_code == 404

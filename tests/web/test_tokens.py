@@ -26,7 +26,7 @@ def bearer(app: Flask, token: str) -> FlaskClient:
 
 def test_a_token_is_shown_once(app: Flask, anna: FlaskClient):
     answer = make(anna, name="Grafana, office", role="viewer", days="90", **{"scope-phones": "read"})
-    token = re.search(r"<code>([0-9a-f]{64})</code>", answer.text)[1]
+    token = re.search(r'<code id="token">([0-9a-f]{64})</code>', answer.text)[1]
     page = anna.get("/staff/tokens").text
     assert token not in page
     assert "Grafana, office" in page

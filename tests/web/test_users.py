@@ -46,6 +46,7 @@ def test_the_first_user_is_offered_to_be_an_administrator(staff: FlaskClient, in
     ("form", "said"),
     [
         ({"id": "anna"}, "There is a user anna already"),
+        ({"id": "New"}, "or a page is called so"),
         ({"id": "", "password": "short", "again": "short"}, "begins with a letter or digit"),
         ({"password": "short", "again": "short"}, "5 characters"),
         ({"again": "otherwise"}, "not the same"),

@@ -127,6 +127,10 @@ def test_only_administrators_may(app: Flask, processes) -> None:
     assert client.get("/staff/setup/practice").status_code == 403
 
 
+def test_the_last_step_left_out_is_the_end(walk) -> None:
+    assert walk.post("emergency", do="skip") == "/staff/"
+
+
 def test_the_whole_walk_without_script(walk, held, processes, state) -> None:
     account = {
         "login": "Kim",
