@@ -122,11 +122,13 @@ def area(endpoint: str) -> str:
 
 def _here() -> str:
     """The endpoint of the page that is shown; a form with a mistake is shown again where it was."""
-    if request.method == "POST":
+    pages = current_app.url_map.bind_to_environ(request.environ)
+    above = request.path.rpartition("/")[0]
+    for path in (request.path, above) if request.method == "POST" else ():
         try:
-            return str(current_app.url_map.bind_to_environ(request.environ).match(method="GET")[0])
+            return str(pages.match(path, "GET")[0])
         except HTTPException:
-            pass
+            continue
     return request.endpoint or ""
 
 

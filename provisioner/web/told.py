@@ -18,7 +18,7 @@ from provisioner.web.language import BELOW
 
 DEPTH = 4  # sentences within values within sentences
 # Said below in a form that is no sentence there.
-LOOSE = ("{trunk} after {seconds} s: {result}", "{trunk} after {seconds} s")
+LOOSE = ("{trunk} after {seconds} s: {result}", "{trunk} after {seconds} s", "Key {position}: {wrong}")
 _LITERAL, _GROUP = re.compile(r"[A-Za-z]{2,}"), re.compile(r"\(\.\+\?\)")
 _PROSE = re.compile(r"\b[a-z]{2,}\b")
 _VALUE = re.compile(r"(?<!\{)\{(\w+)\}(?!\})")

@@ -39,6 +39,14 @@ def test_a_form_with_a_mistake_keeps_its_tabs(staff: FlaskClient, csrf: str):
     assert set(marks) == {("true", "Settings"), ("true", "Practice"), ("page", "Practice")}
 
 
+def test_a_key_with_a_mistake_keeps_its_tab(staff: FlaskClient, csrf: str, told_front: None):
+    keys = f"/staff/phones/{practice.YEALINK}/keys"
+    data = {"csrf": csrf, "function": "speed_dial", "value": "no number", "key": "2"}
+    answer = staff.post(f"{keys}/2", data=data)
+    assert answer.status_code in (400, 409, 422)
+    assert ("page", "Keys") in current(answer.get_data(as_text=True))
+
+
 def test_a_page_that_is_no_tab_has_its_area_and_no_tabs(staff: FlaskClient):
     page = staff.get(f"/staff/phones/{practice.YEALINK}/retire").get_data(as_text=True)
     assert set(current(page)) == {("true", "Phones")}
