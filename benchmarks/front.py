@@ -65,7 +65,7 @@ def serve(pipe: Connection, core: int) -> None:
         recorder = Recorder(lambda _event, _data: None, journal, later=later)
         neighbours = Neighbours()
         neighbours.open()
-        door = Door(folder / "contacts.json", neighbours, lambda _event, _data: None)
+        door = Door(folder, neighbours, lambda _event, _data: None)
         lookup, uploads = Lookup(door), Uploads(folder)
         files = PhoneFiles(lookup, recorder, Firmware(folder), uploads)
         lookup.renderer = Renderer(snapshot, Addresses("192.0.2.1", 5060, "192.0.2.1", 80))

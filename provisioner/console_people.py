@@ -24,7 +24,7 @@ def _json(value: object) -> None:
 
 
 def _all(client: Client, path: str, **query: Any) -> Iterator[Row]:
-    """The entries of a list, page by page."""
+    """The entries of a list."""
     return entries(client, call(client, "GET", path, query).json())
 
 

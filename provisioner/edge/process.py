@@ -86,15 +86,9 @@ class Process:
         self._server = ipc.Server(self._methods())
         self._media = MediaClient(self._state.socket("media"), bind, secrets.token_hex(4), self._on_media)
         self._edge = Edge(
-            directory,
-            LoopTimers(loop),
-            rng,
-            self._media,
-            time.time,
-            self._server.publish,
-            self._journal.write,
-            secrets.token_bytes(32),
-        )
+            directory, LoopTimers(loop), rng, self._media, time.time,
+            self._server.publish, self._journal.write, secrets.token_bytes(32),
+        )  # fmt: skip
         self._edge.speech = Speech(self._media.speak, self._state.run)
         self._edge.spent = self._spent
         self._edge.save = self._save_features

@@ -41,17 +41,21 @@ class Bindings:
         return good[0] if good else None
 
     def connect(self, leg: Leg, binding: DialThrough, trail: str) -> None:
-        """Connect the phone with its target, which sees a number of the practice."""
+        """Connect the phone with its target, which sees a number of the practice.
+
+        One that is good once is not spent by a call that cannot be placed.
+        """
         edge = self._edge
+        found = outbound.destination(edge, binding.target, "software", None)
+        refused = found.kind == "refused"
+        attempts = [] if refused else outbound.attempts(edge, binding.target, None, binding.calling)
+        if not attempts:
+            refusal = found if refused else UNREACHABLE
+            Announcement(edge, leg, refusal, binding.phone, binding.target).begin()
+            return
         if binding.once:
             self._spent.add(binding.id)
             edge.spent(binding.id)
-        found = outbound.destination(edge, binding.target, "software", None)
-        attempts = outbound.attempts(edge, binding.target, None, binding.calling)
-        if not attempts:
-            refusal = found if found.kind == "refused" else UNREACHABLE
-            Announcement(edge, leg, refusal, binding.phone, binding.target).begin()
-            return
         call = Call(edge, "outbound", binding.phone, binding.target)
         call.trail = trail
         leg.owner = call

@@ -9,12 +9,14 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
 
 from provisioner.store.records import Location, Placement
 
+READ = 4096  # addresses and networks that are not read again: phones register from the same ones each time
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 WORDS = {
     "public-address": "it registers from an address outside of the practice",
@@ -67,7 +69,7 @@ def network_of(address: str, known: Iterable[str] = ()) -> str:
     holding = [network for network in _networks(known) if host in network]
     if holding:
         return str(max(holding, key=lambda network: network.prefixlen))
-    return str(ipaddress.ip_network(f"{host}/{24 if host.version == 4 else 64}", strict=False))
+    return str(_network(f"{host}/{24 if host.version == 4 else 64}"))
 
 
 def within(address: str, networks: Iterable[str]) -> bool:
@@ -146,6 +148,7 @@ def _usual(
     return here
 
 
+@lru_cache(READ)
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(text.partition("%")[0])
@@ -155,10 +158,12 @@ def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _networks(texts: Iterable[str]) -> list[Network]:
-    found: list[Network] = []
-    for text in texts:
-        try:
-            found.append(ipaddress.ip_network(text.strip(), strict=False))
-        except ValueError:
-            continue
-    return found
+    return [network for text in texts if (network := _network(text))]
+
+
+@lru_cache(READ)
+def _network(text: str) -> Network | None:
+    try:
+        return ipaddress.ip_network(text.strip(), strict=False)
+    except ValueError:
+        return None

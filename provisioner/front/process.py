@@ -38,7 +38,7 @@ from provisioner.front.tftp_server import TftpServer
 from provisioner.front.uploads import Uploads
 from provisioner.front.watch import Watch
 from provisioner.given import Server as GivenCertificate
-from provisioner.ipc import Client, Json
+from provisioner.ipc import Client, Json, Method
 from provisioner.ipc import Server as ControlServer
 from provisioner.paths import StateDir
 from provisioner.phones.render import Renderer
@@ -88,18 +88,11 @@ class Front:
         self._started = time.monotonic()
         self._hub = Hub()
         inspector = Inspector(lambda: self._lookup.renderer, lambda: self._journal)
-        self._control = ControlServer(
-            {
-                "ping": self._ping,
-                "status": self._status,
-                "reload": self._reload,
-                "metrics": self._metrics,
-                "quarantine": self._quarantine,
-                "release": self._release,
-                "neighbours": self._who_is_near,
-                **inspector.methods,
-            }
-        )
+        own: dict[str, Method] = {
+            "ping": self._ping, "status": self._status, "reload": self._reload, "metrics": self._metrics,
+            "quarantine": self._quarantine, "release": self._release, "neighbours": self._who_is_near,
+        }  # fmt: skip
+        self._control = ControlServer({**own, **inspector.methods})
         self._neighbours = Neighbours()
         loop = asyncio.get_running_loop()
         self._recorder = Recorder(

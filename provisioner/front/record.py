@@ -66,16 +66,9 @@ class Recorder:
         self.answers[verdict.rule, status, who.vendor] += 1
         mac = who.mac or (asked.mac if asked else "")
         row = {
-            "at": at,
-            "mac": mac,
-            "address": address,
-            "method": method,
-            "path": masked(path)[:MAX_TEXT],
-            "status": status,
-            "bytes": size,
-            "rule": verdict.rule,
-            "agent": agent[:MAX_TEXT],
-        }
+            "at": at, "mac": mac, "address": address, "method": method, "path": masked(path)[:MAX_TEXT],
+            "status": status, "bytes": size, "rule": verdict.rule, "agent": agent[:MAX_TEXT],
+        }  # fmt: skip
         self._publish("request", row)
         self._requests.append(row)
         if mac and who.vendor and (status not in (401, 403, 429) or verdict.rule == "not-adopted"):

@@ -76,15 +76,9 @@ def make(
         names |= {name: path for part in parts for name, path in contents.files(state, part)}
         meter.begin(PACKING, sum(path.stat().st_size for path in names.values()))
         about = Manifest(
-            made=now(),
-            practice=_practice(folder / "inventory.db"),
-            who=wanted.who,
-            occasion=wanted.occasion,
-            address=address(state),
-            parts=parts,
-            schema=schema,
-            rows=rows,
-        )
+            made=now(), practice=_practice(folder / "inventory.db"), who=wanted.who, occasion=wanted.occasion,
+            address=address(state), parts=parts, schema=schema, rows=rows,
+        )  # fmt: skip
         plain, result = folder / "plain.zip", folder / "result.zip"
         manifest = archive.write(folder, names, plain, about, meter.add)
         if wanted.passphrase:

@@ -6,6 +6,7 @@ import base64
 import binascii
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Literal
 
@@ -145,8 +146,9 @@ class Stream:
         return any(high.isdecimal() and int(low) <= 16 <= int(high) for low, high in bounds if len(high) < 4)
 
 
-def parse(body: bytes) -> list[Stream]:
-    """The media sections of an SDP body. Raises PeerError (488) when it cannot be read."""
+@lru_cache(32)  # an offer is looked at twice: whether it can be heard, and to be answered
+def parse(body: bytes) -> tuple[Stream, ...]:
+    """The media sections of an SDP body, not to be changed. Raises PeerError (488) when it cannot be read."""
     if len(body) > MAX_SDP:
         raise PeerError("SDP too large", 488)
     lines = body.decode("utf-8", "replace").replace("\r\n", "\n").split("\n")
@@ -165,7 +167,7 @@ def parse(body: bytes) -> list[Stream]:
             here.address = value.split(" ")[-1].partition("/")[0]
         elif kind == "a":
             _attribute(here, value)
-    return streams
+    return tuple(streams)
 
 
 def _section(value: str, session: Stream) -> Stream:

@@ -30,6 +30,7 @@ __all__ = [
     "MediaSession", "Negotiated", "Srtp", "Stream", "audio_part", "offered", "parse",
 ]  # fmt: skip
 
+EVENT_CLOCKS = (8000, 16000, 48000)  # taken besides the codec's; of ours the first is offered
 EVENT_PAYLOAD = 101  # what most phones and cores use for telephone-event
 MAX_OFFER = 600  # bytes in the clear: leaves 700 for the headers of an INVITE over UDP (RFC 3261 18.1.1)
 PTIME = 20  # milliseconds
@@ -230,7 +231,7 @@ class MediaSession:
         required = self._protocol == "RTP/SAVP"
         if form is None or stream.secure != required or (required and crypto is None):
             raise PeerError("the answer is not to our offer", 488)
-        agreed = self._agree(stream, form, crypto)
+        agreed = self._agree(stream, form, crypto, EVENT_CLOCKS[:1])
         clock = agreed.event_clock
         if agreed.event_out is not None:
             agreed.event_in = self._number(event_name(clock))
@@ -254,7 +255,7 @@ class MediaSession:
         else:
             raise PeerError("no audio codec in common", 488)
         form = self._choose(stream, prefer)
-        agreed = self._agree(stream, form, crypto)
+        agreed = self._agree(stream, form, crypto, EVENT_CLOCKS)
         agreed.payload_in, agreed.event_in = agreed.payload_out, agreed.event_out
         self.negotiated = agreed
         self._adopt(stream, form, fmtp, agreed)
@@ -289,7 +290,9 @@ class MediaSession:
             self._fmtp[form.codec] = fmtp or form.fmtp
         self.ptime, self._protocol, self.secure = agreed.ptime, stream.protocol, agreed.srtp is not None
 
-    def _agree(self, stream: Stream, form: Format, crypto: Crypto | None) -> Negotiated:
+    def _agree(
+        self, stream: Stream, form: Format, crypto: Crypto | None, event_clocks: tuple[int, ...]
+    ) -> Negotiated:
         """What holds in both directions of negotiating, all but what we receive under."""
         address = _address(stream, self.host)
         held = address in _NOWHERE
@@ -297,7 +300,9 @@ class MediaSession:
         if held and self.negotiated:  # what comes meanwhile is still the party's (RFC 3264 8.4)
             remote = self.negotiated.remote
         codec = CODECS[form.codec]
-        clocks = [clock for clock in (codec.clock, 8000) if stream.payload(event_name(clock)) is not None]
+        clocks = [
+            clock for clock in (codec.clock, *event_clocks) if stream.payload(event_name(clock)) is not None
+        ]
         clock = clocks[0] if clocks else 8000
         direction = _direction(stream)
         return Negotiated(

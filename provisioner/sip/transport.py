@@ -35,8 +35,16 @@ DSCP_CS3 = 0x60  # RFC 4594: call signalling
 Address = tuple[str, int]
 
 
+LATE = 0.1  # seconds after its time that a timer shows that the loop stood still
+READING = 0.01  # seconds in which what came meanwhile is read
+
+
 class LoopTimers(Timers):
-    """Timers that an asyncio loop fires."""
+    """Timers that an asyncio loop fires.
+
+    After the loop stood still (a busy machine), what came meanwhile goes first: an answer or a key that was in
+    time must not find that its time had run out.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop.time, self._arm)
@@ -46,7 +54,13 @@ class LoopTimers(Timers):
     def _arm(self, when: float) -> None:
         if self._handle:
             self._handle.cancel()
-        self._handle = self._loop.call_at(when, self._fire)
+        self._handle = self._loop.call_at(when, self._due, when)
+
+    def _due(self, when: float) -> None:
+        if self._loop.time() - when > LATE:
+            self._handle = self._loop.call_later(READING, self._fire)
+        else:
+            self._fire()
 
     def _fire(self) -> None:
         self._handle = None

@@ -55,14 +55,8 @@ def allocate(
                 change.delete(DialThrough, each.id)
         number = _free(numbers, live, phone)
         made = DialThrough(
-            id=name,
-            number=number,
-            phone=phone,
-            target=target,
-            calling=shown,
-            expires=now + seconds,
-            once=once,
-        )
+            id=name, number=number, phone=phone, target=target, calling=shown, expires=now + seconds, once=once
+        )  # fmt: skip
         change.put(made)
     return made
 

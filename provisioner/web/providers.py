@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import itemgetter
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -14,7 +15,8 @@ from provisioner.emergency.providers.wire import Account
 from provisioner.emergency.registrar import ADAPTERS, connect, numbers_of
 from provisioner.errors import ProvisionerError, UsageError
 from provisioner.store.records import Provider, ProviderSecret
-from provisioner.web import api, contract, shapes, staff
+from provisioner.web import api, contract, jobs, shapes, staff, work
+from provisioner.web.jobs import Progress, Work
 from provisioner.web.language import gettext as _
 from provisioner.web.language import later as N_
 from provisioner.web.session import sources, who
@@ -24,6 +26,7 @@ pages.before_request(staff.guard)
 calls = Blueprint("providers_api", __name__, url_prefix="/api/v1/providers")
 calls.before_request(api.guard)
 
+SHOWN = 200  # numbers of an account that are listed
 FIELDS = ("api", "account", "user", "url", "password")
 Api = Literal["twilio", "bandwidth", "bandwidth-dash", "telnyx", "core"]
 
@@ -136,7 +139,6 @@ def _list(status: int = 200, error: str = "") -> Response:
         providers=sorted(world.snapshot.providers.values(), key=lambda held: held.id),
         counts=counts,
         kinds=KINDS,
-        saved=request.args.get("saved", ""),
         error=error,
     )
 
@@ -192,58 +194,62 @@ def _posted(name: str, stored: str) -> Response:
     except ProvisionerError as error:
         values.pop("password")
         return _form(name, values, 400, str(error))
-    return make_response(redirect(url_for("providers.test", name=stored, saved=1), 303))
+    return _looking(stored)
 
 
-@pages.get("/<name>/test")
-def test(name: str) -> Response:
-    """Ask the provider for its numbers, and say what came of it."""
-    held = known(name)
-    return staff.page(
-        "provider_test.html",
-        sources().world(),
-        provider=held,
-        kind=KINDS[held.api],
-        tried=tried(name),
-        saved="saved" in request.args,
-    )
+@pages.post("/<name>/look")
+def look(name: str) -> Response:
+    """Ask the provider for its numbers: whether it answers, and which of them are new here."""
+    known(name)
+    return _looking(name)
 
 
-@pages.get("/<name>/import")
-def ask_import(name: str) -> Response:
-    """Which numbers of the account are new here."""
-    return _import(name)
+def _looking(name: str) -> Response:
+    held, by = sources(), who()
+    places = [(place.id, place.name) for place in held.snapshot().locations.values()]
 
-
-def _import(name: str, done: list[Imported] | None = None, status: int = 200, error: str = "") -> Response:
-    held, found = known(name), done
-    if found is None and not error:
+    def do(progress: Progress) -> dict[str, Any]:
+        progress(0, 0, N_("Asks the provider for its numbers"))
+        result: dict[str, Any] = {
+            "provider": name,
+            "problem": "",
+            "places": sorted(places, key=itemgetter(1)),
+        }
         try:
-            found = imported(name, "", dry_run=True)
-        except ProvisionerError as problem:
-            status, error = 409, str(problem)
-    world = sources().world()
-    return staff.page(
-        "provider_import.html",
-        world,
-        status,
-        provider=held,
-        kind=KINDS[held.api],
-        found=found or [],
-        fresh=sum(row.what == "new" for row in found or []),
-        places=sorted(world.snapshot.locations.values(), key=lambda place: place.name),
-        done=done is not None,
-        error=error,
-    )
+            found = accounts.import_numbers(held.inventory, held.state, name, "", by, True)
+        except ProvisionerError as error:
+            return {**result, "problem": str(error)}
+        shown = msgspec.to_builtins(found[:SHOWN])
+        return {**result, "found": shown, "total": len(found), "fresh": _fresh(found)}
+
+    return _begun("provider", do)
+
+
+def _fresh(found: list[Imported]) -> int:
+    return sum(row.what == "new" for row in found)
+
+
+def _begun(kind: str, do: Work) -> Response:
+    """Where a form leads that began `do`; the list when one of the kind is under way."""
+    try:
+        return work.begun(jobs.current().begin(kind, who(), do))
+    except ProvisionerError as error:
+        return _list(409, str(error))
 
 
 @pages.post("/<name>/import")
 def do_import(name: str) -> Response:
-    """Take them over."""
-    try:
-        return _import(name, imported(name, request.form.get("location", ""), dry_run=False))
-    except ProvisionerError as error:
-        return _import(name, None, 409, str(error))
+    """Take over the numbers of the account that are new here."""
+    known(name)
+    held, by, location = sources(), who(), request.form.get("location", "")
+
+    def do(progress: Progress) -> dict[str, Any]:
+        progress(0, 0, N_("Asks the provider for its numbers"))
+        found = accounts.import_numbers(held.inventory, held.state, name, location, by, False)
+        held.reload()
+        return {"fresh": _fresh(found)}
+
+    return _begun("numbers", do)
 
 
 @pages.post("/<name>/remove")

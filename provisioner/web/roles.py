@@ -47,8 +47,6 @@ LEAST = {
     "https": _CHANGES,
     "trunks": _CHANGES,
     "providers": _CHANGES,
-    "providers.test": _ALL,  # it signs in to the provider, though it changes nothing
-    "providers.ask_import": _ALL,
     "practice": _CHANGES,
     "backup": _ALL,
     "settings_toml": _CHANGES,

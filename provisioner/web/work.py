@@ -31,6 +31,8 @@ KINDS = {
     "import": Kind(N_("Import phones"), N_("Phones imported"), "work_import.html"),
     "backup": Kind(N_("Backup"), N_("The backup is made"), "work_backup.html"),
     "restore": Kind(N_("Restore a backup"), N_("The backup is restored"), "work_restore.html"),
+    "provider": Kind(N_("Numbers of a provider"), N_("The provider has answered"), "work_provider.html"),
+    "numbers": Kind(N_("Import numbers"), N_("The numbers are imported"), "work_numbers.html"),
     "settings": Kind(N_("Import settings"), N_("The settings are imported"), "work_settings.html"),
     "daily": Kind(N_("Backup of each day"), N_("The backup is made")),
 }

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
+from provisioner.edge.directory import Directory
 from provisioner.sip.message import Response
 from provisioner.store import records
 from tests.edge.world import EDGE, MAIN, OUTSIDE, PATIENT, World, number_of, practice
@@ -91,6 +93,17 @@ def test_good_once() -> None:
     many = world()
     call(many).hangup()
     assert not call(many).status
+
+
+@pytest.mark.rule("outbound.dial-through")
+def test_what_could_not_be_called_is_not_spent_and_refused_once() -> None:
+    made = world(once=True, target="+18765551234")
+    practice_ = msgspec.structs.replace(made.edge.directory.snapshot.practice, outbound_closed="00:00-23:59")
+    made.edge.swap(Directory(msgspec.structs.replace(made.edge.directory.snapshot, practice=practice_)))
+    call(made).hangup()
+    assert made.spent == []  # type: ignore[attr-defined]
+    assert made.edge.limits.view()["refused"] == {"outside calls are closed at this hour": 1}
+    made.end()
 
 
 @pytest.mark.rule("outbound.dial-through")

@@ -1,3 +1,5 @@
+"""An appliance that was used, a new one, and backups of the first."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""An inventory of its own for each test, and a clock that stands still."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator

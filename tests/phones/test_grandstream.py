@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 import tomllib
 from collections import Counter
@@ -454,7 +453,7 @@ def test_a_phone_that_has_its_password_gets_its_file_encrypted(name: str) -> Non
     assert found[password] == ""
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl program here")
+@pytest.mark.peer("openssl")
 def test_the_file_of_its_sealed_folder_is_what_openssl_reads(tmp_path: Path) -> None:
     model = MODELS["GRP2614"]
     whole = practice(model, values={"encrypt_files": True})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -121,7 +120,7 @@ def test_the_wrong_password() -> None:
         decrypt(encrypt(b"<gs_provision/>", "right"), "wrong")
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl program here")
+@pytest.mark.peer("openssl")
 @pytest.mark.parametrize("digest", DIGESTS)
 def test_openssl_decrypts_it(digest: str, tmp_path: Path) -> None:
     text = b'<?xml version="1.0"?>\n<gs_provision version="1"/>\n' * 50
@@ -141,7 +140,7 @@ def test_openssl_decrypts_it(digest: str, tmp_path: Path) -> None:
     assert subprocess.run(command, capture_output=True, check=True).stdout == text
 
 
-@pytest.mark.skipif(not shutil.which("openssl"), reason="no openssl program here")
+@pytest.mark.peer("openssl")
 @pytest.mark.parametrize("digest", DIGESTS)
 def test_what_openssl_encrypts_is_read(digest: str, tmp_path: Path) -> None:
     (tmp_path / "in").write_bytes(b"<gs_provision/>")

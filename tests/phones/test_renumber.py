@@ -86,7 +86,7 @@ def test_all_of_it_moves_at_once(inventory: Inventory) -> None:
     assert found.line_features["1102"].forward_busy == "+12125550100"
     assert list(found.extension_ranges) == ["1200-1219"]
     assert [(each.id, each.reason) for each in found.held_extensions.values()] == [("1110", "reserved")]
-    assert extensions.problems(found) == []
+    assert extensions.problems(found) == ()
 
 
 def test_back_again(inventory: Inventory) -> None:

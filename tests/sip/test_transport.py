@@ -6,6 +6,8 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Coroutine
+from functools import partial
+from typing import cast
 
 import pytest
 import uvloop
@@ -301,3 +303,49 @@ def test_a_failing_application_does_not_stop_the_sockets() -> None:
         played(scene)
     finally:
         logger.removeHandler(said)
+
+
+class StandingLoop:
+    """A loop whose clock the test moves; `due` are (time, callback)."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.due: list[tuple[float, Callable[[], None]]] = []
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, callback: Callable[..., None], *args: object) -> StandingLoop:
+        self.due = [(when, partial(callback, *args))]  # there is one at a time
+        return self
+
+    def cancel(self) -> None:
+        self.due.clear()
+
+    def call_later(self, seconds: float, callback: Callable[..., None]) -> StandingLoop:
+        return self.call_at(self.now + seconds, callback)
+
+    def turn(self, now: float) -> None:
+        self.now = now
+        for when, callback in list(self.due):
+            assert when <= now
+            self.due.clear()
+            callback()
+
+
+def test_what_came_while_the_loop_stood_still_goes_before_what_ran_out() -> None:
+    loop, fired = StandingLoop(), []
+    timers = LoopTimers(cast(asyncio.AbstractEventLoop, loop))
+    timers.after(1.0, lambda: fired.append("in time"))
+    loop.turn(1.05)
+    assert fired == ["in time"]
+    interdigit = timers.after(1.0, lambda: fired.append("interdigit"))
+    timers.after(1.5, lambda: fired.append("transaction"))
+    loop.turn(9.0)
+    assert fired == ["in time"]
+    interdigit.cancel()  # the key is read now
+    timers.after(1.0, lambda: fired.append("next digit"))
+    loop.turn(9.05)
+    assert fired == ["in time", "transaction"]
+    loop.turn(10.02)
+    assert fired == ["in time", "transaction", "next digit"]

@@ -37,7 +37,7 @@ from provisioner.web.jobs import Jobs
 from provisioner.web.restores import Restores
 from tests.store.test_emergencies import notice, row
 
-_NAMES = re.compile("WORK|UPLOAD")
+_NAMES = re.compile("WORK|ACCOUNT|UPLOAD")
 JOB = "feedfeedfeedfeed"
 NUMBER = "+14155550101"
 LONG = "Dr. Wolfeschlegelsteinhausenbergerdorff-Featherstonehaugh, Pediatrics"
@@ -120,10 +120,10 @@ PAGES: dict[str, tuple[str, ...]] = {  # endpoint to the paths that are walked, 
     "backup.look": ("/backup/restore/UPLOAD",),
     "account.offer": ("/account/second-factor",),
     "work.everything": ("/tasks",),
-    "work.one": ("/tasks/WORK",),
+    "work.one": ("/tasks/WORK", "/tasks/ACCOUNT"),
 }
 NO_SESSION = {"staff.signed_out": ("/signed-out",), "signing.form": ("/sign-in",)}
-# Files, parts that scripts fetch, what leads elsewhere at once, and what asks another machine first.
+# Files, parts that scripts fetch, what leads elsewhere at once.
 NO_PAGES = {
     *(
         "static",
@@ -135,7 +135,6 @@ NO_PAGES = {
     ),
     *("emergency.api_csv", "emergency.api_evidence", "authorities.own", "trunks.test_part", "work.part"),
     *("request_log.export", "account.picture", "wizard.begin", "backup.download", "settings_toml.export"),
-    *("providers.test", "providers.ask_import"),
 }
 
 
@@ -244,6 +243,19 @@ class House:
         return [_NAMES.sub(lambda found: self.names[found[0]], path) for path in paths]
 
 
+ACCOUNT: dict[str, Any] = {  # what a provider told of its numbers
+    "provider": "tel",
+    "problem": "",
+    "places": [["desk", "Front desk"]],
+    "found": [
+        {"number": "+14155550190", "label": "Main", "what": "new"},
+        {"number": "+14155550100", "label": "", "what": "known"},
+    ],
+    "total": 2,
+    "fresh": 1,
+}
+
+
 @contextmanager
 def house(directory: Path) -> Iterator[House]:
     """The practice, with stand-ins for front and edge."""
@@ -264,12 +276,14 @@ def house(directory: Path) -> Iterator[House]:
     people.add(app, "bert", "viewer")
     work = jobs.begin("import", "Kim", lambda progress: {"new": 2, "change": 1})
     assert jobs.wait(work.id, 5)
+    account = jobs.begin("provider", "Kim", lambda progress: ACCOUNT)
+    assert jobs.wait(account.id, 5)
     backup = directory.with_suffix(".zip")
     making.make(state, backup, making.Wanted(), now=lambda: practice.NOW)
     with backup.open("rb") as source:
         upload = Restores(state, sources.now).take(source)
     try:
-        yield House(app, state, status, {"WORK": work.id, "UPLOAD": upload})
+        yield House(app, state, status, {"WORK": work.id, "ACCOUNT": account.id, "UPLOAD": upload})
     finally:
         edge.close()
         front.close()

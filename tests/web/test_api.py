@@ -1,3 +1,5 @@
+"""What programs read and adopt by the API; its pages, problems and tokens."""
+
 from __future__ import annotations
 
 import pytest

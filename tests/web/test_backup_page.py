@@ -12,6 +12,7 @@ import pytest
 import web_practice as practice
 from flask import Flask
 from flask.testing import FlaskClient
+from waitress.buffers import ReadOnlyFileBasedBuffer
 from web_practice import NOW, text_of
 from werkzeug.test import TestResponse
 
@@ -265,7 +266,10 @@ def test_by_api(app: Flask, api: FlaskClient, edge: dict[str, Any], state: State
     assert done.state == "done"
     (row,) = api.get("/api/v1/backups").json["items"]
     assert (row["name"], row["sealed"]) == (done.result["name"], True)
-    data = api.get(f"/api/v1/backups/{row['name']}", buffered=True).data
+    as_served = {"wsgi.file_wrapper": ReadOnlyFileBasedBuffer}
+    fetched = api.get(f"/api/v1/backups/{row['name']}", buffered=True, environ_overrides=as_served)
+    assert fetched.status_code == 200
+    data = fetched.data
     with inventory(app).change("test") as change:
         change.put(Practice(id="practice", name="Other", main_number="+14155550100"))
     up = api.post("/api/v1/restores", data=data, content_type="application/zip")

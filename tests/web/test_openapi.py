@@ -1,3 +1,5 @@
+"""The document of the API, and the page that shows it."""
+
 from __future__ import annotations
 
 import re

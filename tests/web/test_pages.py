@@ -1,6 +1,7 @@
+"""What the overview and the lists say, with and without the other processes."""
+
 from __future__ import annotations
 
-import html
 import re
 
 import pytest
@@ -30,7 +31,7 @@ def text(client: FlaskClient, path: str, status: int = 200) -> str:
     """What a person reads on a page, tags and runs of spaces taken out."""
     answer = client.get(path)
     assert answer.status_code == status
-    return html.unescape(re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", answer.get_data(as_text=True))))
+    return practice.text_of(answer)
 
 
 def test_overview_shows_calls_with_their_transfer_state(staff, edge, front):

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 import web_practice as practice
+from werkzeug.test import TestResponse
 
 from provisioner.core.providers import PROVIDERS
 from provisioner.core.providers.account import Account
@@ -43,36 +44,45 @@ def telnyx():
     provider.close()
 
 
-def test_a_provider_is_added_and_tried(staff, csrf, state, telnyx) -> None:
+@pytest.fixture
+def ended(app, staff):
+    """The page of the job that a form began, once it has ended."""
+
+    def wait(answer: TestResponse) -> str:
+        assert answer.status_code == 303
+        app.extensions["provisioner.jobs"].wait(answer.location.rpartition("/")[2], 10)
+        return practice.text_of(staff.get(answer.location))
+
+    return wait
+
+
+def test_a_provider_is_added_and_tried(staff, csrf, state, telnyx, ended) -> None:
     url, account = telnyx
     form = {"api": "telnyx", "password": account.password, "url": url, "csrf": csrf}
-    answer = staff.post("/staff/providers/new", data=form)
-    assert answer.location == "/staff/providers/telnyx/test?saved=1"
-    assert "It works" in practice.text_of(staff.get(answer.location))
+    assert "telnyx works" in ended(staff.post("/staff/providers/new", data=form))
     assert stored(state, "telnyx") == (
         Provider(id="telnyx", api="telnyx", url=url),
         ProviderSecret(id="telnyx", user="", password=account.password),
     )
     kept = staff.post("/staff/providers/telnyx", data={**form, "password": ""})
-    assert "It works" in practice.text_of(staff.get(kept.location))
+    assert "telnyx works" in ended(kept)
     wrong = staff.post("/staff/providers/telnyx", data={**form, "password": SECRET})
-    assert "It does not work yet" in practice.text_of(staff.get(wrong.location))
+    assert "telnyx does not work yet" in ended(wrong)
     for path in ("/staff/providers", "/staff/providers/telnyx", wrong.location, "/api/v1/providers"):
         assert SECRET not in staff.get(path).get_data(as_text=True)
 
 
-def test_its_numbers_are_shown_before_they_are_imported(staff, csrf, state, core) -> None:
+def test_its_numbers_are_shown_before_they_are_imported(staff, csrf, state, core, ended) -> None:
     core["addresses"] = {
         "+14155550190": {"civic": {}, "name": "New"},
         "+14155550101": {"civic": {}, "name": ""},
     }
-    staff.post("/staff/providers/new", data={"api": "core", "csrf": csrf})
-    text = practice.text_of(staff.get("/staff/providers/core/import"))
+    text = ended(staff.post("/staff/providers/new", data={"api": "core", "csrf": csrf}))
     assert "(415) 555-0190" in text
     assert "Import 1 new number" in text
     assert "+14155550190" not in Inventory.open(state.inventory).snapshot().numbers
     done = staff.post("/staff/providers/core/import", data={"csrf": csrf, "location": "desk"})
-    assert "1 number is new here" in practice.text_of(done)
+    assert "1 number is new here" in ended(done)
     number = Inventory.open(state.inventory).snapshot().numbers["+14155550190"]
     assert (number.provider, number.location) == ("core", "desk")
     refused = staff.post("/staff/providers/core/remove", data={"csrf": csrf})
@@ -96,10 +106,12 @@ def test_what_is_wrong_is_said(staff, csrf, form, words) -> None:
     assert SECRET not in answer.get_data(as_text=True)
 
 
-def test_a_provider_that_is_away(staff, csrf, state) -> None:
-    staff.post("/staff/providers/new", data={"api": "core", "csrf": csrf})
-    assert "It does not work yet" in practice.text_of(staff.get("/staff/providers/core/test"))
-    assert staff.get("/staff/providers/core/import").status_code == 409
+def test_a_provider_that_is_away(staff, csrf, state, ended) -> None:
+    assert "core does not work yet" in ended(
+        staff.post("/staff/providers/new", data={"api": "core", "csrf": csrf})
+    )
+    assert "core does not work yet" in ended(staff.post("/staff/providers/core/look", data={"csrf": csrf}))
+    assert "Nothing was changed" in ended(staff.post("/staff/providers/core/import", data={"csrf": csrf}))
     assert staff.post("/staff/providers/core/remove", data={"csrf": csrf}).status_code == 303
     assert staff.get("/staff/providers/core").status_code == 404
     assert "No provider yet" in practice.text_of(staff.get("/staff/providers"))

@@ -1,3 +1,5 @@
+"""Numbers, times and addresses as people read them."""
+
 from __future__ import annotations
 
 import pytest
