@@ -123,6 +123,13 @@ class Here:
             app.extensions["provisioner"].close()
 
 
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect is an answer like any other: the token goes to nobody whom the user has not named."""
+
+    def redirect_request(self, *_args: object) -> None:
+        """Follow none."""
+
+
 class There:
     """An appliance elsewhere. `token`: of its API; `authority`: a PEM file in the place of the system's."""
 
@@ -136,9 +143,10 @@ class There:
             )
         self._base, self._token = f"{parts.scheme}://{parts.netloc}", token
         try:
-            self._context = ssl.create_default_context(cafile=str(authority) if authority else None)
+            context = ssl.create_default_context(cafile=str(authority) if authority else None)
         except (OSError, ssl.SSLError):
             raise UsageError(f"{authority} is no certificate in PEM: give the appliance's ca.pem") from None
+        self._opener = urllib.request.build_opener(urllib.request.HTTPSHandler(context=context), _NoRedirect)
 
     def send(self, method: str, path: str, body: bytes | None, media: str) -> Answer:
         """One request over the network."""
@@ -147,7 +155,7 @@ class There:
             self._base + path, data=body, headers=headers, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=SECONDS, context=self._context) as response:  # noqa: S310
+            with self._opener.open(request, timeout=SECONDS) as response:
                 return Answer(response.status, response.headers.get_content_type(), _all(response))
         except urllib.error.HTTPError as error:
             return Answer(error.code, error.headers.get_content_type(), error.read(MAX_ANSWER))
@@ -180,7 +188,7 @@ def call(
     answer = client.send(
         method, f"{whole}?{asked}" if asked else whole, data, media if data is not None else ""
     )
-    if answer.status >= 400:
+    if answer.status >= 300:
         raise _error(answer)
     return answer
 

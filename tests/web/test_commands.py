@@ -309,21 +309,33 @@ def test_who_answers_is_no_appliance() -> None:
         client.Answer(200, "text/html", b"<html>").json()
 
 
-def test_who_answers_speaks_no_http() -> None:
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        (b"220 mail.example ESMTP\r\n", "does not answer"),
+        (b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n", "the answer was 302"),
+    ],
+    ids=["mail", "redirect"],
+)
+def test_who_answers_once_is_no_appliance(said: bytes, told: str) -> None:
+    """The token goes nowhere but where the user said."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
 
         def answer() -> None:
             connection, _address = listening.accept()
             with connection:
                 connection.recv(4096)
-                connection.sendall(b"220 mail.example ESMTP\r\n")
+                connection.sendall(said)
 
         thread = threading.Thread(target=answer)
         thread.start()
         there = client.There(f"http://127.0.0.1:{listening.getsockname()[1]}", "x")
-        with pytest.raises(OperatorError, match="does not answer"):
-            there.send("GET", "/api/v1/status", None, "")
+        with pytest.raises(OperatorError, match=told):
+            client.call(there, "GET", "/status")
         thread.join(5)
+        listening.settimeout(0)
+        with pytest.raises(BlockingIOError):
+            listening.accept()
 
 
 def test_no_request_is_the_console(app: Flask) -> None:

@@ -140,7 +140,7 @@ def test_a_number_is_put_on_a_line(
     assert edge["reloads"] == 1
     assert inventory.snapshot().phones[practice.YEALINK].lines[0].number == "+14155550101"
     page = text(staff, "/staff/numbers")
-    assert "+14155550101 of extension 102 is registered for Front desk, but the phone is at Lab" in page
+    assert "(415) 555-0101 of extension 102 is registered for Front desk, but the phone is at Lab" in page
     assert "is registered for Front desk, but the phone is at Lab" in text(staff, "/staff/")
 
 
