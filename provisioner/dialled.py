@@ -55,8 +55,8 @@ def dial(state: StateDir | None, digits: str, extension: str, origin: Origin, as
     station = _station(directory, extension)
     destination = classify(digits, origin, directory.plan(station))
     calling = directory.calling_number(destination, station)
-    code = features.asked(digits) if origin == "keypad" else None
-    if code:
+    code = features.asked(digits) if origin == "keypad" and destination.kind == "refused" else None
+    if code:  # *911 has the look of one
         destination, calling = Destination("service", code[0]), station.extension
     if as_json:
         row = {

@@ -255,8 +255,8 @@ def matrix(
 
 
 def _label(label: str, gutter: float, y: float) -> Markup:
-    """What a row is, cut where its places begin (an inner svg clips); all of it as a hint."""
-    text = _tag("text", label, _tag("title", label), class_="tick row", x="0", y=ROW - 7)
+    """What a row is, cut where its places begin (an inner svg clips); the table says all of it."""
+    text = _tag("text", label, class_="tick row", x="0", y=ROW - 7)
     return _tag("svg", text, x="0", y=y, width=_percent(gutter - 1), height=ROW)
 
 

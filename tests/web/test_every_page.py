@@ -17,7 +17,7 @@ from flask.testing import FlaskClient
 from lxml import html
 from werkzeug.exceptions import HTTPException
 
-WIDTHS = (1280, 390, 320)  # px; 320 is 1280 at a zoom of 400 % (WCAG 1.4.10)
+WIDTHS = (1280, 961, 390, 320)  # px; below 961 rows are cards; 320 is 1280 at a zoom of 400 % (WCAG 1.4.10)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SEEN = {
     "type": "rule",
@@ -29,11 +29,13 @@ LOOKS = """async (rules) => {
     (node) => `${rule.id}: ${node.html.slice(0, 200)} (${node.any.concat(node.all).map((one) => one.message)[0]})`));
 }"""
 WIDER = """() => {
-  const root = document.documentElement;
-  if (root.scrollWidth <= root.clientWidth) return [];
-  const edge = root.clientWidth + 1;
-  return [...document.querySelectorAll("body *")].filter((one) => one.getBoundingClientRect().right > edge).slice(-3)
-    .map((one) => one.outerHTML.slice(0, 160));
+  const root = document.documentElement, edge = root.clientWidth + 1;
+  const right = (one) => one.getBoundingClientRect().right;
+  const beyond = root.scrollWidth <= root.clientWidth ? []
+    : [...document.querySelectorAll("body *")].filter((one) => right(one) > edge).slice(-3);
+  const tables = [...document.querySelectorAll("section > table, section > form > table, .panel > table")]
+    .filter((one) => right(one) > right(one.closest("section, .panel")) + 1);
+  return [...beyond, ...tables].map((one) => one.outerHTML.slice(0, 160));
 }"""
 
 
@@ -77,7 +79,7 @@ def problems(page: Any, path: str) -> list[str]:
     """All that is wrong with a page, in both themes and languages and at all widths."""
     found = []
     for language, first, second in (("en", "light", "dark"), ("es", "dark", "light")):
-        width = WIDTHS[language == "es"]
+        width = 390 if language == "es" else 1280
         page.context.add_cookies([{"name": "language", "value": language, "url": page.origin}])
         page.emulate_media(color_scheme=first)
         page.set_viewport_size({"width": width, "height": 800})
