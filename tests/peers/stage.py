@@ -16,6 +16,7 @@ from tests.peers import audio, sipp
 from tests.peers.appliance import PROMPTS, Appliance
 from tests.peers.capture import Address, Heard
 from tests.peers.democore import DemoCore
+from tests.peers.kamailio import up
 from tests.peers.sipp import Party, Tones, leave, press
 
 CALLER, DESK, TARGET = 1000, 440, 700  # Hz
@@ -56,6 +57,7 @@ class Stage:
             ).listening()  # fmt: skip
             if way == "core":
                 self._begin_core()
+            up(self.appliance, "core")  # else phones are told that outside calls are not possible
             for number in range(pairs):
                 self.pairs.put((self._phone(2 * number), self._phone(2 * number + 1)))
         except BaseException:
