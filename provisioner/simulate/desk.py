@@ -75,8 +75,11 @@ class Desk:
         ):
             if call.state != "talking":
                 return
-            call.press(keys)
+            await call.press(keys)
             await self._wait(least, most)
+        await self._wait(3, 5)
+        if call.state == "talking":  # the caller has gone meanwhile: the colleagues have no more to say
+            call.hangup()
 
     async def _chat(self) -> None:
         """Call a colleague now and then."""

@@ -37,7 +37,9 @@ FORGET_REQUESTS = "forget-requests"
 RETRY_SECONDS = 1.0
 OPENING_SECONDS = 1.0  # a locked file must not hold up a start
 GATHER_SECONDS = 0.1  # between two transactions: each costs more than a row
-EVIDENCE = "emergencies"  # these wait for nothing
+URGENT = frozenset(
+    {"emergencies", "resyncs"}
+)  # tables whose rows wait for nothing: evidence; orders, whose page comes next
 
 Row = dict[str, Any]
 EVERY_CALL = Search()
@@ -272,7 +274,7 @@ class Journal(Counted):
         self._busy = True
         self._closing = False
         self._awaited = 0  # who waits until all is written
-        self._urgent = False  # evidence is queued
+        self._urgent = False  # a row that waits for nothing is queued
         self._told = ""
         self._pool = database.Pool(path)
         self._writer = _Writer(path, clock)
@@ -296,7 +298,7 @@ class Journal(Counted):
         with self._changed:
             first = not self._queue
             self._put([(table, dict(row))])
-            self._urgent |= table == EVIDENCE
+            self._urgent |= table in URGENT
             if first or self._urgent:
                 self._changed.notify_all()
 

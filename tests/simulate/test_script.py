@@ -136,6 +136,7 @@ def test_the_desk_answers_and_transfers_by_keypad() -> None:
             desk = Desk(phone, [phone, colleague], Always(), busy=True, pace=0.01)
             call = await rung(caller, phone)
             await call.wait_for(lambda: call.digits == "*1103#*1", LIMIT)
+            await call.until("ended", LIMIT)  # nobody took the desk out of it
             await desk.leave()
 
     play(scene)

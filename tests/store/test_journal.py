@@ -164,21 +164,28 @@ def test_a_full_queue_drops_the_oldest(path, monkeypatch):
     waiting.close()
 
 
-def test_rows_are_gathered_into_few_transactions_and_evidence_waits_for_nothing(opened, monkeypatch):
+@pytest.mark.parametrize(
+    ("table", "row"),
+    [
+        ("emergencies", {"id": "e1", "at": NOW}),
+        ("resyncs", {"job": "j1", "mac": "0004f2000001", "at": NOW}),
+    ],
+)
+def test_rows_are_gathered_into_few_transactions_but_some_wait_for_nothing(opened, monkeypatch, table, row):
     monkeypatch.setattr(journal, "GATHER_SECONDS", 1000)
     write, batches = opened._writer.write, queue.SimpleQueue()
 
     def told(batch):
-        batches.put([row["id"] for _, row in batch])
+        batches.put([name for name, _ in batch])
         return write(batch)
 
     monkeypatch.setattr(opened._writer, "write", told)
     opened.write("calls", call(1))
-    assert batches.get(timeout=10) == ["c1"]
+    assert batches.get(timeout=10) == ["calls"]
     opened.write("calls", call(2))
     opened.write("calls", call(3))
-    opened.write("emergencies", {"id": "e1", "at": NOW})
-    assert batches.get(timeout=10) == ["c2", "c3", "e1"]
+    opened.write(table, row)
+    assert batches.get(timeout=10) == ["calls", "calls", table]
     opened.write("calls", call(4))
     assert opened.flush()
     assert [row["id"] for row in opened.calls()] == ["c4", "c3", "c2", "c1"]
