@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import random
@@ -15,7 +14,7 @@ from contextlib import suppress
 
 import msgspec
 
-from provisioner import __version__, certificates, ipc
+from provisioner import __version__, certificates, garbage, ipc
 from provisioner.edge import click
 from provisioner.edge.directory import Source
 from provisioner.edge.edge import Edge
@@ -42,7 +41,6 @@ from provisioner.store.inventory import Inventory
 from provisioner.store.journal import Journal
 from provisioner.store.records import Trunk, TrunkSecret
 
-YOUNG = 10_000  # objects made before the young ones are searched for garbage: a call makes some hundreds
 WATCH_SECONDS = 1.0
 PURGE_SECONDS = 60.0  # between deletions of old calls
 DAY = 86_400.0
@@ -107,9 +105,7 @@ class Process:
         watch = self._edge.trunks.watch(Resolver(loop.time, rng))
         work = (watch, self._watch(), self._sweep(), self._measure(), self._selftest())
         self._tasks = [loop.create_task(each) for each in work]
-        gc.collect()
-        gc.freeze()  # what is here by now stays: no need to search it for garbage between two packets
-        gc.set_threshold(YOUNG)
+        garbage.settle()
         await stop.wait()
         await self._stop()
 

@@ -168,9 +168,7 @@ def add(
         if api != "core":
             kept = stored[0].password if stored and not password else password
             change.put(ProviderSecret(id=name, user=user, password=kept))
-        for held in change.all(
-            Registration
-        ):  # what went wrong may go well with these: at once, not in an hour
+        for held in change.all(Registration):  # what went wrong is tried with these at once
             if held.provider == name and held.error and held.step:
                 change.put(replace(held, due=0.0, attempts=0))
     return provider

@@ -253,9 +253,7 @@ class Registrar:
         except wire.WireError as error:
             kind = registration.Doubtful if writes else registration.Trouble
             return kind(_scrubbed(str(error), connection), error.after)
-        except (
-            Exception
-        ) as error:  # an answer that nobody thought of is that number's trouble, and no other's
+        except Exception as error:  # an answer that nobody thought of: that number's trouble alone
             kind = registration.Doubtful if writes else registration.Trouble
             return kind(f"The provider's answer could not be used ({_unexpected(error)})")
 

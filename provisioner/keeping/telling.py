@@ -54,8 +54,8 @@ def _waiting(state: StateDir) -> Path:
 
 
 def _calls_on(state: StateDir) -> bool:
-    status = _ask(state, "edge", "status")
-    return bool(status) and any(call.get("state") != "ended" for call in (status or {}).get("calls", []))
+    status = _ask(state, "edge", "status") or {}
+    return any(call.get("state") != "ended" for call in status.get("calls", []))
 
 
 def _ask(state: StateDir, name: str, call: str) -> Json | None:

@@ -39,7 +39,7 @@ OPENING_SECONDS = 1.0  # a locked file must not hold up a start
 GATHER_SECONDS = 0.1  # between two transactions: each costs more than a row
 URGENT = frozenset(
     {"emergencies", "resyncs"}
-)  # tables whose rows wait for nothing: evidence; orders, whose page comes next
+)  # whose rows wait for nothing: evidence, orders with their page
 
 Row = dict[str, Any]
 EVERY_CALL = Search()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from flask import Flask, current_app, request, url_for
@@ -122,22 +123,21 @@ def area(endpoint: str) -> str:
 
 def _here() -> str:
     """The endpoint of the page that is shown; a form with a mistake is shown again where it was."""
-    pages = current_app.url_map.bind_to_environ(request.environ)
-    above = request.path.rpartition("/")[0]
-    for path in (request.path, above) if request.method == "POST" else ():
-        try:
-            return str(pages.match(path, "GET")[0])
-        except HTTPException:
-            continue
+    if request.method == "POST":
+        pages = current_app.url_map.bind_to_environ(request.environ)
+        for path in (request.path, request.path.rpartition("/")[0]):
+            with suppress(HTTPException):
+                return str(pages.match(path, "GET")[0])
     return request.endpoint or ""
 
 
 def _links(rows: list[Row], args: Mapping[str, Any], here: str) -> list[Link]:
+    shown = _here()
     return [
         Link(
             url_for(row.endpoint, **args),
             gettext(row.text),
-            "page" if row.endpoint == _here() else "true" if row.area == here else "",
+            "page" if row.endpoint == shown else "true" if row.area == here else "",
         )
         for row in rows
         if roles.may(row.endpoint)
@@ -153,8 +153,9 @@ def nav() -> list[Link]:
 
 def tabs(name: str = "", **args: str) -> list[Link]:
     """The tabs of an area, by default of this page's where it is one of them; `args`: which phone."""
-    rows = [row for row in TABS if row.area == (name or area(_here()))]
-    here = next((row for row in rows if row.endpoint == _here()), None)
+    shown = _here()
+    rows = [row for row in TABS if row.area == (name or area(shown))]
+    here = next((row for row in rows if row.endpoint == shown), None)
     if not name and here is None:
         return []
     group = here.group if here else ""
@@ -164,8 +165,9 @@ def tabs(name: str = "", **args: str) -> list[Link]:
 
 def groups() -> list[Link]:
     """The groups of this page's area, where it has some: each leads to the first of its tabs that one may see."""
-    rows = [row for row in TABS if row.area == area(_here()) and row.group]
-    here = next((row.group for row in rows if row.endpoint == _here()), None)
+    shown = _here()
+    rows = [row for row in TABS if row.area == area(shown) and row.group]
+    here = next((row.group for row in rows if row.endpoint == shown), None)
     first = {row.group: row for row in reversed(rows) if roles.may(row.endpoint)}
     return [
         Link(url_for(first[group].endpoint), gettext(group), "true" if group == here else "")

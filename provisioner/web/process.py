@@ -4,7 +4,6 @@ that keeps emergency addresses registered: it waits for providers, as pages may,
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import shutil
@@ -19,6 +18,7 @@ from types import FrameType
 from flask import Flask
 from waitress.server import BaseWSGIServer, create_server
 
+from provisioner import garbage
 from provisioner.emergency.registrar import BROKEN_STORE, Registrar, connect
 from provisioner.errors import OperatorError, ProvisionerError
 from provisioner.ipc import Gone, Refused, Server, ask, listen_unix
@@ -34,7 +34,6 @@ from provisioner.web.sources import PATIENCE, Sources
 THREADS = 8
 LOOK_SECONDS = 30.0  # between looks at what is due
 _log = logging.getLogger(__name__)
-YOUNG = 10_000  # objects made before the young ones are collected: one page reads some thousand rows
 CONNECTIONS = 1000  # the front keeps some open; waitress stops accepting at its own default of 100
 
 
@@ -122,13 +121,6 @@ def _own_temporary_files(state: StateDir) -> None:
     tempfile.tempdir = str(folder)
 
 
-def settle() -> None:
-    """Leave all that was imported and made by now out of collections: a full one held a page up for 50 ms."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(YOUNG)
-
-
 def _stop(_signal: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
 
@@ -141,7 +133,7 @@ def main(state: StateDir) -> int:
         _own_temporary_files(state)
         app = create_app(state)
         server = make_server(app, state)
-        settle()
+        garbage.settle()
         # Daemon, and only now: an answer to ping means that pages are served too.
         threading.Thread(target=_keep_registered, args=(state, threading.Event()), daemon=True).start()
         threading.Thread(target=_look_after, args=(app, threading.Event()), daemon=True).start()

@@ -32,6 +32,16 @@ def number(name: str, location: str, registered: bool = True) -> Number:
     return Number(id=name, label=name, location=location, address_status=status)
 
 
+def practice_with(numbers: list[tuple]) -> Snapshot:
+    return Snapshot(
+        revision=1,
+        practice=Practice(id="practice", name="x", main_number=MAIN),
+        locations=PLACES,
+        numbers={each[0]: number(*each) for each in numbers},
+        phones={PHONE.id: PHONE},
+    )
+
+
 @pytest.mark.rule("emergency.calling-number")
 @pytest.mark.parametrize(
     ("numbers", "wanted"),
@@ -50,14 +60,7 @@ def number(name: str, location: str, registered: bool = True) -> Number:
     ],
 )
 def test_the_nearest_true_number(numbers: list[tuple], wanted: tuple[str, bool]) -> None:
-    snapshot = Snapshot(
-        revision=1,
-        practice=Practice(id="practice", name="x", main_number=MAIN),
-        locations=PLACES,
-        numbers={each[0]: number(*each) for each in numbers},
-        phones={PHONE.id: PHONE},
-    )
-    assert calling_number(snapshot, PHONE, OWN) == Calling(*wanted)
+    assert calling_number(practice_with(numbers), PHONE, OWN) == Calling(*wanted)
 
 
 def as_the_rule_says(snapshot: Snapshot, place: str, own: str) -> Calling:
@@ -116,14 +119,7 @@ FREE_CALL = "+18005550199"
     ],
 )
 def test_a_call_to_988_shows_a_local_number(own: str, numbers: list[tuple], wanted: str) -> None:
-    snapshot = Snapshot(
-        revision=1,
-        practice=Practice(id="practice", name="x", main_number=MAIN),
-        locations=PLACES,
-        numbers={each[0]: number(*each) for each in numbers},
-        phones={PHONE.id: PHONE},
-    )
-    assert local_number(snapshot, PHONE, own) == wanted
+    assert local_number(practice_with(numbers), PHONE, own) == wanted
 
 
 def test_a_practice_that_has_only_toll_free_numbers_shows_one_to_988() -> None:

@@ -13,6 +13,7 @@ import pytest
 from tests.peers.capture import Capture, Heard, judge, needs_capture
 from tests.peers.sipp import KeyTones, leave, press, press_by_info, reinvite
 from tests.peers.stage import CALLER, DESK, TARGET, TRUNK_PORT, Check, Listener, Play, Stage, run
+from tests.peers.ways import WAYS, keys, to_collecting, to_completing, to_consulting, to_dialling, to_menu
 
 pytestmark = pytest.mark.peer
 
@@ -25,46 +26,6 @@ def play(function: Callable[[Play], Check]) -> Callable[[Play], Check]:
     """A play; it gives back what is to be found in the capture."""
     PLAYS[function.__name__] = function
     return function
-
-
-def to_menu(p: Play) -> None:
-    p.go("desk", "menu")
-
-
-def to_collecting(p: Play) -> None:
-    to_menu(p)
-    p.go("desk", "collecting")
-
-
-def to_dialling(p: Play) -> None:
-    to_collecting(p)
-    p.go("desk", "dialling")
-
-
-def to_consulting(p: Play) -> None:
-    to_dialling(p)
-    p.state("consulting")
-
-
-def to_completing(p: Play) -> None:
-    to_consulting(p)
-    p.go("desk", "completing")
-
-
-# by state: how many keys lead there, the way, and what the target does
-WAYS: dict[str, tuple[int, Callable[[Play], None], str]] = {
-    "talking": (0, lambda p: None, ""),
-    "menu": (1, to_menu, ""),
-    "collecting": (2, to_collecting, ""),
-    "dialling": (3, to_dialling, "ring"),
-    "consulting": (3, to_consulting, "answer"),
-    "completing": (4, to_completing, "answer"),
-}
-
-
-def keys(p: Play, count: int = 5) -> list[str]:
-    """The desk user's keys for a whole transfer, or its beginning."""
-    return ["*", "1", f"{p.target.extension}#", "*", "1"][:count]
 
 
 @play

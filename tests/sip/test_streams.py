@@ -10,7 +10,7 @@ import pytest
 from provisioner.sip import tls, transport
 from provisioner.sip.headers import NameAddr, Uri, Via
 from provisioner.sip.message import Request, Response, parse
-from provisioner.sip.transaction import ServerTransaction
+from provisioner.sip.transaction import Flow, ServerTransaction
 from tests.sip.lone import request
 from tests.sip.test_transport import (
     ANYONE,
@@ -57,6 +57,14 @@ def kept_alive(station: Station, seconds: float) -> None:
     station.transport.policies[NAME] = tls.Policy(tls.client_context(), keep_alive=seconds)
 
 
+async def connected(station: Station, seconds: float, pongs: bool = True) -> tuple[Peer, Flow]:
+    """A peer that we are connected to, and that we ping every `seconds`."""
+    peer = Peer()
+    peer.pongs = pongs
+    kept_alive(station, seconds)
+    return peer, station.agent.connect("TCP", (HOST, await peer.open()), NAME)
+
+
 # where connections come from
 
 
@@ -79,9 +87,7 @@ def test_a_connection_of_ours_comes_from_the_address_that_was_bound() -> None:
 
 def test_t10_a_connection_of_ours_is_kept_alive_and_pongs_are_no_pings() -> None:
     async def scene(a: Station, b: Station) -> None:
-        peer = Peer()
-        kept_alive(a, 0.001)
-        a.agent.connect("TCP", (HOST, await peer.open()), NAME)
+        peer, _flow = await connected(a, 0.001)
         for _ in range(5):
             assert await peer.got.get() == b"\r\n\r\n"
         peer.close()
@@ -93,9 +99,7 @@ def test_t12_a_peer_that_stops_to_answer_pings_is_gone(monkeypatch: pytest.Monke
     monkeypatch.setattr(transport, "PONG_SECONDS", 0.05)
 
     async def scene(a: Station, b: Station) -> None:
-        peer = Peer()
-        kept_alive(a, 0.001)
-        flow = a.agent.connect("TCP", (HOST, await peer.open()), NAME)
+        peer, flow = await connected(a, 0.001)
         await peer.got.get()
         await peer.got.get()
         peer.pongs = False
@@ -110,10 +114,7 @@ def test_a_peer_that_never_answers_pings_is_left_alone(monkeypatch: pytest.Monke
     monkeypatch.setattr(transport, "PONG_SECONDS", 0.001)
 
     async def scene(a: Station, b: Station) -> None:
-        peer = Peer()
-        peer.pongs = False
-        kept_alive(a, 0.002)
-        a.agent.connect("TCP", (HOST, await peer.open()), NAME)
+        peer, _flow = await connected(a, 0.002, pongs=False)
         for _ in range(20):
             await peer.got.get()
         assert not peer.lost.is_set()
@@ -125,10 +126,7 @@ def test_a_peer_that_never_answers_pings_is_left_alone(monkeypatch: pytest.Monke
 
 def test_a_message_right_behind_a_pong_is_read() -> None:
     async def scene(a: Station, b: Station) -> None:
-        peer = Peer()
-        peer.pongs = False
-        kept_alive(a, 0.001)
-        a.agent.connect("TCP", (HOST, await peer.open()), NAME)
+        peer, _flow = await connected(a, 0.001, pongs=False)
         await peer.got.get()
         peer.transport.write(b"\r\n" + OPTIONS)
         while not (answer := (await peer.got.get()).strip()):
@@ -144,10 +142,7 @@ def test_a_message_that_is_split_at_a_line_end_while_a_pong_is_awaited() -> None
     head, tail = OPTIONS[: OPTIONS.index(b"\r\n")], OPTIONS[OPTIONS.index(b"\r\n") :]
 
     async def scene(a: Station, b: Station) -> None:
-        peer = Peer()
-        peer.pongs = False
-        kept_alive(a, 0.001)
-        a.agent.connect("TCP", (HOST, await peer.open()), NAME)
+        peer, _flow = await connected(a, 0.001, pongs=False)
         await peer.got.get()
         peer.transport.write(head)
         for _ in range(3):  # the first half is read by now, for we pinged since
@@ -165,9 +160,7 @@ def test_a_pong_right_behind_a_message_is_a_sign_of_life(monkeypatch: pytest.Mon
     monkeypatch.setattr(transport, "PONG_SECONDS", 0.05)
 
     async def scene(a: Station, b: Station) -> None:
-        peer = Peer()
-        kept_alive(a, 0.01)
-        a.agent.connect("TCP", (HOST, await peer.open()), NAME)
+        peer, _flow = await connected(a, 0.01)
         await peer.got.get()
         await peer.got.get()  # it has seen that we answer pings
         peer.pongs = False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import http.client
 import signal
 import socket
@@ -16,7 +15,6 @@ import web_practice as practice
 from provisioner.ipc import Gone, ask, connect_unix
 from provisioner.paths import StateDir
 from provisioner.store.inventory import Inventory
-from provisioner.web.process import YOUNG, settle
 
 MAIN = """
 import sys
@@ -95,14 +93,3 @@ def test_not_ready_without_a_store(visitor, edge, state: StateDir):
     state.inventory.write_bytes(b"this is no database" * 500)
     assert visitor.get("/readyz").status_code == 503
     assert visitor.get("/healthz").status_code == 200
-
-
-def test_what_is_there_for_good_is_left_out_of_collections():
-    before = gc.get_threshold()
-    try:
-        settle()
-        assert gc.get_freeze_count() > 10_000
-        assert gc.get_threshold()[0] == YOUNG
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*before)
